@@ -1,0 +1,72 @@
+"""What can go wrong, as types. Exceptions carry information; they print nothing and decide nothing.
+
+    HandbookError                 what happened, and the remedy
+    |-- SettingsError             a setting that cannot be read or is unknown
+    |-- ModelFileError            a weight file that is missing, truncated, altered, unsafe or unknown
+    |-- ModelUnavailable          a model that is not on this machine and could not be brought here
+    |-- BookError                 faults in the book's own files, all of them at once
+    |-- DatabaseError             a state database that cannot be opened
+    |   `-- NewerDatabase         ... because a newer handbook wrote it
+    |-- ChatError                 a chat model that did not answer
+    |-- DiskFull                  no room left while writing; what stood before is untouched
+    `-- PortBusy                  another program listens on the port
+
+Book: architectures/transformer-deep-dive
+"""
+
+
+class HandbookError(Exception):
+    """Something the person can act on.
+
+    Args:
+        what: one sentence: what was expected, what came.
+        remedy: one sentence: what to do next. Empty when there is nothing to do.
+    """
+
+    def __init__(self, what: str, remedy: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.remedy}".strip()
+
+
+class SettingsError(HandbookError):
+    pass
+
+
+class ModelFileError(HandbookError):
+    pass
+
+
+class ModelUnavailable(HandbookError):
+    pass
+
+
+class BookError(HandbookError):
+    """Raised where a book with faults cannot be used; `faults` lists each one with file and line."""
+
+    def __init__(self, what: str, remedy: str = "", faults: tuple[str, ...] = ()) -> None:
+        super().__init__(what, remedy)
+        self.faults = faults
+
+
+class DatabaseError(HandbookError):
+    pass
+
+
+class NewerDatabase(DatabaseError):
+    pass
+
+
+class ChatError(HandbookError):
+    pass
+
+
+class DiskFull(HandbookError):
+    pass
+
+
+class PortBusy(HandbookError):
+    pass

@@ -1,0 +1,134 @@
+"""The shared nouns. Frozen, and without behaviour beyond what can be derived from their fields.
+
+Book: architectures/transformer-deep-dive
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Role = Literal["system", "user", "assistant"]
+Level = Literal["foundation", "senior", "lead", "architect"]
+Kind = Literal["explain", "derive", "debug", "design", "estimate", "judge-tradeoff"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A text that can be retrieved from: here a chapter, a question set or a module of code."""
+
+    id: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A passage with an address. `url` is where a person reads it: `/book/<part>/<slug>#<anchor>`."""
+
+    id: str
+    document: str
+    anchor: str
+    title: str
+    text: str
+    url: str
+    kind: Literal["paragraph", "question", "code"] = "paragraph"
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A chunk with the scores that brought it. A score is None where that retriever did not return it.
+
+    dense: cosine similarity, -1 to 1. lexical: BM25, 0 and up. score: fused; only its order means anything.
+    """
+
+    chunk: Chunk
+    score: float
+    dense: float | None = None
+    lexical: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A passage that a sentence rests on, and how well it does (cosine similarity, -1 to 1)."""
+
+    chunk: Chunk
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence of an answer. Supported means: each citation exists and at least one carries it."""
+
+    text: str
+    citations: tuple[Citation, ...]
+    supported: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the book says to a question, or a refusal with the nearest passages.
+
+    timings: seconds by stage.
+    """
+
+    question: str
+    sentences: tuple[Sentence, ...]
+    refused: bool
+    hits: tuple[Hit, ...]
+    confidence: float
+    timings: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        return " ".join(sentence.text for sentence in self.sentences)
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """One yes-or-no thing that an answer shows. `yes` says what a yes needs."""
+
+    id: str
+    yes: str
+    weight: float = 1.0
+    must: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Misconception:
+    """A wrong statement that people make, why it tempts them, and what is true."""
+
+    wrong: str
+    tempts: str
+    correction: str
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """What an interviewer asks next, and the criterion that it probes."""
+
+    ask: str
+    criterion: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """An interview question with its rubric. `anchor` is the paragraph of the chapter that answers it."""
+
+    id: str
+    chapter: str
+    level: Level
+    kind: Kind
+    prompt: str
+    answer: str
+    criteria: tuple[Criterion, ...]
+    misconceptions: tuple[Misconception, ...]
+    follow_ups: tuple[FollowUp, ...]
+    anchor: str

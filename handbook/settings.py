@@ -1,0 +1,96 @@
+"""One Settings object: environment variables (HANDBOOK_*) over a TOML file over defaults.
+
+The file is `settings.toml` in the configuration folder of the platform, or what HANDBOOK_SETTINGS names.
+Unknown keys raise, in the file and in the environment, because a misspelt setting that is ignored looks
+like one that does not work.
+
+Book: architectures/transformer-deep-dive
+"""
+
+import os
+import tomllib
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from handbook.errors import SettingsError
+
+PREFIX = "HANDBOOK_"
+RESERVED = {"HANDBOOK_SETTINGS"}
+
+
+class Settings(BaseModel):
+    """Everything that differs between two people's handbooks.
+
+    Raises SettingsError (through `load`) that names every faulty key at once.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_data_dir("handbook", appauthor=False)),
+        description="Folder for models, the database and indexes.",
+    )
+    book: Path | None = Field(
+        default=None, description="Folder of the book; the clone's or the packaged one when not given."
+    )
+    model: str = Field(default="smollm2-135m-instruct", description="Chat model: a name, a path or a hub id.")
+    embedder: str = Field(default="all-minilm-l6-v2", description="Embedding model: a name, a path or a hub id.")
+    chat_url: str | None = Field(
+        default=None, description="Base URL of an OpenAI-compatible server; with it, `model` is its model's name."
+    )
+    chat_key: str | None = Field(default=None, description="API key for chat_url, if it wants one.", repr=False)
+    database_url: str | None = Field(
+        default=None, description="SQLAlchemy URL; SQLite in the data folder when not given."
+    )
+    store_url: str | None = Field(default=None, description="LanceDB URI; a folder in the data folder when not given.")
+    host: str = Field(default="127.0.0.1", description="Loopback address to listen on.")
+    port: int = Field(default=8017, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    threads: int | None = Field(default=None, ge=1, description="CPU threads for models; all cores when not given.")
+
+    @cached_property
+    def models(self) -> Path:
+        return self.data / "models"
+
+    @cached_property
+    def database(self) -> str:
+        return self.database_url or f"sqlite:///{self.data / 'handbook.db'}"
+
+    @cached_property
+    def store(self) -> str:
+        return self.store_url or str(self.data / "index")
+
+
+def settings_file() -> Path:
+    named = os.environ.get("HANDBOOK_SETTINGS")
+    if named:
+        return Path(named)
+    return Path(platformdirs.user_config_dir("handbook", appauthor=False)) / "settings.toml"
+
+
+def load(**overrides: Any) -> Settings:
+    """Read file and environment; `overrides` win. None among them means 'not given'."""
+    path = settings_file()
+    values: dict[str, Any] = {}
+    if path.is_file():
+        try:
+            values.update(tomllib.loads(path.read_text(encoding="utf-8")))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{path} is not valid TOML: {error}.", "Correct or remove the file.") from error
+    elif "HANDBOOK_SETTINGS" in os.environ:
+        raise SettingsError(f"HANDBOOK_SETTINGS names {path}, which is not a file.", "Correct or unset it.")
+    for key, value in os.environ.items():
+        if key.startswith(PREFIX) and key not in RESERVED and value != "":
+            values[key[len(PREFIX) :].lower()] = value
+    values.update({key: value for key, value in overrides.items() if value is not None})
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']} (got {e['input']!r})" for e in error.errors())
+        known = ", ".join(Settings.model_fields)
+        raise SettingsError(
+            f"Settings are not usable: {faults}.", f"Known settings: {known}. File read: {path}."
+        ) from error
