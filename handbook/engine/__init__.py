@@ -1,0 +1,1 @@
+"""Running a model: drawing tokens, one after another."""

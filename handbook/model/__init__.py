@@ -1,0 +1,1 @@
+"""The Llama-family decoder and the parts it is made of, readable first."""

@@ -1,0 +1,1 @@
+"""Weights on disk: which there are, where they lie, and how their bytes become tensors."""
