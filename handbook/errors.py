@@ -1,17 +1,15 @@
 """What can go wrong, as types. Exceptions carry information; they print nothing and decide nothing.
 
-    HandbookError                 what happened, and the remedy
-    |-- SettingsError             a setting that cannot be read or is unknown
-    |-- ModelFileError            a weight file that is missing, truncated, altered, unsafe or unknown
-    |-- ModelUnavailable          a model that is not on this machine and could not be brought here
-    |-- BookError                 faults in the book's own files, all of them at once
-    |-- DatabaseError             a state database that cannot be opened
-    |   `-- NewerDatabase         ... because a newer handbook wrote it
-    |-- ChatError                 a chat model that did not answer
-    |-- DiskFull                  no room left while writing; what stood before is untouched
-    `-- PortBusy                  another program listens on the port
-
-Book: architectures/transformer-deep-dive
+HandbookError                 what happened, and the remedy
+|-- SettingsError             a setting that cannot be read or is unknown
+|-- ModelFileError            a weight file that is missing, truncated, altered, unsafe or unknown
+|-- ModelUnavailable          a model that is not on this machine and could not be brought here
+|-- BookError                 faults in the book's own files, all of them at once
+|-- DatabaseError             a state database that cannot be opened
+|   `-- NewerDatabase         ... because a newer handbook wrote it
+|-- ChatError                 a chat model that did not answer
+|-- DiskFull                  no room left while writing; what stood before is untouched
+`-- PortBusy                  another program listens on the port
 """
 
 

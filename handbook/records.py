@@ -1,7 +1,4 @@
-"""The shared nouns. Frozen, and without behaviour beyond what can be derived from their fields.
-
-Book: architectures/transformer-deep-dive
-"""
+"""The shared nouns. Frozen, and without behaviour beyond what can be derived from their fields."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

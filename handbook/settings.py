@@ -3,8 +3,6 @@
 The file is `settings.toml` in the configuration folder of the platform, or what HANDBOOK_SETTINGS names.
 Unknown keys raise, in the file and in the environment, because a misspelt setting that is ignored looks
 like one that does not work.
-
-Book: architectures/transformer-deep-dive
 """
 
 import os
@@ -37,19 +35,19 @@ class Settings(BaseModel):
     book: Path | None = Field(
         default=None, description="Folder of the book; the clone's or the packaged one when not given."
     )
-    model: str = Field(default="smollm2-135m-instruct", description="Chat model: a name, a path or a hub id.")
-    embedder: str = Field(default="all-minilm-l6-v2", description="Embedding model: a name, a path or a hub id.")
+    model: str = Field(default="smollm2-135m-instruct", description="Chat model: name, path or hub id.")
+    embedder: str = Field(default="all-minilm-l6-v2", description="Embedding model: name, path or hub id.")
     chat_url: str | None = Field(
-        default=None, description="Base URL of an OpenAI-compatible server; with it, `model` is its model's name."
+        default=None, description="An OpenAI-compatible server; `model` is then its model's name."
     )
-    chat_key: str | None = Field(default=None, description="API key for chat_url, if it wants one.", repr=False)
+    chat_key: str | None = Field(default=None, description="API key for chat_url.", repr=False)
     database_url: str | None = Field(
         default=None, description="SQLAlchemy URL; SQLite in the data folder when not given."
     )
-    store_url: str | None = Field(default=None, description="LanceDB URI; a folder in the data folder when not given.")
+    store_url: str | None = Field(default=None, description="LanceDB URI; by default in the data folder.")
     host: str = Field(default="127.0.0.1", description="Loopback address to listen on.")
     port: int = Field(default=8017, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
-    threads: int | None = Field(default=None, ge=1, description="CPU threads for models; all cores when not given.")
+    threads: int | None = Field(default=None, ge=1, description="CPU threads for models; default all cores.")
 
     @cached_property
     def models(self) -> Path:
@@ -79,7 +77,8 @@ def load(**overrides: Any) -> Settings:
         try:
             values.update(tomllib.loads(path.read_text(encoding="utf-8")))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{path} is not valid TOML: {error}.", "Correct or remove the file.") from error
+            message = f"{path} is not valid TOML: {error}."
+            raise SettingsError(message, "Correct or remove the file.") from error
     elif "HANDBOOK_SETTINGS" in os.environ:
         raise SettingsError(f"HANDBOOK_SETTINGS names {path}, which is not a file.", "Correct or unset it.")
     for key, value in os.environ.items():
@@ -89,8 +88,9 @@ def load(**overrides: Any) -> Settings:
     try:
         return Settings(**values)
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']} (got {e['input']!r})" for e in error.errors())
+        faults = "; ".join(
+            f"{'.'.join(map(str, e['loc']))}: {e['msg']} (got {e['input']!r})" for e in error.errors()
+        )
         known = ", ".join(Settings.model_fields)
-        raise SettingsError(
-            f"Settings are not usable: {faults}.", f"Known settings: {known}. File read: {path}."
-        ) from error
+        where = f"Known settings: {known}. File read: {path}."
+        raise SettingsError(f"Settings are not usable: {faults}.", where) from error

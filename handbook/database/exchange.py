@@ -1,0 +1,86 @@
+"""Reads an exported state back: checked whole first, then turned into rows that are not there yet."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import inspect, select
+from sqlalchemy.orm import Session
+
+from handbook.database.tables import Base
+from handbook.errors import DatabaseError
+
+FORMAT = "handbook-state"
+VERSION = 1
+
+
+def rows_to_add(state: Mapping[str, Any], session: Session) -> list[Base]:
+    """Rows of `state` that this database does not hold. Raises DatabaseError listing all faults."""
+    if not isinstance(state, Mapping) or state.get("format") != FORMAT:
+        raise DatabaseError(
+            "Expected an export of the handbook, got something else.", "Choose a file from Export."
+        )
+    if state.get("version") != VERSION:
+        raise DatabaseError(
+            f"Expected an export of version {VERSION}, got {state.get('version')!r}.", "Upgrade the handbook."
+        )
+    classes = {mapper.class_.__tablename__: mapper.class_ for mapper in Base.registry.mappers}
+    tables = state.get("tables")
+    if not isinstance(tables, Mapping):
+        raise DatabaseError("The export has no tables.", "Choose a whole file from Export.")
+    faults: list[str] = [f"unknown table {name!r}" for name in tables if name not in classes]
+    rows: list[Base] = []
+    for name, cls in classes.items():
+        listed = tables.get(name, [])
+        if not isinstance(listed, list):
+            faults.append(f"{name} is not a list")
+            continue
+        present = {_identity(row) for row in session.scalars(select(cls))}
+        for number, values in enumerate(listed, start=1):
+            try:
+                row = _row(cls, values)
+            except (TypeError, ValueError, KeyError) as error:
+                faults.append(f"{name} row {number}: {error}")
+                continue
+            if _identity(row) not in present:
+                present.add(_identity(row))
+                rows.append(row)
+    if faults:
+        shown = "; ".join(faults[:20]) + (f"; and {len(faults) - 20} more" if len(faults) > 20 else "")
+        raise DatabaseError(f"The export can't be read: {shown}.", "Nothing was imported.")
+    return rows
+
+
+def _row(cls: type[Base], values: Any) -> Base:
+    columns = {column.key: column for column in inspect(cls).columns}
+    if not isinstance(values, Mapping):
+        raise TypeError(f"expected an object, got {type(values).__name__}")
+    unknown = set(values) - set(columns)
+    missing = set(columns) - set(values) - {"id"}
+    if unknown or missing:
+        raise KeyError(f"unknown {sorted(unknown)}, missing {sorted(missing)}")
+    kept: dict[str, Any] = {}
+    for key, column in columns.items():
+        if key == "id":
+            continue  # numbered anew: two machines count alike
+        value = datetime.fromisoformat(values[key]) if key == "at" else values[key]
+        expected: Any = column.type.python_type
+        if expected is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if expected is dict:
+            expected = (dict, list)  # a JSON column holds either
+        if not isinstance(value, expected):
+            raise TypeError(f"{key}: expected {column.type}, got {type(value).__name__}")
+        if key == "at" and value.tzinfo is None:
+            raise ValueError("at: expected a time with its zone")
+        kept[key] = value
+    return cls(**kept)
+
+
+def _identity(row: Base) -> tuple[Any, ...]:
+    """What makes two rows the same one: the natural key, or the moment with its subject."""
+    keys = [str(column.key) for column in inspect(type(row)).primary_key if column.key != "id"]
+    if not keys:
+        subject = next(key for key in ("question", "exercise", "claim") if hasattr(row, key))
+        keys = [subject, "at"]
+    return tuple(getattr(row, key) for key in keys)
