@@ -1,0 +1,105 @@
+"""Hidden tests: against torch and the formula, eps, scale, half precision, gradients, no shortcuts."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+LIBRARY = F.rms_norm
+
+
+def noise(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def parts(C=12, hidden=20):
+    return (
+        1.0 + 0.1 * noise(C, seed=1),
+        noise(hidden, C, seed=2),
+        noise(hidden, C, seed=3),
+        noise(C, hidden, seed=4),
+    )
+
+
+def difference(got, expected):
+    return (got.float() - expected.float()).abs().max().item()
+
+
+def test_norm_equals_torch(submission):
+    x, weight = 3.0 + noise(4, 6, 12), parts()[0]
+    off = difference(submission.rms_norm(x, weight, 1e-6), LIBRARY(x, (12,), weight, 1e-6))
+    assert off < 1e-5, (
+        f"rows with a mean around 3: expected F.rms_norm's result, got a difference of {off:.2e}"
+    )
+
+
+def test_eps_stands_inside_the_root(submission):
+    """With x = 0.1 and eps = 0.03 the root is of 0.01 + 0.03: x / 0.2 = 0.5."""
+    got = submission.rms_norm(torch.full((1, 4), 0.1), torch.ones(4), 0.03)
+    assert difference(got, torch.full((1, 4), 0.5)) < 1e-5, (
+        f"x = 0.1, eps = 0.03: expected 0.5 everywhere, got {got.tolist()}"
+    )
+
+
+def test_swiglu_equals_the_formula_in_plain_numbers(submission):
+    x, (_, gate, up, down) = noise(3, 4), parts(C=4, hidden=5)
+    got = submission.swiglu(x, gate, up, down)
+    for row in range(3):
+        hidden = []
+        for f in range(5):
+            g = sum(gate[f, c].item() * x[row, c].item() for c in range(4))
+            u = sum(up[f, c].item() * x[row, c].item() for c in range(4))
+            hidden.append(g / (1 + math.exp(-g)) * u)
+        expected = torch.tensor([sum(down[c, f].item() * hidden[f] for f in range(5)) for c in range(4)])
+        off = difference(got[row], expected)
+        assert off < 1e-4, f"row {row}: expected {expected.tolist()}, got {got[row].tolist()}"
+
+
+def test_block_adds_the_input_unnormalised(submission):
+    """With w_down zero the branch is zero, so what comes out is what went in."""
+    x, (norm, gate, up, down) = 100.0 * noise(2, 3, 12), parts()
+    got = submission.feed_forward_block(x, norm, gate, up, torch.zeros_like(down))
+    assert torch.equal(got, x), (
+        f"w_down is zero: expected x itself, got a difference of {difference(got, x):.2e}"
+    )
+
+
+def test_branch_does_not_see_the_scale_of_its_input(submission):
+    x, (norm, gate, up, down) = noise(2, 3, 12), parts()
+    small = submission.feed_forward_block(x, norm, gate, up, down, eps=0.0) - x
+    large = submission.feed_forward_block(8.0 * x, norm, gate, up, down, eps=0.0) - 8.0 * x
+    off = difference(small, large)
+    assert off < 1e-3, f"x and 8 x, eps = 0: expected the same branch output, got a difference of {off:.2e}"
+
+
+def test_half_precision_does_not_overflow(submission):
+    for dtype in (torch.float16, torch.bfloat16):
+        x = torch.tensor([[300.0, -400.0]], dtype=dtype)
+        got = submission.rms_norm(x, torch.ones(2, dtype=dtype))
+        assert got.dtype == dtype, f"{dtype} in: expected {dtype} out, got {got.dtype}"
+        expected = torch.tensor([[300.0, -400.0]]) / math.sqrt((300**2 + 400**2) / 2)
+        assert difference(got, expected) < 0.01, (
+            f"{dtype}, [300, -400]: expected {expected.tolist()}, got {got.tolist()}"
+        )
+
+
+def test_gradients_reach_every_argument(submission):
+    arguments = [t.clone().requires_grad_() for t in (noise(2, 12), *parts())]
+    submission.feed_forward_block(*arguments).square().sum().backward()
+    for name, argument in zip(("x", "norm_weight", "w_gate", "w_up", "w_down"), arguments, strict=True):
+        assert argument.grad is not None, f"{name}: expected a gradient, got none"
+        assert argument.grad.abs().max() > 0, f"{name}: expected a gradient other than zero, got zeros"
+
+
+def test_does_not_change_x_or_call_the_library(submission):
+    def forbidden(*args, **kwargs):
+        raise AssertionError("expected your own norm, got a call to the library's")
+
+    x, weights = noise(2, 12), parts()
+    kept, real = x.clone(), torch.rms_norm
+    F.rms_norm = torch.rms_norm = forbidden
+    try:
+        submission.feed_forward_block(x, *weights)
+    finally:
+        F.rms_norm, torch.rms_norm = LIBRARY, real
+    assert torch.equal(x, kept), "expected x unchanged after the call, got a changed tensor"
