@@ -1,0 +1,66 @@
+// The generated answer under a cited one: streamed, each sentence with its verdict, and it can be stopped.
+import { stream } from "./token.js";
+
+const form = document.querySelector("#generate");
+
+function element(tag, className, text) {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  if (text) made.textContent = text;
+  return made;
+}
+
+function sentence(data) {
+  const made = element("p", data.supported ? "sentence" : "sentence unsupported", `${data.text} `);
+  for (const citation of data.citations) {
+    const link = element("a", "cite-link", citation.title);
+    link.href = citation.url;
+    made.append(link, " ");
+  }
+  if (!data.supported) made.append(element("span", "verdict", "not supported by the passages"));
+  return made;
+}
+
+form?.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const out = document.querySelector("#generated");
+  const button = form.querySelector("button");
+  if (button.dataset.running) {
+    button.controller.abort();
+    return;
+  }
+  const label = button.textContent;
+  const draft = element("p", "draft");
+  const state = element("p", "state", "Reading the passages…");
+  out.replaceChildren(draft, state);
+  button.controller = new AbortController();
+  button.dataset.running = "1";
+  button.textContent = "Stop";
+  const began = performance.now();
+  const clock = setInterval(() => {
+    state.textContent = `${((performance.now() - began) / 1000).toFixed(0)} s`;
+  }, 1000);
+  try {
+    await stream(
+      form.action,
+      { question: form.elements.question.value },
+      (name, data) => {
+        if (name === "token") draft.textContent += data.text;
+        if (name === "sentence") {
+          draft.textContent = "";
+          out.insertBefore(sentence(data), draft);
+        }
+        if (name === "error") throw new Error(`${data.what} ${data.remedy}`);
+        if (name === "done") state.dataset.done = data.note;
+      },
+      button.controller.signal,
+    );
+    state.textContent = state.dataset.done ?? "";
+  } catch (error) {
+    state.textContent = error.name === "AbortError" ? "Stopped." : error.message;
+  }
+  clearInterval(clock);
+  draft.remove();
+  delete button.dataset.running;
+  button.textContent = label;
+});

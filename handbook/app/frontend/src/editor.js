@@ -1,0 +1,76 @@
+// CodeMirror over the exercise's textarea. It lives in a shadow root, where its style sheets are
+// constructed rather than inserted, which a strict content security policy allows.
+import { EditorView, basicSetup } from "codemirror";
+import { keymap } from "@codemirror/view";
+import { indentWithTab } from "@codemirror/commands";
+import { python } from "@codemirror/lang-python";
+import { HighlightStyle, indentUnit, syntaxHighlighting } from "@codemirror/language";
+import { tags } from "@lezer/highlight";
+
+const area = document.querySelector("textarea[data-editor]");
+
+const colours = HighlightStyle.define([
+  { tag: [tags.keyword, tags.operatorKeyword], color: "var(--code-keyword)" },
+  { tag: [tags.string, tags.special(tags.string)], color: "var(--code-string)" },
+  { tag: tags.comment, color: "var(--code-comment)", fontStyle: "italic" },
+  { tag: [tags.number, tags.bool, tags.null], color: "var(--code-number)" },
+  { tag: [tags.function(tags.variableName), tags.definition(tags.variableName)], color: "var(--code-name)" },
+]);
+
+const look = EditorView.theme({
+  "&": { backgroundColor: "var(--code-paper)", color: "var(--ink)", fontSize: "0.9rem" },
+  "&.cm-focused": { outline: "2px solid var(--accent)", outlineOffset: "1px" },
+  ".cm-content": { fontFamily: "var(--mono)", caretColor: "var(--ink)", padding: "0.75rem 0" },
+  ".cm-scroller": { fontFamily: "var(--mono)", lineHeight: "1.5", minHeight: "18rem", maxHeight: "70vh" },
+  ".cm-gutters": { backgroundColor: "var(--code-paper)", color: "var(--ink-2)", border: "none" },
+  ".cm-activeLine, .cm-activeLineGutter": { backgroundColor: "var(--line-faint)" },
+  ".cm-cursor": { borderLeftColor: "var(--ink)" },
+  "&.cm-focused > .cm-scroller > .cm-selectionLayer .cm-selectionBackground, .cm-selectionBackground": {
+    backgroundColor: "var(--selection)",
+  },
+});
+
+if (area) {
+  const form = area.form;
+  const key = `handbook:draft:${form.dataset.exercise}`;
+  const host = document.createElement("div");
+  host.className = "editor";
+  const root = host.attachShadow({ mode: "open" });
+  area.before(host);
+
+  const saved = localStorage.getItem(key);
+  const starter = area.dataset.starter ?? area.defaultValue;
+  const keepServer = form.dataset.submitted !== undefined;
+  const view = new EditorView({
+    doc: !keepServer && saved !== null ? saved : area.value,
+    root,
+    parent: root,
+    extensions: [
+      keymap.of([
+        { key: "Mod-Enter", run: () => (form.requestSubmit(), true) },
+        { key: "Escape", run: () => (form.querySelector("button[type=submit]").focus(), true) },
+        indentWithTab,
+      ]),
+      basicSetup,
+      python(),
+      indentUnit.of("    "),
+      syntaxHighlighting(colours),
+      look,
+      EditorView.contentAttributes.of({ "aria-label": "Your code" }),
+      EditorView.updateListener.of((update) => {
+        if (!update.docChanged) return;
+        area.value = update.state.doc.toString();
+        localStorage.setItem(key, area.value);
+      }),
+    ],
+  });
+  area.value = view.state.doc.toString();
+  area.hidden = true;
+  form.querySelector(`label[for="${area.id}"]`)?.addEventListener("click", () => view.focus());
+  form.querySelector("[data-reset]")?.addEventListener("click", () => {
+    view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: starter } });
+    localStorage.removeItem(key);
+    view.focus();
+  });
+  host.editorView = view;
+}

@@ -1,0 +1,79 @@
+// A section whose end was seen, after some seconds with it, counts as read. Said quietly, and undone with one press.
+import { post } from "./token.js";
+
+const article = document.querySelector("article.reading[data-chapter]");
+const said = document.querySelector("#read-said");
+const DWELL = 4000;
+
+function mark(id, read) {
+  for (const link of document.querySelectorAll(`.contents a[href$="#${CSS.escape(id)}"]`)) {
+    link.classList.toggle("is-read", read);
+    const note = link.querySelector(".read-note");
+    if (note) note.hidden = !read;
+  }
+}
+
+async function change(id, title, read) {
+  const response = await post("/reading", { chapter: article.dataset.chapter, section: id, read: read ? "1" : "0" });
+  if (!response.ok) return;
+  mark(id, read);
+  if (!said) return;
+  said.replaceChildren();
+  if (!read) return;
+  const undo = document.createElement("button");
+  undo.type = "button";
+  undo.className = "quiet";
+  undo.textContent = "Undo";
+  undo.addEventListener("click", () => change(id, title, false));
+  said.append(`Read: ${title}. `, undo);
+}
+
+if (article) {
+  const read = new Set((article.dataset.read ?? "").split(" ").filter(Boolean));
+  const sections = [...article.querySelectorAll("section[id]")].filter((section) => !read.has(section.id));
+  const here = new Map();
+  const ended = new Set();
+  const contents = new Map(
+    [...document.querySelectorAll(".contents a[href*='#']")].map((link) => [link.hash.slice(1), link]),
+  );
+  let timer = 0;
+
+  const tick = () => {
+    if (document.hidden) return;
+    for (const [section, seconds] of here) {
+      const total = seconds + 1000;
+      here.set(section, total);
+      if (total < DWELL || !ended.has(section) || read.has(section.id)) continue;
+      read.add(section.id);
+      here.delete(section);
+      change(section.id, section.querySelector(":is(h2, h3)")?.dataset.title ?? section.id, true);
+    }
+  };
+  const seen = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) {
+      if (isIntersecting && !read.has(target.id)) here.set(target, here.get(target) ?? 0);
+      else here.delete(target);
+    }
+    clearInterval(timer);
+    if (here.size > 0) timer = setInterval(tick, 1000);
+  });
+  const ends = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) if (isIntersecting) ended.add(target.closest("section[id]"));
+  });
+  const current = new IntersectionObserver(
+    (entries) => {
+      for (const { target, isIntersecting } of entries) {
+        if (!isIntersecting) continue;
+        for (const link of contents.values()) link.removeAttribute("aria-current");
+        contents.get(target.closest("section[id]").id)?.setAttribute("aria-current", "location");
+      }
+    },
+    { rootMargin: "-10% 0px -75% 0px" },
+  );
+  for (const section of sections) {
+    seen.observe(section);
+    const last = [...section.children].filter((child) => !child.matches("aside, section")).at(-1);
+    if (last) ends.observe(last);
+  }
+  for (const heading of article.querySelectorAll("section[id] > :is(h2, h3)")) current.observe(heading);
+}
