@@ -1,0 +1,51 @@
+# Three commands: run, test, check. Each makes the environment first when it is missing or stale.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+TORCH ?= torch==2.13.0
+PIP = $(BIN)/python -m pip --disable-pip-version-check
+ARGS ?=
+
+.PHONY: run test check clean models help
+
+help:
+	@echo "make run    set up, bring the models, start the app (ARGS='--no-browser --port 8018')"
+	@echo "make test   set up, run all tests (ARGS='-k rope' for some)"
+	@echo "make check  formatter, linter, strict types, import contracts, book checks"
+	@echo "make clean  remove the environment and everything built"
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v >= (3, 11) else "Python 3.11 or newer is needed, this is %d.%d. Name another: make run PYTHON=python3.12" % v)'
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# torch first and by itself: an open range would let the resolver take a larger build than this one.
+$(VENV)/.run: $(VENV)/.made pyproject.toml hatch_build.py handbook/app/frontend/package-lock.json
+	$(PIP) install --quiet $(TORCH)
+	$(PIP) install --quiet --editable .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.run
+	$(PIP) install --quiet --editable '.[test]'
+	@touch $@
+
+# Brings what is missing with a progress bar. Without a network the app starts all the same and says what is missing.
+models: $(VENV)/.run
+	@$(BIN)/handbook models get || echo "The models are not here; reading and search work without them."
+
+run: models
+	@$(BIN)/handbook open $(ARGS)
+
+test: $(VENV)/.test
+	@$(BIN)/handbook models get || echo "The models are not here: tests that need them will be skipped, and counted."
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/handbook book check
+
+clean:
+	rm -rf $(VENV) build dist node_modules handbook/app/frontend/node_modules handbook/app/static/vendor

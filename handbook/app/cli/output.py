@@ -1,0 +1,79 @@
+"""What verbs share: JSON on request, errors with a remedy, progress bars, settings."""
+
+import json
+import math
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import click
+
+from handbook.errors import BookError, HandbookError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def json_option(function: F) -> F:
+    """`--json`: one JSON object on standard output, nothing else; notes go to standard error."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON (docs/json.md).")(function)
+
+
+def print_json(schema: str, values: Mapping[str, Any]) -> None:
+    """One object, its shape named and numbered. NaN and infinity, which JSON lacks, become null."""
+    click.echo(json.dumps(_finite({"schema": schema, **values}), ensure_ascii=False, indent=2))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_finite(item) for item in value]
+    return value
+
+
+def report_error(error: HandbookError) -> None:
+    click.echo(click.style("Error: ", fg="red", bold=True) + error.what, err=True)
+    if isinstance(error, BookError):
+        for fault in error.faults:
+            click.echo(f"  {fault}", err=True)
+    if error.remedy:
+        click.echo(error.remedy, err=True)
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Callable[[float, float | None, str], None]]:
+    """A progress bar on standard error (plain lines where that is no terminal).
+
+    Yields `advance(done, total, note)`; total None means that the length is not known yet.
+    """
+    if not sys.stderr.isatty():
+        last = ""
+
+        def say(_done: float, _total: float | None, note: str) -> None:
+            nonlocal last
+            if note and note != last:
+                last = note
+                click.echo(f"{title}: {note}", err=True)
+
+        yield say
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}", style="dim"),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=None, note="")
+
+        def advance(done: float, total: float | None, note: str) -> None:
+            bar.update(task, completed=done, total=total, note=note)
+
+        yield advance

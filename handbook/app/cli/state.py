@@ -1,0 +1,54 @@
+"""`handbook export` and `handbook import`: the reader's own state, as one JSON file."""
+
+import json
+from pathlib import Path
+
+import click
+
+from handbook.app.cli.output import json_option, print_json
+from handbook.errors import DatabaseError
+from handbook.settings import load
+
+
+@click.command("export")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
+def export_command(file: Path, force: bool) -> None:
+    """Write reading marks, questions asked, exercise attempts and own measurements to FILE (JSON)."""
+    from handbook.database import open_database
+
+    if file.exists() and not force:
+        raise click.UsageError(f"{file} exists; --force replaces it.")
+    database = open_database(load())
+    beside = file.with_name(file.name + ".part")
+    try:
+        beside.write_text(json.dumps(database.export(), ensure_ascii=False, indent=1), encoding="utf-8")
+        beside.replace(file)
+    finally:
+        beside.unlink(missing_ok=True)
+        database.close()
+    click.echo(f"Written: {file}")
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@json_option
+def import_command(file: Path, as_json: bool) -> None:
+    """Add what FILE (an export) holds; what is here already stays as it is."""
+    from handbook.database import open_database
+
+    try:
+        state = json.loads(file.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DatabaseError(
+            f"{file} is not JSON: {error}.", "Choose a file that `handbook export` wrote."
+        ) from error
+    database = open_database(load())
+    try:
+        added = database.import_(state)
+    finally:
+        database.close()
+    if as_json:
+        print_json("handbook.import/1", {"added": added})
+    else:
+        click.echo(f"Added {added} rows.")
