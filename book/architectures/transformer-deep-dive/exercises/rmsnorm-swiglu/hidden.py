@@ -8,6 +8,11 @@ import torch.nn.functional as F
 LIBRARY = F.rms_norm
 
 
+def rounded(tensor):
+    """Nested lists with four decimals, for messages."""
+    return torch.round(tensor.detach().double(), decimals=4).tolist()
+
+
 def noise(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
@@ -37,7 +42,7 @@ def test_eps_stands_inside_the_root(submission):
     """With x = 0.1 and eps = 0.03 the root is of 0.01 + 0.03: x / 0.2 = 0.5."""
     got = submission.rms_norm(torch.full((1, 4), 0.1), torch.ones(4), 0.03)
     assert difference(got, torch.full((1, 4), 0.5)) < 1e-5, (
-        f"x = 0.1, eps = 0.03: expected 0.5 everywhere, got {got.tolist()}"
+        f"x = 0.1, eps = 0.03: expected 0.5 everywhere, got {rounded(got)}"
     )
 
 
@@ -52,7 +57,7 @@ def test_swiglu_equals_the_formula_in_plain_numbers(submission):
             hidden.append(g / (1 + math.exp(-g)) * u)
         expected = torch.tensor([sum(down[c, f].item() * hidden[f] for f in range(5)) for c in range(4)])
         off = difference(got[row], expected)
-        assert off < 1e-4, f"row {row}: expected {expected.tolist()}, got {got[row].tolist()}"
+        assert off < 1e-4, f"row {row}: expected {rounded(expected)}, got {rounded(got[row])}"
 
 
 def test_block_adds_the_input_unnormalised(submission):
@@ -79,7 +84,7 @@ def test_half_precision_does_not_overflow(submission):
         assert got.dtype == dtype, f"{dtype} in: expected {dtype} out, got {got.dtype}"
         expected = torch.tensor([[300.0, -400.0]]) / math.sqrt((300**2 + 400**2) / 2)
         assert difference(got, expected) < 0.01, (
-            f"{dtype}, [300, -400]: expected {expected.tolist()}, got {got.tolist()}"
+            f"{dtype}, [300, -400]: expected {rounded(expected)}, got {rounded(got)}"
         )
 
 

@@ -9,12 +9,17 @@ UP = torch.tensor([[0.0, 1.0], [5.0, 0.0], [1.0, 1.0]])
 DOWN = torch.tensor([[1.0, 0.0, 1.0], [0.0, 1.0, 1.0]])
 
 
+def rounded(tensor):
+    """Nested lists with four decimals, for messages."""
+    return torch.round(tensor.detach().double(), decimals=4).tolist()
+
+
 def check(got, expected, what, atol=1e-4):
     assert got.shape == expected.shape, (
         f"{what}: expected shape {tuple(expected.shape)}, got {tuple(got.shape)}"
     )
     assert torch.allclose(got, expected, atol=atol), (
-        f"{what}: expected {expected.tolist()}, got {got.tolist()}"
+        f"{what}: expected {rounded(expected)}, got {rounded(got)}"
     )
 
 

@@ -3,12 +3,17 @@
 import torch
 
 
+def rounded(tensor):
+    """Nested lists with four decimals, for messages."""
+    return torch.round(tensor.detach().double(), decimals=4).tolist()
+
+
 def check(got, expected, what, atol=1e-4):
     assert got.shape == expected.shape, (
         f"{what}: expected shape {tuple(expected.shape)}, got {tuple(got.shape)}"
     )
     assert torch.allclose(got, expected, atol=atol), (
-        f"{what}: expected {expected.tolist()}, got {got.tolist()}"
+        f"{what}: expected {rounded(expected)}, got {rounded(got)}"
     )
 
 

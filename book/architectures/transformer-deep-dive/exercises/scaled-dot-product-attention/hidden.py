@@ -6,6 +6,11 @@ import torch.nn.functional as F
 REFERENCE = F.scaled_dot_product_attention
 
 
+def rounded(tensor):
+    """Nested lists with four decimals, for messages."""
+    return torch.round(tensor.detach().double(), decimals=4).tolist()
+
+
 def tensors(B=2, H=3, T=5, S=7, D=16, seed=1, scale=1.0):
     generator = torch.Generator().manual_seed(seed)
     shapes = ((B, H, T, D), (B, H, S, D), (B, H, S, D))
@@ -78,7 +83,7 @@ def test_empty_row_in_a_batch_leaves_its_neighbours_alone(submission):
     mask = torch.ones(2, 1, 3, 3, dtype=torch.bool)
     mask[0, 0, 1] = False
     got = submission.attention(q, k, v, mask)
-    assert (got[0, :, 1] == 0).all(), f"the row without keys: expected zeros, got {got[0, :, 1].tolist()}"
+    assert (got[0, :, 1] == 0).all(), f"the row without keys: expected zeros, got {rounded(got[0, :, 1])}"
     off = max(
         furthest(got[1], REFERENCE(q, k, v)[1]), furthest(got[0, :, ::2], REFERENCE(q, k, v)[0, :, ::2])
     )

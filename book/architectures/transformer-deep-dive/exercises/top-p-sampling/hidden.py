@@ -24,7 +24,7 @@ def test_nucleus_is_the_smallest_set_that_reaches_p(submission):
         expected[list(best)] = probs[list(best)] / probs[list(best)].sum()
         got = submission.top_p(logits, p)
         assert np.allclose(got, expected, atol=1e-9), (
-            f"p = {p}: expected {expected.tolist()}, got {got.tolist()}"
+            f"p = {p}: expected {np.round(expected, 4).tolist()}, got {np.round(got, 4).tolist()}"
         )
 
 
@@ -32,7 +32,7 @@ def test_sum_that_meets_p_exactly_is_enough(submission):
     got = submission.top_p(np.array([0.0, 0.0, 0.0, 0.0]), 0.75)  # quarters are exact in binary
     expected = [1 / 3, 1 / 3, 1 / 3, 0.0]
     assert np.allclose(got, expected), (
-        f"three quarters reach p = 0.75: expected {expected}, got {got.tolist()}"
+        f"three quarters reach p = 0.75: expected {expected}, got {np.round(got, 4).tolist()}"
     )
 
 
@@ -47,12 +47,12 @@ def test_tie_at_the_edge_goes_to_the_smaller_index(submission):
     got = submission.top_p(np.zeros(8), 0.5)
     expected = [0.25] * 4 + [0.0] * 4
     assert np.allclose(got, expected), (
-        f"eight equal tokens, p = 0.5: expected the first four {expected}, got {got.tolist()}"
+        f"eight equal tokens, p = 0.5: expected the first four {expected}, got {np.round(got, 4).tolist()}"
     )
     got = submission.top_p(np.array([0.0, 3.0, 0.0, 3.0]), 0.4)
     expected = [0.0, 1.0, 0.0, 0.0]
     assert np.allclose(got, expected), (
-        f"two best tokens tie, p = 0.4: expected {expected}, got {got.tolist()}"
+        f"two best tokens tie, p = 0.4: expected {expected}, got {np.round(got, 4).tolist()}"
     )
 
 
@@ -71,7 +71,7 @@ def test_forbidden_tokens_stay_forbidden(submission):
         got = submission.top_p(logits, p)
         expected = [0.0, 1.0, 0.0, 0.0] if p == 0.3 else [0.0, 0.5, 0.0, 0.5]
         assert np.allclose(got, expected), (
-            f"two tokens at minus infinity, p = {p}: expected {expected}, got {got.tolist()}"
+            f"two tokens at minus infinity, p = {p}: expected {expected}, got {np.round(got, 4).tolist()}"
         )
 
 
@@ -79,7 +79,7 @@ def test_large_logits_stay_finite(submission):
     got = submission.top_p(np.array([10000.0, 9999.0, -10000.0]), 0.99)
     expected = softmax(np.array([1.0, 0.0]))
     assert np.allclose(got[:2], expected, atol=1e-6), (
-        f"logits of 10000: expected {expected.tolist()} and 0, got {got.tolist()}"
+        f"logits of 10000: expected {np.round(expected, 4).tolist()} and 0, got {np.round(got, 4).tolist()}"
     )
     assert got[2] == 0.0, f"logit of -10000: expected probability 0, got {got[2]}"
 
@@ -89,7 +89,9 @@ def test_float64_out_and_argument_unchanged(submission):
     kept = logits.copy()
     got = submission.top_p(logits, 0.9)
     assert got.dtype == np.float64, f"float32 logits: expected float64 probabilities, got {got.dtype}"
-    assert np.array_equal(logits, kept), f"expected logits unchanged {kept.tolist()}, got {logits.tolist()}"
+    assert np.array_equal(logits, kept), (
+        f"expected logits unchanged {np.round(kept, 4).tolist()}, got {np.round(logits, 4).tolist()}"
+    )
 
 
 def test_choice_accepts_a_large_vocabulary(submission):

@@ -9,7 +9,9 @@ def check(got, expected, what):
     expected = np.asarray(expected)
     assert isinstance(got, np.ndarray), f"{what}: expected a NumPy array, got {type(got).__name__}"
     assert got.shape == expected.shape, f"{what}: expected shape {expected.shape}, got {got.shape}"
-    assert np.allclose(got, expected, atol=1e-4), f"{what}: expected {expected.tolist()}, got {got.tolist()}"
+    assert np.allclose(got, expected, atol=1e-4), (
+        f"{what}: expected {np.round(expected, 4).tolist()}, got {np.round(got, 4).tolist()}"
+    )
 
 
 def test_worked_example(submission):
