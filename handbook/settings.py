@@ -47,6 +47,7 @@ class Settings(BaseModel):
     store_url: str | None = Field(default=None, description="LanceDB URI; by default in the data folder.")
     host: str = Field(default="127.0.0.1", description="Loopback address to listen on.")
     port: int = Field(default=8017, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    fetch: bool = Field(default=True, description="Bring missing default models when the app starts.")
     threads: int | None = Field(default=None, ge=1, description="CPU threads for models; default all cores.")
 
     @cached_property
