@@ -38,6 +38,7 @@ def examine(settings: Settings) -> dict[str, Any]:
         "database": _database(settings, missing),
         "book": _book(settings, missing),
         "frontend": _frontend(missing),
+        "compiler": _compiler(missing),
         "settings_file": {"path": str(settings_file()), "exists": settings_file().is_file()},
         "missing": [{"what": item.what, "remedy": item.remedy, "needed": item.needed} for item in missing],
     }
@@ -146,3 +147,14 @@ def _frontend(missing: list[Missing]) -> dict[str, Any]:
         remedy = "Reinstall with a connection to the npm registry: pip install -e . (or pip install .)"
         missing.append(Missing("The front-end files (math, editor, fonts).", remedy, needed=True))
     return {"path": str(folder), "built": built}
+
+
+def _compiler(missing: list[Missing]) -> str | None:
+    """A C compiler's path. Nothing needs one; it is looked for because people ask."""
+    for name in ("cc", "gcc", "clang", "cl"):
+        found = shutil.which(name)
+        if found:
+            return found
+    remedy = "Nothing to do: no part of this version compiles anything."
+    missing.append(Missing("A C compiler, which is not needed.", remedy, needed=False))
+    return None

@@ -37,6 +37,7 @@ def doctor_command(as_json: bool) -> int:
             f"{report['database']['url']}{'' if report['database']['exists'] else ' (made at first use)'}",
         ),
         ("book", f"{report['book']['chapters']} chapters in {report['book']['path']}"),
+        ("C compiler", report["compiler"] or "none (not needed)"),
         ("front end", "built" if report["frontend"]["built"] else "not built"),
     ]
     rows += [(f"model {row['name']}", row["path"] or "not here") for row in report["models"]]
