@@ -1,0 +1,1 @@
+"""Retrieval over the book, one file a stage; `pipeline` composes them."""

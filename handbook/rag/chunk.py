@@ -1,0 +1,179 @@
+"""Stage 2, chunk: the book, its questions and the code's docstrings as passages with addresses.
+
+A paragraph of the book is a passage: short enough to cite, and it already has an address. What is indexed for
+it is more than what is shown: the titles above it, and the interview questions that point at it, since those
+say in a person's words what it answers (document expansion: Nogueira et al. 2019, arXiv:1904.08375, with
+written questions in place of generated ones).
+"""
+
+import ast
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from handbook.rag import sentences
+from handbook.records import Chunk
+
+if TYPE_CHECKING:
+    from handbook.book.nouns import Book
+
+PROSE = ("paragraph", "list", "item", "quote", "box")  # kinds of paragraph that sentences can be taken from
+UNREAD = ("code",)  # kinds that are not indexed: the docstrings of the same code are
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A passage and how it is found.
+
+    body: text for full-text search. asks: questions that this passage answers. answers: may be cited as an
+    answer (a paragraph of a chapter that is written; outlines, questions and code are found by search only).
+    order: place in the book.
+    """
+
+    chunk: Chunk
+    body: str
+    asks: tuple[str, ...] = ()
+    answers: bool = False
+    order: int = 0
+
+    @cached_property
+    def digest(self) -> str:
+        """Hash of everything that the index stores for this entry."""
+        c = self.chunk
+        fields = [
+            c.id,
+            c.document,
+            c.anchor,
+            c.title,
+            c.text,
+            c.url,
+            c.kind,
+            self.body,
+            *self.asks,
+            self.answers,
+            self.order,
+        ]
+        return hashlib.sha256(json.dumps(fields).encode()).hexdigest()
+
+    @cached_property
+    def sentences(self) -> tuple[str, ...]:
+        return tuple(sentences.split(self.chunk.text))
+
+    @property
+    def headed(self) -> str:
+        """Title and text, the form in which a passage is embedded."""
+        return f"{self.chunk.title}. {self.chunk.text}"
+
+    @cached_property
+    def vectors_of(self) -> tuple[str, ...]:
+        """The texts whose vectors stand for this passage: the whole, its sentences where it may answer, the
+        questions it answers.
+        """
+        parts = self.sentences if self.answers and len(self.sentences) > 1 else ()
+        return (self.headed, *parts, *self.asks)
+
+
+def book_entries(book: "Book") -> Iterator[Entry]:
+    """Each chapter itself (title and summary), its paragraphs and its questions, in reading order."""
+    order = 0
+    for slug, chapter in book.chapters.items():
+        sections = {section.id: section.title for section in chapter.sections}
+        asks: dict[str, list[str]] = {}
+        for question in chapter.questions:
+            asks.setdefault(question.anchor, []).append(question.prompt)
+        head = Chunk(slug, slug, "", chapter.title, chapter.summary, f"/book/{chapter.path}")
+        yield Entry(head, f"{chapter.title}\n{chapter.summary}", order=order)
+        order += 1
+        for paragraph in chapter.paragraphs:
+            if paragraph.kind in UNREAD or not paragraph.text.strip():
+                continue
+            title = " / ".join(t for t in (chapter.title, sections.get(paragraph.section, "")) if t)
+            chunk = Chunk(
+                id=f"{slug}#{paragraph.anchor}",
+                document=slug,
+                anchor=paragraph.anchor,
+                title=title,
+                text=paragraph.text.strip(),
+                url=f"/book/{chapter.path}#{paragraph.anchor}",
+            )
+            asked = tuple(asks.get(paragraph.anchor, ()))
+            body = "\n".join((title, chunk.text, *asked))
+            answers = chapter.written and paragraph.kind in PROSE
+            yield Entry(chunk, body, asked, answers, order)
+            order += 1
+        for question in chapter.questions:
+            chunk = Chunk(
+                id=f"question:{question.id}",
+                document=slug,
+                anchor=question.anchor,
+                title=question.prompt,
+                text=question.answer.strip(),
+                url=f"/book/{chapter.path}/questions#{question.id}",
+                kind="question",
+            )
+            yield Entry(chunk, f"{chunk.title}\n{chunk.text}", (), False, order)
+            order += 1
+
+
+def package_root() -> Path:
+    """Folder of the `handbook` package."""
+    return Path(__file__).parent.parent
+
+
+def code_entries(root: Path | None = None) -> Iterator[Entry]:
+    """Documented public symbols of the package (or of the package folder `root`), by AST: no module is
+    imported.
+    """
+    root = root or package_root()
+    for path in sorted(root.rglob("*.py")):
+        parts = path.relative_to(root).with_suffix("").parts
+        if any(part.startswith("_") and part != "__init__" for part in parts):
+            continue
+        module = ".".join((root.name, *(part for part in parts if part != "__init__")))
+        try:
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+        except (SyntaxError, UnicodeDecodeError):
+            continue  # half-edited code is the linter's business; search goes on without it
+        for symbol, doc in _documented(tree):
+            yield _code_entry(module, symbol, doc)
+
+
+def _documented(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """(qualified name, docstring) of the module itself (name '') and of public classes, functions and
+    methods.
+    """
+    if doc := ast.get_docstring(tree):
+        yield "", doc
+    stack: list[tuple[str, Iterable[ast.stmt]]] = [("", tree.body)]
+    while stack:
+        prefix, body = stack.pop()
+        for node in body:
+            if not isinstance(
+                node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+            ) or node.name.startswith("_"):
+                continue
+            name = f"{prefix}{node.name}"
+            if doc := ast.get_docstring(node):
+                yield name, doc
+            if isinstance(node, ast.ClassDef):
+                stack.append((f"{name}.", node.body))
+
+
+def _code_entry(module: str, symbol: str, doc: str) -> Entry:
+    title = f"{module}:{symbol}" if symbol else module
+    chunk = Chunk(
+        id=title,
+        document=module,
+        anchor=symbol,
+        title=title,
+        text=doc,
+        url=f"/code/{module}#{symbol}" if symbol else f"/code/{module}",
+        kind="code",
+    )
+    return Entry(chunk, f"{title}\n{_CAMEL.sub(' ', symbol)}\n{doc}")

@@ -1,0 +1,82 @@
+"""Whether the passages answer the question: a logistic model over a few features of the retrieval.
+
+Its weights are data (confidence.json), fitted by `bench/ask.py --fit` on the development half of the question
+sets. Platt 1999 ("Probabilistic outputs for support vector machines") for turning scores into a probability
+by logistic regression.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+from handbook.rag.index import Vocabulary
+from handbook.rag.retrieve import subject
+from handbook.records import Hit
+
+NAMES = ("top", "mean3", "coverage", "known", "agreement")
+
+
+def features(
+    question: str, hits: Sequence[Hit], bodies: Sequence[str], vocabulary: Vocabulary
+) -> dict[str, float]:
+    """What the decision looks at.
+
+    Args:
+        hits: passages that may answer, best first, with both scores.
+        bodies: their indexed texts, in the same order.
+
+    Returns:
+        top: best cosine. mean3: mean of the three best cosines.
+        coverage: share of the question's words, weighted by idf, that the best passage covering most of them
+        has (among three). known: share of the question's words, weighted by idf, that the corpus has at all.
+        agreement: 1 / (1 + full-text rank of the passage nearest by vector), ranks among these hits from 0; 0
+        if full text lacks it.
+    """
+    cosines = sorted((hit.dense for hit in hits if hit.dense is not None), reverse=True)
+    stems = list(dict.fromkeys(vocabulary.stems(subject(question))))
+    weights = {stem: vocabulary.idf(stem) for stem in stems}
+    total = sum(weights.values())
+
+    def share(found: set[str]) -> float:
+        return sum(weight for stem, weight in weights.items() if stem in found) / total if total else 0.0
+
+    nearest = max(hits, key=lambda hit: -2.0 if hit.dense is None else hit.dense, default=None)
+    ranked = sorted((hit for hit in hits if hit.lexical is not None), key=lambda hit: -(hit.lexical or 0.0))
+    rank = next((i for i, hit in enumerate(ranked) if nearest and hit.chunk.id == nearest.chunk.id), None)
+    return {
+        "top": cosines[0] if cosines else 0.0,
+        "mean3": sum(cosines[:3]) / 3,
+        "coverage": max((share(set(vocabulary.stems(body))) for body in bodies[:3]), default=0.0),
+        "known": share(set(vocabulary.frequency)),
+        "agreement": 0.0 if rank is None else 1 / (1 + rank),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Confidence:
+    """p = 1 / (1 + exp(-(bias + sum of weight * feature))). support: cosine from which a passage carries a
+    sentence.
+
+    embedder: whose cosines the numbers were fitted to.
+    """
+
+    embedder: str
+    bias: float
+    weights: Mapping[str, float]
+    support: float
+
+    def of(self, found: Mapping[str, float]) -> float:
+        """Probability that the book answers, 0 to 1. Below one half the tutor refuses."""
+        z = self.bias + sum(weight * found[name] for name, weight in self.weights.items())
+        return 1 / (1 + math.exp(-max(-60.0, min(60.0, z))))
+
+
+@cache
+def fitted() -> Confidence:
+    """The weights that ship with the package."""
+    text = resources.files("handbook.rag").joinpath("confidence.json").read_text(encoding="utf-8")
+    data = json.loads(text)
+    return Confidence(data["embedder"], data["bias"], data["weights"], data["support"])

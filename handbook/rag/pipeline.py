@@ -1,0 +1,148 @@
+"""The stages composed: a corpus that is searched while someone types and asked when they have a question.
+
+    chunk -> index (full text) -> search
+       `---> embed -> retrieve (both in parallel) -> fuse -> [Tutor]
+
+Opening reads the book only. LanceDB is imported at the first search, the encoder at the first question.
+"""
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handbook.errors import HandbookError
+from handbook.rag import retrieve
+from handbook.rag.chunk import Entry, book_entries, code_entries
+from handbook.rag.embed import Progress, VectorCache
+from handbook.rag.index import TextIndex, Vocabulary
+from handbook.rag.retrieve import DenseIndex
+from handbook.rag.store import Store
+from handbook.records import Chunk, Hit
+from handbook.settings import Settings
+
+if TYPE_CHECKING:
+    from handbook.book.nouns import Book
+    from handbook.embed import Embedder
+
+PARAGRAPHS = ("paragraph",)
+
+
+class Corpus:
+    """Passages with their indexes. Safe to share between threads."""
+
+    def __init__(self, entries: Sequence[Entry], store: Store, embedder: "Embedder | None" = None) -> None:
+        self.entries = {entry.chunk.id: entry for entry in entries}
+        if len(self.entries) != len(entries):
+            raise ValueError(
+                f"expected passages with distinct ids, got {len(entries) - len(self.entries)} twice"
+            )
+        self.embedder = embedder
+        self._store = store
+        self._lock = threading.RLock()
+        self._dense: DenseIndex | None = None
+        self._workers = ThreadPoolExecutor(1, thread_name_prefix="full-text")
+
+    def search(self, text: str, limit: int = 10, kinds: Sequence[str] | None = None) -> list[Hit]:
+        """Passages for a text that is still being typed, by full text alone: no model, no vectors.
+
+        kinds: any of paragraph, question, code; all when None.
+        """
+        found = self.text.complete(text, limit, kinds)
+        return [Hit(self.entries[id].chunk, score, lexical=score) for id, score in found]
+
+    def retrieve(self, question: str, limit: int = 10, kinds: Sequence[str] | None = PARAGRAPHS) -> list[Hit]:
+        """Passages for a question: full text and vectors in parallel, fused. Embeds what is not embedded yet.
+
+        Without an embedder it is full text alone. Raises what the embedder raises (ModelUnavailable).
+        """
+        if self.embedder is None:
+            found = self.text.match(retrieve.subject(question), limit, kinds)
+            return [Hit(self.entries[id].chunk, score, lexical=score) for id, score in found]
+        return self.retrieve_embedded(question, self.embed(question), limit, kinds)
+
+    def retrieve_embedded(
+        self,
+        question: str,
+        vector: NDArray[np.float32],
+        limit: int = 10,
+        kinds: Sequence[str] | None = PARAGRAPHS,
+    ) -> list[Hit]:
+        """As `retrieve`, for a question whose vector is at hand."""
+        dense = self.dense
+        lexical = self._workers.submit(self.text.match, retrieve.subject(question), retrieve.DEPTH, kinds)
+        near = dense.search(vector, retrieve.DEPTH, kinds)
+        return retrieve.fused(lexical.result(), near, self.entries)[:limit]
+
+    def embed(self, question: str) -> NDArray[np.float32]:
+        """The vector of a question. Raises HandbookError where the corpus was opened without an embedder."""
+        if self.embedder is None:
+            raise HandbookError(
+                "This corpus was opened without an embedding model.", "Open it with one to ask questions."
+            )
+        vector: NDArray[np.float32] = self.embedder.embed([question])[0]
+        return vector
+
+    def build(self, progress: Progress | None = None) -> None:
+        """Bring both indexes up to date; embeds only texts that are new. progress: called with texts done and
+        in all.
+        """
+        _ = self.text
+        with self._lock:
+            if self._dense is None and self.embedder is not None:
+                entries = list(self.entries.values())
+                texts = [text for entry in entries for text in entry.vectors_of]
+                vectors = VectorCache(self._store, self.embedder).vectors(texts, progress)
+                self._dense = DenseIndex(entries, vectors)
+
+    @property
+    def ready(self) -> bool:
+        """Whether `retrieve` can answer at once."""
+        return self._dense is not None
+
+    @property
+    def dense(self) -> DenseIndex:
+        """Vectors of all passages, embedded if need be."""
+        if self._dense is None:
+            self.build()
+        if self._dense is None:
+            raise HandbookError(
+                "This corpus was opened without an embedding model.", "Open it with one to ask questions."
+            )
+        return self._dense
+
+    @property
+    def text(self) -> TextIndex:
+        """The full-text index, opened (and brought up to date) at the first use."""
+        with self._lock:
+            return self._text
+
+    @cached_property
+    def _text(self) -> TextIndex:
+        return TextIndex(self._store, list(self.entries.values()))
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        index = self.text
+        with self._lock:
+            return index.vocabulary
+
+    def answers(self, chunk: Chunk) -> bool:
+        """Whether a passage may be cited as an answer: a paragraph of a chapter that is written."""
+        entry = self.entries.get(chunk.id)
+        return entry is not None and entry.answers
+
+
+def open_corpus(book: "Book", settings: Settings, embedder: "Embedder | None" = None) -> Corpus:
+    """The corpus of the book: paragraphs, questions, and the docstrings of the code.
+
+    Reads and computes nothing that a search does not need; `Corpus.build` or the first question does the
+    rest.
+    """
+    entries = [*book_entries(book), *code_entries()]
+    return Corpus(entries, Store(settings.store, Path(settings.data) / "index.lock"), embedder)

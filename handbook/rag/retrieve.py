@@ -1,0 +1,103 @@
+"""Stage 6, retrieve: which passages are near a question, by words and by meaning.
+
+The dense side is exact: one matrix product over all vectors. For a book that is microseconds; an approximate
+index pays from about a hundred thousand vectors on.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handbook.rag.chunk import Entry
+from handbook.rag.fuse import reciprocal_rank_fusion
+from handbook.records import Hit
+
+Vectors = NDArray[np.float32]
+
+DEPTH = 30  # passages that each retriever hands to fusion
+
+# Words that make a sentence a question and say nothing about its subject; the index's own stop words lack
+# them.
+ASKING = frozenset(
+    {"why", "how", "what", "which", "when", "where", "who", "whom", "whose", "do", "does", "did", "can"}
+    | {"could", "would", "should", "is", "are", "explain", "tell", "me"}
+)
+
+
+class DenseIndex:
+    """Unit vectors of all passages; a passage is as near as the nearest of its texts (whole, sentences,
+    questions it answers).
+
+    Args:
+        entries: the passages.
+        vectors: rows for `entry.vectors_of` of each entry, one after the other; [U, D], U the sum of their
+        counts.
+    """
+
+    def __init__(self, entries: Sequence[Entry], vectors: Vectors) -> None:
+        counts = [len(entry.vectors_of) for entry in entries]
+        if sum(counts) != len(vectors):
+            raise ValueError(
+                f"expected {sum(counts)} vectors for {len(entries)} passages, got {len(vectors)}"
+            )
+        self._vectors = vectors
+        self._starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.intp)
+        self._entries = entries
+        self._place = {entry.chunk.id: i for i, entry in enumerate(entries)}
+
+    def scores(self, query: Vectors) -> Vectors:  # [D] -> [E]
+        """Cosine of the query to each passage's nearest text."""
+        if not self._entries:
+            return np.zeros(0, np.float32)
+        nearest: Vectors = np.maximum.reduceat(self._vectors @ query, self._starts[:-1])
+        return nearest
+
+    def search(
+        self, query: Vectors, limit: int, kinds: Sequence[str] | None = None
+    ) -> list[tuple[str, float]]:
+        """(id, cosine), best first."""
+        scores = self.scores(query)
+        order = (int(i) for i in np.argsort(-scores, kind="stable"))
+        wanted = (i for i in order if kinds is None or self._entries[i].chunk.kind in kinds)
+        return [
+            (self._entries[i].chunk.id, float(scores[i])) for i, _ in zip(wanted, range(limit), strict=False)
+        ]
+
+    def sentence_vectors(self, id: str) -> Vectors:  # [S, D]
+        """Vectors of a passage's sentences; the passage's own where it is a single sentence or not one that
+        answers.
+        """
+        place = self._place[id]
+        start = int(self._starts[place])
+        entry = self._entries[place]
+        parts = len(entry.sentences) if entry.answers and len(entry.sentences) > 1 else 0
+        return self._vectors[start + 1 : start + 1 + parts] if parts else self._vectors[start : start + 1]
+
+    def passage_vectors(self, id: str) -> Vectors:  # [S, D]
+        """Vectors of a passage as a whole and of its sentences, without the questions that it answers."""
+        place = self._place[id]
+        start = int(self._starts[place])
+        return self._vectors[
+            start : start + len(self._entries[place].vectors_of) - len(self._entries[place].asks)
+        ]
+
+
+def subject(question: str) -> str:
+    """The question without the words that only ask; the question itself if nothing is left."""
+    kept = [word for word in question.split() if word.lower().strip("?,.!:;'\"") not in ASKING]
+    return " ".join(kept) or question
+
+
+def fused(
+    lexical: Sequence[tuple[str, float]],
+    dense: Sequence[tuple[str, float]],
+    entries: Mapping[str, Entry],
+    weights: tuple[float, float] = (1.0, 1.0),
+) -> list[Hit]:
+    """Both rankings as one, each hit with the scores that brought it. weights: of the lexical and of the
+    dense ranking.
+    """
+    bm25, cosine = dict(lexical), dict(dense)
+    ranked = reciprocal_rank_fusion([list(bm25), list(cosine)], weights=weights)
+    return [Hit(entries[id].chunk, score, cosine.get(id), bm25.get(id)) for id, score in ranked]

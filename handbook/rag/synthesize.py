@@ -1,0 +1,65 @@
+"""Stage 9, synthesize: from passages to an answer made of their own sentences, and checks on sentences that a
+model wrote.
+
+All functions here are pure: vectors and texts in, choices out.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vectors = NDArray[np.float32]
+
+SENTENCES = 4  # at most so many in an extractive answer
+NEAR = 0.75  # a further sentence is kept if it is at least so near the question, relative to the best one
+SAME = 0.9  # two sentences with a cosine above this say the same
+
+_CITATION = re.compile(r"\s*\[\s*(\d+(?:\s*,\s*\d+)*)\s*\]")
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A sentence that could be part of the answer. place: (passage's order in the book, sentence in the
+    passage).
+    """
+
+    passage: int
+    place: tuple[int, int]
+    text: str
+    vector: Vectors
+    score: float
+
+
+def pick(candidates: Sequence[Candidate], limit: int = SENTENCES) -> list[Candidate]:
+    """The sentences that answer best, without near-duplicates, in reading order.
+
+    Greedy by score; what is far behind the best is left out, so an answer is as short as the passages allow.
+    """
+    chosen: list[Candidate] = []
+    ranked = sorted(candidates, key=lambda candidate: -candidate.score)
+    for candidate in ranked:
+        if len(chosen) == limit or candidate.score < NEAR * ranked[0].score:
+            break
+        if all(float(candidate.vector @ other.vector) < SAME for other in chosen):
+            chosen.append(candidate)
+    return sorted(chosen, key=lambda candidate: candidate.place)
+
+
+def cited(text: str) -> tuple[str, list[int]]:
+    """A sentence without its `[n]` marks, and the numbers that they held, in order, each once."""
+    numbers = [int(n) for group in _CITATION.findall(text) for n in group.split(",")]
+    return _CITATION.sub("", text).strip(), list(dict.fromkeys(numbers))
+
+
+def numbers_of(text: str) -> set[str]:
+    """The numbers in a text, thousands separators removed. Figures are where a fluent model invents first."""
+    return {number.replace(",", "") for number in _NUMBER.findall(text)}
+
+
+def support(sentence: Vectors, passage: Vectors) -> float:  # [D], [S, D]
+    """How well a passage carries a sentence: cosine to its nearest sentence or to the passage as a whole."""
+    return float(np.max(passage @ sentence)) if len(passage) else -1.0
