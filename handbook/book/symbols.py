@@ -1,0 +1,204 @@
+"""Source by symbol: `module:qualname` -> its text, file and line. By AST; the module is never imported."""
+
+from __future__ import annotations
+
+import ast
+import re
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from handbook.errors import BookError
+
+_DOCSTRING = re.compile(r'\s*(?:#[^\n]*\n\s*)*[rR]?"""(.*?)"""', re.DOTALL)
+_BOOK_LINE = re.compile(r"^Book: ([a-z0-9-]+/[a-z0-9-]+)$")
+
+
+@dataclass(frozen=True, slots=True)
+class SourceText:
+    """text: dedented, with decorators. line: the first line in file, from 1. kind: module, class, function, constant."""
+
+    symbol: str
+    text: str
+    file: Path
+    line: int
+    docstring: str
+    kind: str
+
+
+class UnknownSymbol(BookError):
+    """A symbol that no file of the package defines."""
+
+
+def package_folder(package: str) -> Path | None:
+    """Folder of a top-level package. Finding the spec of a top-level name imports nothing."""
+    try:
+        spec = find_spec(package)
+    except (ImportError, ValueError):
+        return None
+    places = list(spec.submodule_search_locations or ()) if spec else []
+    return Path(places[0]) if places else None
+
+
+def module_file(module: str) -> Path | None:
+    """The .py file of `package.sub.module`, or of the package's __init__."""
+    top, *rest = module.split(".")
+    folder = package_folder(top)
+    if folder is None or not all(part.isidentifier() for part in rest):
+        return None
+    place = folder.joinpath(*rest)
+    for file in (place.with_suffix(".py") if rest else place / "__init__.py", place / "__init__.py"):
+        if file.is_file():
+            return file
+    return None
+
+
+def modules(package: str = "handbook") -> Iterator[tuple[str, Path]]:
+    """Every module of a package with its file, in name order. Names that start with `_` are left out."""
+    folder = package_folder(package)
+    if folder is None:
+        return
+    for file in sorted(folder.rglob("*.py")):
+        parts = file.relative_to(folder).with_suffix("").parts
+        if parts[-1] == "__init__":
+            parts = parts[:-1]
+        if not any(part.startswith("_") or not part.isidentifier() for part in parts):
+            yield ".".join((package, *parts)), file
+
+
+def chapter_of(file: Path) -> tuple[str, int] | None:
+    """What the docstring of a module says on its last line, `Book: part/slug`, and on which line."""
+    stat = file.stat()
+    return _chapter_of(file, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=2048)
+def _chapter_of(file: Path, mtime: int, size: int) -> tuple[str, int] | None:
+    match = _DOCSTRING.match(text := file.read_text(encoding="utf-8", errors="replace"))
+    if not match or not (body := match[1].rstrip()):
+        return None
+    found = _BOOK_LINE.match(body.splitlines()[-1].strip())
+    return (found[1], text[: match.start(1)].count("\n") + body.count("\n") + 1) if found else None
+
+
+@lru_cache(maxsize=512)
+def _parse(file: Path, mtime: int, size: int) -> tuple[str, ast.Module]:
+    text = file.read_text(encoding="utf-8")
+    return text, ast.parse(text)
+
+
+def parse(file: Path) -> tuple[str, ast.Module]:
+    """Text and tree of a Python file, cached until it changes. Raises SyntaxError, UnicodeDecodeError, OSError."""
+    stat = file.stat()
+    return _parse(file, stat.st_mtime_ns, stat.st_size)
+
+
+def _named(node: ast.stmt) -> Iterator[tuple[str, str]]:
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        yield node.name, "function"
+    elif isinstance(node, ast.ClassDef):
+        yield node.name, "class"
+    elif isinstance(node, ast.Assign):
+        yield from ((t.id, "constant") for t in node.targets if isinstance(t, ast.Name))
+    elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+        yield node.target.id, "constant"
+
+
+def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    for node in body:
+        yield node
+        if isinstance(node, ast.If | ast.With | ast.Try):
+            yield from _statements(node.body)
+
+
+def _first_line(node: ast.stmt) -> int:
+    decorators = getattr(node, "decorator_list", [])
+    return min([node.lineno, *(d.lineno for d in decorators)])
+
+
+def _source(symbol: str, node: ast.stmt, kind: str, text: str, file: Path) -> SourceText:
+    first = _first_line(node)
+    lines = text.splitlines()[first - 1 : node.end_lineno]
+    documented = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+    docstring = (ast.get_docstring(node) or "") if documented else ""  # type: ignore[arg-type]
+    return SourceText(symbol, textwrap.dedent("\n".join(lines)), file, first, docstring, kind)
+
+
+def source(symbol: str) -> SourceText:
+    """Source of `package.module:name`, `package.module:Class.method`, or of a whole `package.module`.
+
+    Raises UnknownSymbol where there is no such module, it does not parse, or it does not define the name.
+    """
+    module, _, qualname = symbol.partition(":")
+    file = module_file(module)
+    if file is None:
+        raise UnknownSymbol(f"There is no module {module}.", "Correct the name, or write the module.")
+    try:
+        text, tree = parse(file)
+    except (SyntaxError, UnicodeDecodeError) as error:
+        raise UnknownSymbol(f"{module} does not parse: {error}.", "Correct the module.") from error
+    if not qualname:
+        return SourceText(symbol, text, file, 1, ast.get_docstring(tree) or "", "module")
+    body: list[ast.stmt] = tree.body
+    found: tuple[ast.stmt, str] | None = None
+    for name in qualname.split("."):
+        found = next(
+            ((node, kind) for node in _statements(body) for given, kind in _named(node) if given == name),
+            None,
+        )
+        if found is None:
+            raise UnknownSymbol(
+                f"{module} defines no {qualname}.", f"Names there: {', '.join(names(module)) or '-'}."
+            )
+        body = found[0].body if isinstance(found[0], ast.ClassDef) else []
+    assert found is not None
+    return _source(symbol, found[0], found[1], text, file)
+
+
+def names(module: str) -> tuple[str, ...]:
+    """Public top-level names that a module defines (classes, functions, constants), in order of the file."""
+    file = module_file(module)
+    if file is None:
+        return ()
+    try:
+        _, tree = parse(file)
+    except (SyntaxError, UnicodeDecodeError):
+        return ()
+    given = (name for node in _statements(tree.body) for name, _ in _named(node))
+    return tuple(dict.fromkeys(name for name in given if not name.startswith("_")))
+
+
+def outline(module: str) -> tuple[SourceText, ...]:
+    """Each public class, function and method of a module, in order of the file. Raises UnknownSymbol."""
+    whole = source(module)
+    _, tree = parse(whole.file)
+    found = []
+    for node in _statements(tree.body):
+        for name, kind in _named(node):
+            if kind == "constant" or name.startswith("_"):
+                continue
+            found.append(_source(f"{module}:{name}", node, kind, whole.text, whole.file))
+            if isinstance(node, ast.ClassDef):
+                for child in node.body:
+                    if isinstance(
+                        child, ast.FunctionDef | ast.AsyncFunctionDef
+                    ) and not child.name.startswith("_"):
+                        method = f"{module}:{name}.{child.name}"
+                        found.append(_source(method, child, "function", whole.text, whole.file))
+    return tuple(found)
+
+
+def defines(file: Path, name: str) -> bool:
+    """Whether a Python file binds a name at its top level (def, class, assignment, import). Raises SyntaxError."""
+    _, tree = parse(file)
+    for node in _statements(tree.body):
+        if any(given == name for given, _ in _named(node)):
+            return True
+        if isinstance(node, ast.Import | ast.ImportFrom) and any(
+            (a.asname or a.name) == name for a in node.names
+        ):
+            return True
+    return False
