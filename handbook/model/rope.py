@@ -16,7 +16,7 @@ from torch import Tensor
 
 def rope_frequencies(dim: int, theta: float = 10000.0) -> Tensor:
     """Radians per position of each pair i in 0 .. D/2 - 1: theta^(-2i/D) -> [D/2]. RoFormer, equation 15."""
-    return theta ** (-torch.arange(0, dim, 2, dtype=torch.float32) / dim)
+    return 1.0 / theta ** (torch.arange(0, dim, 2, dtype=torch.float32) / dim)
 
 
 def rope_tables(
@@ -34,8 +34,8 @@ def rope_tables(
 def apply_rope(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Turn each pair (x[i], x[i + D/2]) by its angle: x [..., T, D]; cos, sin [T, D/2] -> [..., T, D].
 
-    A rotation: lengths stay, and the product of two turned vectors depends on their positions only through the
-    difference (RoFormer, equation 16).
+    A rotation: lengths stay, and the product of two turned vectors depends on their positions only through
+    the difference (RoFormer, equation 16).
     """
     first, second = x.chunk(2, dim=-1)
     cos, sin = cos.to(x.dtype), sin.to(x.dtype)

@@ -1,0 +1,94 @@
+"""Context extension: RoPE's angles changed so that a model reads further than it was trained.
+
+Position interpolation (Chen et al. 2023, arXiv:2306.15595, section 2.3) squeezes all positions into the
+trained range. "NTK-aware" scaling raises the base instead, which squeezes slow pairs and spares fast ones.
+YaRN (Peng et al. 2023, arXiv:2309.00071) chooses by pair: turned often within the trained range, keep; never
+a full turn, squeeze; a ramp between. Llama 3.1 does nearly the same with other bounds.
+
+Axes: D head size.
+
+Book: architectures/transformer-deep-dive
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class RopeScaling:
+    """What a checkpoint says about its extension.
+
+    factor: how many times the trained context. original_context: positions it was trained on (yarn, llama3).
+    low, high: full turns within the trained range, below and above which a pair is squeezed or kept; YaRN's
+    beta_slow and beta_fast. attention: what YaRN multiplies cos and sin with; None derives it from factor.
+    """
+
+    kind: Literal["linear", "yarn", "llama3"]
+    factor: float
+    original_context: int = 0
+    low: float = 1.0
+    high: float = 32.0
+    attention: float | None = None
+
+    def apply(self, frequencies: Tensor, theta: float) -> tuple[Tensor, float]:
+        """Frequencies [D/2] of the trained model -> frequencies [D/2] of the extended one, and a factor for
+        cos and sin."""
+        if self.kind == "linear":
+            return linear_frequencies(frequencies, self.factor), 1.0
+        if self.kind == "llama3":
+            turns = self.original_context, self.low, self.high
+            return llama3_frequencies(frequencies, self.factor, *turns), 1.0
+        scale = yarn_attention(self.factor) if self.attention is None else self.attention
+        turns = self.original_context, self.low, self.high
+        return yarn_frequencies(frequencies, self.factor, *turns, theta=theta), scale
+
+
+def linear_frequencies(frequencies: Tensor, factor: float) -> Tensor:
+    """Position interpolation: position m counts as m / factor. Chen et al. 2023, equation 4."""
+    return frequencies / factor
+
+
+def ntk_theta(theta: float, factor: float, dim: int) -> float:
+    """The base whose slowest pair turns factor times slower and whose fastest stays: theta *
+    factor^(D/(D-2)).
+
+    YaRN paper, definition 1.
+    """
+    return float(theta * factor ** (dim / (dim - 2)))
+
+
+def llama3_frequencies(
+    frequencies: Tensor, factor: float, original_context: int, low: float, high: float
+) -> Tensor:
+    """Pairs with fewer than `low` turns in the trained context are squeezed, with more than `high` kept;
+    between them a ramp over the number of turns, as YaRN's definition 2 has it (Llama 3.1: low 1, high 4)."""
+    turns = original_context * frequencies / (2 * math.pi)
+    keep = ((turns - low) / (high - low)).clamp(0, 1)
+    return frequencies * keep + frequencies / factor * (1 - keep)
+
+
+def yarn_frequencies(
+    frequencies: Tensor, factor: float, original_context: int, low: float, high: float, *, theta: float
+) -> Tensor:
+    """YaRN's "NTK-by-parts". The authors' code, which every checkpoint was made with, runs the ramp over the
+    index of the pair, from the pair with `high` turns to the pair with `low`, where the paper's
+    definition 2 runs it over the turns themselves; this follows the code."""
+    pairs = len(frequencies)
+
+    def pair_with(turns: float) -> float:
+        return pairs * math.log(original_context / (turns * 2 * math.pi)) / math.log(theta)
+
+    first = max(math.floor(pair_with(high)), 0)
+    last = min(math.ceil(pair_with(low)), 2 * pairs - 1)
+    squeeze = ((torch.arange(pairs) - first) / max(last - first, 0.001)).clamp(0, 1)
+    return frequencies * (1 - squeeze) + frequencies / factor * squeeze
+
+
+def yarn_attention(factor: float) -> float:
+    """sqrt(1/t) = 0.1 ln(factor) + 1: scales queries and keys alike, so the logits by its square. YaRN paper,
+    section 3.4."""
+    return 0.1 * math.log(factor) + 1.0 if factor > 1 else 1.0

@@ -1,0 +1,102 @@
+"""Chat templates: a list of messages becomes the one text that the model was trained to continue.
+
+Templates come with the model's files, so they are somebody else's program: they run in Jinja's sandbox, which
+gives them no way to files, modules or attributes with underscores. What users write is data to them, and
+stays it: `encode` keeps `<|im_end|>` in a message from ending the turn.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from jinja2 import TemplateError
+from jinja2.ext import loopcontrols
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from handbook.errors import ChatError, ModelFileError
+from handbook.records import Message
+
+if TYPE_CHECKING:
+    from handbook.model.tokenizer import Tokenizer
+
+
+class ChatTemplate:
+    """A model's template.
+
+    Args:
+        source: Jinja, as in `chat_template`.
+        tokens: text of the tokens that templates name: bos_token, eos_token.
+
+    Raises ModelFileError for a template that is not valid Jinja.
+    """
+
+    def __init__(self, source: str, tokens: Mapping[str, str] | None = None) -> None:
+        environment = ImmutableSandboxedEnvironment(
+            trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols]
+        )
+        environment.filters["tojson"] = _tojson
+        environment.globals["raise_exception"] = _refuse
+        environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
+        try:
+            self._template = environment.from_string(source)
+        except TemplateError as error:
+            raise ModelFileError(
+                f"The chat template is not valid Jinja: {error}.", "Fetch the model again."
+            ) from error
+        self.source, self._tokens = source, dict(tokens or {})
+
+    def render(self, messages: Sequence[Message], add_generation_prompt: bool = True) -> str:
+        """The conversation as text; with add_generation_prompt it ends where the model's turn begins.
+
+        Raises ChatError when the template refuses the messages (roles that do not alternate, for one).
+        """
+        turns: list[dict[str, Any]] = [{"role": turn.role, "content": turn.content} for turn in messages]
+        try:
+            return self._template.render(
+                messages=turns, add_generation_prompt=add_generation_prompt, **self._tokens
+            )
+        except (TemplateError, TypeError, ValueError, ArithmeticError) as error:
+            raise ChatError(
+                f"The model's chat template does not take this conversation: {error}.",
+                "Send system first, then user and assistant in turn.",
+            ) from error
+
+    def encode(
+        self, messages: Sequence[Message], tokenizer: "Tokenizer", add_generation_prompt: bool = True
+    ) -> list[int]:
+        """`render`, as token ids. Special tokens come from the template only: their names in a message stay
+        text."""
+        names = re.compile("|".join(map(re.escape, sorted(tokenizer.special_tokens, reverse=True))) or "(?!)")
+        if not any(names.search(turn.content) for turn in messages):
+            return tokenizer.encode(self.render(messages, add_generation_prompt))
+        mark = _unused_character(turn.content for turn in messages)
+        text = self.render([_marked(turn, names, mark) for turn in messages], add_generation_prompt)
+        ids: list[int] = []
+        end = 0
+        for own in names.finditer(text):
+            ids += tokenizer.encode(text[end : own.start()].replace(mark, ""), special=False)
+            ids += tokenizer.encode(own.group())
+            end = own.end()
+        return ids + tokenizer.encode(text[end:].replace(mark, ""), special=False)
+
+
+def _marked(turn: Message, names: re.Pattern[str], mark: str) -> Message:
+    """Each `<|im_end|>` in it becomes `<`, mark, `|im_end|>`: no longer a name, and easily restored."""
+    return Message(turn.role, names.sub(lambda name: name.group()[0] + mark + name.group()[1:], turn.content))
+
+
+def _unused_character(texts: Iterable[str]) -> str:
+    """A character of the private use area that none of the texts holds."""
+    used = set().union(*texts)
+    return next(chr(code) for code in range(0xE000, 0xF8FF) if chr(code) not in used)
+
+
+def _tojson(value: object, indent: int | None = None) -> str:
+    """As templates on the hub expect it: without Jinja's HTML escapes."""
+    return json.dumps(value, ensure_ascii=False, indent=indent)
+
+
+def _refuse(message: str) -> NoReturn:
+    raise TemplateError(message)
