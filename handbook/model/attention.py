@@ -90,8 +90,8 @@ def attend_tiled(
     """`attend`, one block of keys at a time: exact, with memory for T * block scores instead of T * S.
 
     Keeps for each query the largest score so far, the sum of exp(score - largest) and the weighted values; a
-    new largest score rescales what stands. FlashAttention (arXiv:2205.14135), algorithm 1, lines 10 to 13; the
-    division comes once at the end, as in FlashAttention-2 (arXiv:2307.08691), section 3.1.
+    new largest score rescales what stands. FlashAttention (arXiv:2205.14135), algorithm 1, lines 10 to 13;
+    the division comes once at the end, as in FlashAttention-2 (arXiv:2307.08691), section 3.1.
     """
     H, S = q.shape[1], k.shape[2]
     scale = 1 / math.sqrt(q.shape[-1]) if scale is None else scale

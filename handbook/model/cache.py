@@ -48,7 +48,7 @@ class KVCache:
 
     @property
     def length(self) -> int:
-        """Positions that all layers hold. Layers fill in order, so during a forward pass it is the old number."""
+        """Positions that all layers hold. Layers fill in order: during a forward pass it is the old one."""
         return self._held[-1]
 
     @property
