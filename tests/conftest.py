@@ -1,0 +1,64 @@
+"""Fixtures that every part of the tests may use: the packaged models, where they are on this machine.
+
+A test that asks for one is marked `models`, and skipped with the reason where the weights are missing.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from handbook import settings as settings_module
+from handbook.errors import HandbookError
+from handbook.model.weights import catalog
+from handbook.settings import Settings
+
+if TYPE_CHECKING:
+    from handbook.model.load import Loaded
+
+SMOLLM2 = "smollm2-135m-instruct"
+MINILM = "all-minilm-l6-v2"
+
+
+@pytest.fixture(scope="session")
+def model_settings() -> Settings:
+    """Settings of the machine that runs the tests: HANDBOOK_DATA names the data folder."""
+    return settings_module.load()
+
+
+def weights_or_skip(name: str, settings: Settings) -> Path:
+    try:
+        path = catalog.find(name, settings)
+    except HandbookError as error:
+        pytest.fail(f"{name}: {error}")
+    if path is None:
+        pytest.skip(f"{name} is not in {settings.models}; `handbook models get {name}` brings it")
+    return path
+
+
+@pytest.fixture(scope="session")
+def models_dir(model_settings: Settings) -> Path:
+    """The folder of models, when all packaged ones are there."""
+    for name in (SMOLLM2, MINILM):
+        weights_or_skip(name, model_settings)
+    return model_settings.models
+
+
+@pytest.fixture(scope="session")
+def smollm2_path(model_settings: Settings) -> Path:
+    """The GGUF file of SmolLM2-135M-Instruct."""
+    return weights_or_skip(SMOLLM2, model_settings)
+
+
+@pytest.fixture(scope="session")
+def minilm_path(model_settings: Settings) -> Path:
+    """The safetensors file of all-MiniLM-L6-v2, its other files beside it."""
+    return weights_or_skip(MINILM, model_settings)
+
+
+@pytest.fixture(scope="session")
+def smollm2(smollm2_path: Path) -> "Loaded":
+    """SmolLM2-135M-Instruct in fp32, loaded once for all tests. Don't change it."""
+    from handbook.model.load import load_model
+
+    return load_model(smollm2_path)
