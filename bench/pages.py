@@ -1,8 +1,9 @@
 """How fast the app starts and serves, and how much a page weighs.
 
-Starts `handbook open` on a free port some times over and measures from process start to the first page; then
-requests each room; then loads the chapter in a headless browser with an empty cache and adds up what came over the
-wire. JSON keys: start_seconds and pages.*.ms (median, low, high), weight.bytes by type (null without a browser).
+Starts `handbook open` on a free port some times over and measures from process start to the first page;
+then requests each room; then loads the chapter in a headless browser with an empty cache and adds up what
+came over the wire. JSON keys: start_seconds and pages.*.ms (median, low, high), weight.bytes by type (null
+without a browser).
 
     handbook bench pages [--starts 5] [--requests 30] [--json]
 """

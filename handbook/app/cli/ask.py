@@ -40,11 +40,10 @@ def ask_command(question: str, generate: bool, as_json: bool) -> int:
 
 def _tutor(settings: Settings, with_chat: bool) -> Any:
     from handbook.book.load import open_book
-    from handbook.rag.pipeline import open_corpus
-    from handbook.tutor import Tutor
-
     from handbook.chat import open_chat
     from handbook.embed import open_embedder
+    from handbook.rag.pipeline import open_corpus
+    from handbook.tutor import Tutor
 
     embedder = open_embedder(settings)
     with progress("Index") as advance:

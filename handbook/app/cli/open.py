@@ -65,6 +65,7 @@ def listen(settings: Settings) -> socket.socket:
 def serve(settings: Settings, listener: socket.socket, address: str, browser: bool) -> None:
     """Run until interrupted."""
     import uvicorn
+
     from handbook.app.web import create_app
 
     config = uvicorn.Config(
