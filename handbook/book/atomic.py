@@ -12,7 +12,10 @@ from handbook.errors import BookError, DiskFull
 
 
 def write(path: Path, text: str) -> None:
-    """Replace a file in one step, keeping its permissions. Raises DiskFull or BookError; the old file then stands."""
+    """Replace a file in one step, keeping its permissions.
+
+    Raises DiskFull or BookError; the old file then stands.
+    """
     name = ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

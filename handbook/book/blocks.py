@@ -68,7 +68,8 @@ Report = Callable[[str, int, str, str], None]
 class Block:
     """One piece of a page, in order. kind: a kind of KINDS, figure, heading, box or box-end.
 
-    name: kind of box, name of figure, symbol of included code. title: of heading or box. anchor "" has no address.
+    name: kind of box, name of figure, symbol of included code. title: of heading or box.
+    anchor: "" where the block has no address.
     """
 
     kind: str
@@ -184,12 +185,12 @@ class _Walk:
             self.report("duplicate-id", line, what, "Give each its own.")
             return
         if not ID.fullmatch(id) or id.startswith(RESERVED):
-            what = f"The id {id!r} is not lower-case words joined by hyphens, or starts with {', '.join(RESERVED)}."
-            self.report("bad-id", line, what, "Rename it.")
+            what = f"The id {id!r} is not lower-case words joined by hyphens, or is one of the page's own."
+            self.report("bad-id", line, what, f"Rename it; it may not start with {', '.join(RESERVED)}.")
         self.page.anchors[id] = line
 
     def walk(self, start: int, end: int, box: str = "", owned: bool = False) -> None:
-        """owned: a box with an id of its own is around these blocks, so they get none unless they say one."""
+        """owned: a box with an id is around these blocks, so they get none unless they say one."""
         while start < end:
             stop = closing(self.tokens, start)
             token = self.tokens[start]

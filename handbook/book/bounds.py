@@ -1,4 +1,4 @@
-"""Bounds of claims: `>= 3`, `<= 1e-5`, `== 23040`, `2..9`, joined by `and`. A tiny parser, nothing is evaluated."""
+"""Bounds of claims: `>= 3`, `<= 1e-5`, `== 23040`, `2..9`, joined by `and`. Nothing is evaluated."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class LocatedChapter:
 
 
 def lab_sections(file: Path, faults: Faults) -> tuple[frozenset[str], frozenset[str]]:
-    """Functions of a lab that can measure, and names that `lab:` links may point to: cells, functions, headings."""
+    """Functions of a lab that can measure; names that `lab:` may point to: cells, functions, headings."""
     try:
         text, tree = symbols.parse(file)
     except SyntaxError as error:
@@ -51,7 +51,8 @@ def lab_sections(file: Path, faults: Faults) -> tuple[frozenset[str], frozenset[
     except UnicodeDecodeError:
         faults.read(file)
         return frozenset(), frozenset()
-    functions, cells = set(), set()
+    functions: set[str] = set()
+    cells: set[str] = set()
     body = [child for node in tree.body for child in (node.body if isinstance(node, ast.With) else [node])]
     for node in body:
         if isinstance(node, ast.FunctionDef):
@@ -64,7 +65,7 @@ def lab_sections(file: Path, faults: Faults) -> tuple[frozenset[str], frozenset[
 def _front_matter(
     page: markdown.Parsed, file: Path, entry: Entry, faults: Faults
 ) -> tuple[str, str, Status, dict[str, int]]:
-    """Title, summary, status and the lines of `code:`; what book.toml says where the front matter does not."""
+    """Title, summary, status, lines of `code:`; what book.toml says where the front matter does not."""
     fallback: tuple[str, str, Status, dict[str, int]] = (entry.title, entry.summary, "outline", {})
     token = page.tokens[0] if page.tokens and page.tokens[0].type == "front_matter" else None
     if token is None:

@@ -16,7 +16,7 @@ LinkAt = tuple[Path, Link]
 
 
 def fragments(located: LocatedChapter) -> Iterator[tuple[Path, str, int, str]]:
-    """(file, Markdown, first line, address) of each text outside of the chapter's page: questions, statements."""
+    """(file, Markdown, first line, address) of each text outside of the page: questions, statements."""
     folder = located.chapter.folder
     for entry in located.questions:
         for text, line in entry.texts:
@@ -27,7 +27,7 @@ def fragments(located: LocatedChapter) -> Iterator[tuple[Path, str, int, str]]:
 
 
 def all_links(located: LocatedChapter, faults: Faults) -> Iterator[LinkAt]:
-    """Each link of a chapter, its questions and its statements. Fragments are checked for stray markup on the way."""
+    """Each link of a chapter, its questions and statements; looks for stray markup in the last two."""
     chapter = located.chapter
     if chapter.source:
         yield from ((chapter.source, link) for link in chapter.links)
@@ -65,7 +65,7 @@ def check_anchors(located: LocatedChapter, faults: Faults) -> None:
     chapter = located.chapter
     for entry in located.questions:
         if entry.question.anchor not in chapter.anchors:
-            what = f"Question {entry.question.id} is answered by {entry.question.anchor}, which the chapter lacks."
+            what = f"Question {entry.question.id} is answered by {entry.question.anchor}, which is missing."
             remedy = "Name the paragraph that answers it."
             faults.add("dangling-anchor", chapter.folder / "questions.yaml", entry.anchor_line, what, remedy)
     for found in located.exercises:

@@ -1,4 +1,4 @@
-"""Measured numbers: what a claim says, which function of the lab measures it, what must hold, what was found."""
+"""Measured numbers: what a claim says, which function measures it, what must hold, what was found."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Claim:
     text: str
     unit: str
     lab: str
-    bound: bounds.Bound
+    bound: str
     exact: bool
     needs: tuple[str, ...]
     measured: Measured | None
@@ -65,6 +65,10 @@ class Claim:
     def shown(self) -> str | None:
         """How the recorded value reads in prose; None while nothing is recorded."""
         return format(self.text, self.measured) if self.measured else None
+
+    def holds(self, value: float) -> bool:
+        """Whether a value satisfies the bound."""
+        return bounds.parse(self.bound).holds(value)
 
 
 def format(text: str, measured: Measured) -> str:
@@ -147,7 +151,7 @@ def _claim(table: Mapping[str, Any], chapter: str, file: Path, line: int, faults
         text=table["text"],
         unit=table["unit"],
         lab=table["lab"],
-        bound=bound,
+        bound=bound.text,
         exact=table.get("exact", False),
         needs=tuple(table.get("needs", ())),
         measured=measured,

@@ -1,6 +1,7 @@
 """Figures: figures.py of a chapter draws figures/*.svg; each file remembers which figures.py drew it.
 
-A function `kv_cache() -> str` without arguments draws `figures/kv-cache.svg`. Names that start with `_` are helpers.
+A function `kv_cache() -> str` without arguments draws `figures/kv-cache.svg`. Names with a leading `_` are
+helpers.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ def _python(folder: Path, entry: str, faults: Faults) -> bool:
             good = False
         for test, line, arguments in found:
             if arguments != 1:
-                what = f"Exercise {folder.name}: {test} takes {arguments} arguments, expected one: the submission."
+                what = f"Exercise {folder.name}: {test} takes {arguments} arguments, expected the submission."
                 faults.add("no-tests", file, line, what)
                 good = False
     return good

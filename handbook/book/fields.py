@@ -14,7 +14,7 @@ _WORDS = {"true": True, "false": False}
 
 @dataclass
 class Fields:
-    """A mapping under reading. `subject` starts every fault; `good` turns false where something needed is missing."""
+    """A mapping under reading. `subject` starts every fault; `good` turns false at the first of them."""
 
     value: Value
     file: Path

@@ -41,7 +41,7 @@ def _fences(text: str) -> str:
 
 
 def filled(book: Book, text: str, quoted: bool = False) -> str:
-    """A text with included code and claims brought up to date. quoted: not Markdown itself (YAML), only claims."""
+    """A text with included code and claims brought up to date. quoted: YAML, so only claims."""
 
     def claim(match: re.Match[str]) -> str:
         found = book.claims.get(match[2])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Protocol
 
 from handbook.book import symbols
 from handbook.book.claims import Claim
@@ -13,19 +14,36 @@ from handbook.book.references import Reference
 from handbook.records import Question
 
 
+class Names(Protocol):
+    """Everything that a link can name: an Index while the book is read, a Book afterwards."""
+
+    @property
+    def chapters(self) -> Mapping[str, Chapter]: ...
+    @property
+    def references(self) -> Mapping[str, Reference]: ...
+    @property
+    def questions(self) -> Mapping[str, Question]: ...
+    @property
+    def exercises(self) -> Mapping[str, Exercise]: ...
+    @property
+    def claims(self) -> Mapping[str, Claim]: ...
+    @property
+    def package(self) -> str: ...
+
+
 @dataclass(frozen=True)
 class Index:
-    """Everything that a link can name. A Book has the same fields, so either will do."""
+    """The names of a book that is being read."""
 
     chapters: Mapping[str, Chapter]
     references: Mapping[str, Reference]
     questions: Mapping[str, Question]
     exercises: Mapping[str, Exercise]
     claims: Mapping[str, Claim]
-    package: str = field(default="handbook")
+    package: str
 
 
-def href(index: Index, chapter: Chapter, scheme: str, target: str) -> str | None:
+def href(index: Names, chapter: Chapter, scheme: str, target: str) -> str | None:
     """The URL of a link, None where it is unknown or not safe to follow.
 
     Claims and citations lead to their note on the same page; figures and included code have no URL.
@@ -54,7 +72,7 @@ def href(index: Index, chapter: Chapter, scheme: str, target: str) -> str | None
     return None
 
 
-def _missing_symbol(index: Index, target: str) -> tuple[str, str, str] | None:
+def _missing_symbol(index: Names, target: str) -> tuple[str, str, str] | None:
     if target.split(":")[0].split(".")[0] != index.package:
         return (
             "unknown-symbol",
@@ -68,7 +86,7 @@ def _missing_symbol(index: Index, target: str) -> tuple[str, str, str] | None:
     return None
 
 
-def _missing_chapter(index: Index, target: str) -> tuple[str, str, str] | None:
+def _missing_chapter(index: Names, target: str) -> tuple[str, str, str] | None:
     slug, _, anchor = target.partition("#")
     found = index.chapters.get(slug)
     if found is None:
@@ -78,7 +96,7 @@ def _missing_chapter(index: Index, target: str) -> tuple[str, str, str] | None:
     return None
 
 
-def problem(index: Index, chapter: Chapter, scheme: str, target: str) -> tuple[str, str, str] | None:
+def problem(index: Names, chapter: Chapter, scheme: str, target: str) -> tuple[str, str, str] | None:
     """(kind, what, remedy) of a link that leads nowhere; None where it is good."""
     if scheme == "web":
         return None

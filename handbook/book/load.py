@@ -1,4 +1,4 @@
-"""Reading the whole book. Faults in the content are collected, never raised; a broken chapter breaks no other."""
+"""Reading the whole book. Faults in the content are collected, never raised."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ def _unlisted(root: Path, index: Index, faults: Faults) -> None:
 
 
 def _place(index: Index, chapter: Chapter, anchor: str) -> Backlink:
-    """Where a link stands, as something to click on. anchor: a paragraph, or `question:id`, `exercise:name`."""
+    """Where a link stands, to click on. anchor: a paragraph, or `question:id`, `exercise:name`."""
     scheme, _, name = anchor.partition(":")
     if name and scheme == "question":
         question = index.questions[name]

@@ -1,4 +1,4 @@
-"""Markdown as the book writes it: CommonMark and tables, math, footnotes, boxes, `{#id}` lines. Raw HTML is text."""
+"""Markdown as the book writes it: CommonMark, tables, math, footnotes, boxes, `{#id}`. Raw HTML is text."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Render = Callable[..., str]
 
 @dataclass(frozen=True)
 class Parsed:
-    """Tokens of a text. lost: (line, what) of attribute lines that attach to nothing, or say more than an id."""
+    """Tokens of a text. lost: (line, what) of attribute lines that attach to nothing or say too much."""
 
     tokens: Sequence[Token]
     lost: tuple[tuple[int, str], ...]
@@ -69,8 +69,12 @@ def _lost_attributes(state: StateCore) -> None:
     state.env["lost"] = tuple(lost)
 
 
-def _normalize(href: str) -> str:
-    return href
+def _anything(url: str) -> bool:
+    return True
+
+
+def _as_written(url: str) -> str:
+    return url
 
 
 @lru_cache
@@ -85,8 +89,8 @@ def parser() -> MarkdownIt:
     md.core.ruler.after("block", "heading_ids", _heading_ids)
     md.core.ruler.before("attr", "note_attributes", _note_attributes)
     md.core.ruler.after("attr", "lost_attributes", _lost_attributes)
-    md.validateLink = lambda _href: True  # type: ignore[method-assign]
-    md.normalizeLink = _normalize  # type: ignore[method-assign]
+    md.validateLink = _anything  # type: ignore[method-assign]
+    md.normalizeLink = _as_written  # type: ignore[method-assign]
     return md
 
 

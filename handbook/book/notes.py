@@ -32,14 +32,14 @@ def claim_note(claim: Claim) -> str:
             ("Measured", f"{interval(measured)}{unit}{size}"),
             (
                 "Must hold",
-                f"<code>{escape(claim.bound.text)}</code>" + (", and repeats exactly" if claim.exact else ""),
+                f"<code>{escape(claim.bound)}</code>" + (", and repeats exactly" if claim.exact else ""),
             ),
             ("Machine", escape(measured.machine)),
             ("Date", f'<time datetime="{escape(measured.date)}">{escape(measured.date)}</time>'),
             ("Repeat", f"<code>{escape(measured.command)}</code>"),
         ]
     else:
-        rows += [("Measured", "not yet"), ("Must hold", f"<code>{escape(claim.bound.text)}</code>")]
+        rows += [("Measured", "not yet"), ("Must hold", f"<code>{escape(claim.bound)}</code>")]
     rows.append(("Lab", f'<a href="/book/{claim.chapter}/lab">{escape(claim.lab)}</a>'))
     machine = f' data-machine="{escape(measured.machine)}"' if measured else ""
     listed = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in rows)
@@ -61,7 +61,8 @@ def describe(reference: Reference) -> str:
     text = f"{escape(people(reference.authors))}. <cite>{escape(reference.title)}</cite>. {place}."
     if reference.url and reference.url.startswith(("https://", "http://")):
         host = urlsplit(reference.url).netloc.removeprefix("www.")
-        text += f' <a class="external" href="{escape(reference.url)}" rel="noopener noreferrer">{escape(host)}</a>'
+        url = escape(reference.url)
+        text += f' <a class="external" href="{url}" rel="noopener noreferrer">{escape(host)}</a>'
     return text
 
 

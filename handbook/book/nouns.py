@@ -19,7 +19,7 @@ Status = Literal["written", "outline"]
 
 @dataclass(frozen=True, slots=True, order=True)
 class Fault:
-    """Something wrong in the book's files. `file` is relative to the folder that holds the book (`book/...`).
+    """Something wrong in the book's files. file: relative to the folder that holds the book (`book/...`).
 
     kind: a short fixed name (`dangling-link`, `stale-code`, ...), for tests and --json.
     """
@@ -49,7 +49,7 @@ class Paragraph:
     """A block with an address.
 
     text: plain, with math kept as `$...$`. section: id of the nearest heading above, "" before the first.
-    kind: paragraph, list, table, quote, math, code, figure, item, or box (a box that has an id is one address).
+    kind: paragraph, list, table, quote, math, code, figure, item, or box (a box with an id is one address).
     box: title of the box around it, if any.
     """
 
@@ -87,7 +87,7 @@ class Backlink:
 
 @dataclass(frozen=True, slots=True)
 class Exercise:
-    """A coding exercise. statement is Markdown; solution is the symbol that it wraps, if it is our own code."""
+    """A coding exercise. statement: Markdown. solution: the symbol that it wraps, if it is our own code."""
 
     name: str
     chapter: str
@@ -213,7 +213,7 @@ class Book:
         return tuple(c for c in self.chapters.values() if module in c.code)
 
     def changed(self) -> bool:
-        """Whether any file of the book, or of the code that it quotes, is newer, new or gone since it was read."""
+        """Whether any file of the book or of the package is newer, new or gone since it was read."""
         from handbook.book.stamps import take
 
         return take(self.root, self.package) != self.stamps

@@ -21,7 +21,7 @@ KEYS = ("id", "level", "kind", "prompt", "answer", "anchor", "criteria", "miscon
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """A question, and where its parts stand: line of the entry, of the anchor, and first lines of its texts."""
+    """A question and where its parts stand: lines of the entry, of the anchor, and of its texts."""
 
     question: Question
     line: int

@@ -41,7 +41,7 @@ class Rendered:
 
 @dataclass
 class Context:
-    """What the rules need to know. notes: claims and sources met and not yet shown; None where there is no margin."""
+    """What the rules need to know. notes: claims and sources met, not yet shown; None without a margin."""
 
     book: Book
     chapter: Chapter
@@ -107,7 +107,8 @@ def _code(self: RendererHTML, tokens: Sequence[Token], index: int, options: Any,
     caption = ""
     if found := INCLUDE.search(token.info):
         url = _context(env).link("code", found[1])
-        caption = f'<figcaption><a class="code" href="{escape(url or "")}"><code>{escape(found[1])}</code></a></figcaption>'
+        link = f'<a class="code" href="{escape(url or "")}"><code>{escape(found[1])}</code></a>'
+        caption = f"<figcaption>{link}</figcaption>"
     return (
         f'<figure class="code"{_id(str(token.attrs.get("id", "")))}>{caption}'
         f'<pre tabindex="0"><code class="highlight{name}">{code}</code></pre></figure>\n'
@@ -115,7 +116,8 @@ def _code(self: RendererHTML, tokens: Sequence[Token], index: int, options: Any,
 
 
 def _image(self: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: Env) -> str:
-    return f'<span class="dangling">{escape(markdown.plain(tokens[index].children or []))}</span>'
+    text = escape(markdown.plain(tokens[index].children or []))
+    return f'<span class="dangling">{text}</span>'
 
 
 def _cell(self: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: Env) -> str:
@@ -128,6 +130,7 @@ def _cell(self: RendererHTML, tokens: Sequence[Token], index: int, options: Any,
 @lru_cache
 def renderer() -> RendererHTML:
     md = markdown.parser()
+    assert isinstance(md.renderer, RendererHTML)
     made = RendererHTML(md)
     made.rules.update({name: rule for name, rule in md.renderer.rules.items() if name.startswith("footnote")})
     rules = {
@@ -155,7 +158,8 @@ def _mark(anchor: str, what: str) -> str:
     if not anchor:
         return ""
     id = escape(anchor)
-    return f' <a class="anchor" href="#{id}" aria-label="Link to this {what}"><span aria-hidden="true">#</span></a>'
+    sign = '<span aria-hidden="true">#</span>'
+    return f' <a class="anchor" href="#{id}" aria-label="Link to this {what}">{sign}</a>'
 
 
 def _inline(text: str, context: Context) -> str:
@@ -169,7 +173,7 @@ def _tokens(tokens: Sequence[Token], context: Context) -> str:
 
 
 def _addressed(tokens: Sequence[Token], anchor: str) -> list[Token]:
-    """Copies of the tokens, the first with the block's id; an id on a paragraph that shows no tag moves to its item."""
+    """The tokens, the first with the block's id; an id on a paragraph without a tag moves to its item."""
     out = list(tokens)
     if anchor:
         out[0] = out[0].copy(attrs={**out[0].attrs, "id": anchor})
@@ -208,7 +212,8 @@ def _leaf(block: Block, context: Context) -> str:
         return f"<p{_id(block.anchor)}>{inside}{_mark(block.anchor, 'paragraph')}</p>\n"
     if block.kind == "table":
         table = _tokens(block.tokens, context)
-        return f'<div class="table"{_id(block.anchor)} tabindex="0" role="region" aria-label="Table">{table}</div>\n'
+        region = 'tabindex="0" role="region" aria-label="Table"'
+        return f'<div class="table"{_id(block.anchor)} {region}>{table}</div>\n'
     return _tokens(_addressed(block.tokens, block.anchor), context)
 
 
@@ -274,8 +279,9 @@ def _key(book: Book, chapter: Chapter) -> str:
         digest.update(
             repr((link.scheme, link.target, href(book, chapter, link.scheme, link.target))).encode()
         )
-        known: Mapping[str, object] = {"claim": book.claims, "cite": book.references}.get(link.scheme, {})  # type: ignore[assignment]
-        digest.update(repr(known.get(link.target)).encode())
+        if link.scheme in NOTED:
+            known: Mapping[str, object] = book.claims if link.scheme == "claim" else book.references
+            digest.update(repr(known.get(link.target)).encode())
     for path in chapter.figures.values():
         digest.update(path.read_bytes() if path.is_file() else b"")
     return digest.hexdigest()
@@ -297,7 +303,7 @@ def render(book: Book, chapter: Chapter) -> Rendered:
 
 
 def render_fragment(book: Book, chapter: Chapter, text: str) -> str:
-    """Markdown outside of a page: a prompt, an answer, a statement. Headings come out one level lower, no notes."""
+    """Markdown outside of a page: a prompt, an answer, a statement. Headings one level lower, no notes."""
     tokens = [
         token.copy(tag=f"h{min(6, int(token.tag[1]) + 1)}") if token.type.startswith("heading") else token
         for token in markdown.parse(text).tokens

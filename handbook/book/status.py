@@ -28,5 +28,5 @@ def _of(book: Book, chapter: Chapter) -> dict[str, Any]:
 
 
 def status(book: Book) -> list[dict[str, Any]]:
-    """One row per chapter, in the book's order. The keys are stable; `status` is written, outline or missing."""
+    """One row per chapter, in order. The keys are stable; `status` is written, outline or missing."""
     return [_of(book, chapter) for chapter in book.chapters.values()]

@@ -19,7 +19,7 @@ _BOOK_LINE = re.compile(r"^Book: ([a-z0-9-]+/[a-z0-9-]+)$")
 
 @dataclass(frozen=True, slots=True)
 class SourceText:
-    """text: dedented, with decorators. line: the first line in file, from 1. kind: module, class, function, constant."""
+    """text: dedented, with decorators. line: its first. kind: module, class, function, constant."""
 
     symbol: str
     text: str
@@ -91,7 +91,7 @@ def _parse(file: Path, mtime: int, size: int) -> tuple[str, ast.Module]:
 
 
 def parse(file: Path) -> tuple[str, ast.Module]:
-    """Text and tree of a Python file, cached until it changes. Raises SyntaxError, UnicodeDecodeError, OSError."""
+    """Text and tree of a Python file, cached until it changes. Raises SyntaxError, UnicodeDecodeError."""
     stat = file.stat()
     return _parse(file, stat.st_mtime_ns, stat.st_size)
 
@@ -115,7 +115,7 @@ def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
 
 
 def _first_line(node: ast.stmt) -> int:
-    decorators = getattr(node, "decorator_list", [])
+    decorators: list[ast.expr] = getattr(node, "decorator_list", [])
     return min([node.lineno, *(d.lineno for d in decorators)])
 
 
@@ -192,7 +192,7 @@ def outline(module: str) -> tuple[SourceText, ...]:
 
 
 def defines(file: Path, name: str) -> bool:
-    """Whether a Python file binds a name at its top level (def, class, assignment, import). Raises SyntaxError."""
+    """Whether a file binds a name at its top level (def, class, assignment, import). Raises SyntaxError."""
     _, tree = parse(file)
     for node in _statements(tree.body):
         if any(given == name for given, _ in _named(node)):

@@ -9,7 +9,7 @@ import yaml
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A scalar, list or mapping. line: of its first character; text_line: of a scalar's text (block scalars)."""
+    """A scalar, list or mapping. line: of its first character. text_line: of its text (block scalars)."""
 
     line: int
     text_line: int
