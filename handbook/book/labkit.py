@@ -1,0 +1,165 @@
+"""What every lab needs to measure fairly: paired timings, counted FLOPs, counted bytes, the model loaded once.
+
+A lab's measuring functions return plain floats, or one float per repetition; nothing here prints or asserts except `report`,
+which a lab calls when it runs as a script. Torch loads on use.
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+from weakref import finalize
+
+from handbook.settings import load as load_settings
+
+if TYPE_CHECKING:
+    from handbook.model.load import Loaded
+
+_loading = Lock()
+
+
+def chat_model() -> "Loaded":
+    """The packaged chat model, in evaluation mode, read once per process (readers' sessions share it).
+
+    Raises ModelUnavailable, with the remedy, when its weights are not on this machine.
+    """
+    with _loading:  # two sessions that open the lab at once wait for one load
+        return _load_chat_model()
+
+
+@cache
+def _load_chat_model() -> "Loaded":
+    from handbook.model.load import load_model
+
+    loaded = load_model("smollm2-135m-instruct", load_settings())
+    loaded.model.eval()
+    return loaded
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """One CPU thread and no gradients, for the time of the block.
+
+    One thread, because two that wait for each other on a busy machine measure the neighbours, and because a ratio taken
+    on one thread means the same on two cores and on sixty-four.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Wall-clock seconds of one call."""
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
+
+
+def paired(
+    slow: Callable[[], object], fast: Callable[[], object], pairs: int, inner: int = 1, warm: bool = True
+) -> list[float]:
+    """seconds(slow) / seconds(fast), `pairs` times, taking turns, after one untimed call of the fast side and,
+    if `warm`, of the slow one.
+
+    Everything is timed on one thread (`quiet`). Taking turns lets a slow phase of a shared machine hit both sides alike. The fast side runs `inner` times per turn
+    and counts with its mean, for calls that are short against the clock or the scheduler.
+    """
+    ratios = []
+    with quiet():
+        fast()
+        if warm:
+            slow()
+        for turn in range(pairs):
+            order = (True, False) if turn % 2 else (False, True)
+            took: dict[bool, float] = {}
+            for is_slow in order:
+                took[is_slow] = seconds(slow) if is_slow else sum(seconds(fast) for _ in range(inner)) / inner
+            ratios.append(took[True] / took[False])
+    return ratios
+
+
+def spread(samples: Sequence[float]) -> tuple[float, float, float]:
+    """Median, lowest and highest."""
+    return statistics.median(samples), min(samples), max(samples)
+
+
+def count_flops(work: Callable[[], object]) -> int:
+    """FLOPs of every matrix product in one call, attention kernels included: multiplications and additions apart.
+
+    Counted by torch from the shapes that really ran; element-wise work (norms, softmax, activations) is left out, as
+    it is in the rule of thumb that this is held against.
+    """
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        work()
+    return int(counter.get_total_flops())
+
+
+def peak_bytes(work: Callable[[], object]) -> int:
+    """The most bytes of tensors made by one call that were alive at the same moment, its result included.
+
+    Sees what torch operators return, not the scratch memory inside a kernel.
+    """
+    from torch import Tensor
+    from torch.utils._python_dispatch import TorchDispatchMode
+    from torch.utils._pytree import tree_leaves
+
+    alive: dict[int, int] = {}
+    peak = 0
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(
+            self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        ) -> Any:
+            nonlocal peak
+            before = {
+                leaf.untyped_storage().data_ptr()
+                for leaf in tree_leaves((args, kwargs))
+                if isinstance(leaf, Tensor)
+            }
+            out = func(*args, **(kwargs or {}))
+            for leaf in tree_leaves(out):
+                if isinstance(leaf, Tensor):
+                    storage = leaf.untyped_storage()
+                    key = storage.data_ptr()
+                    if key not in before and key not in alive:  # views and in-place results own no new bytes
+                        alive[key] = storage.nbytes()
+                        finalize(storage, alive.pop, key, None)
+            peak = max(peak, sum(alive.values()))
+            return out
+
+    with Watch():
+        work()
+    return peak
+
+
+def report(lab: Path) -> None:
+    """Run the claims of the chapter that `lab` belongs to with their small settings, print them, and hold their bounds.
+
+    Raises AssertionError that names every claim whose bound does not hold.
+    """
+    from handbook.book.load import open_book
+    from handbook.book.verify import verify
+
+    chapter = f"{lab.parent.parent.name}/{lab.parent.name}"
+    outcomes = verify(open_book(lab.parent.parent.parent), chapter, small=True)
+    print(f"{'claim':34} {'value':>12} {'low':>12} {'high':>12}  {'bound':18} holds")
+    for outcome in outcomes:
+        if outcome.skipped:
+            print(f"{outcome.claim.id:34} skipped: {outcome.reason}")
+            continue
+        numbers = " ".join(f"{number:12.6g}" for number in (outcome.value, outcome.low, outcome.high))
+        print(f"{outcome.claim.id:34} {numbers}  {outcome.claim.bound:18} {'yes' if outcome.holds else 'NO'}")
+    failed = [o.claim.id for o in outcomes if not o.skipped and not o.holds]
+    assert not failed, f"claims outside their bounds: {', '.join(failed)}"
