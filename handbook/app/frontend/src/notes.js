@@ -2,6 +2,12 @@
 const article = document.querySelector("article.reading");
 const wide = matchMedia("(min-width: 68rem)");
 
+let due = 0;
+function later() {
+  cancelAnimationFrame(due);
+  due = requestAnimationFrame(place);
+}
+
 function notesFor(link) {
   return article.querySelector(`[id="${CSS.escape(link.hash.slice(1))}"]`);
 }
@@ -15,7 +21,7 @@ function place() {
     return;
   }
   const origin = article.getBoundingClientRect().top;
-  const measured = notes.map((note) => {
+  const measured = notes.filter((note) => !note.matches(".open.cite-note")).map((note) => {
     const link = note.id && article.querySelector(`a[href="#${CSS.escape(note.id)}"]`);
     const beside = link || note.previousElementSibling || note.parentElement;
     return [note, beside.getBoundingClientRect().top - origin, note.offsetHeight];
@@ -29,12 +35,16 @@ function place() {
   }
 }
 
+// A note stands where its subject is first mentioned; opened from a later mention, it comes there.
 function openNote(link, how) {
   const note = notesFor(link);
   if (!note) return;
-  if (wide.matches && note.classList.contains("claim-note")) {
+  if (wide.matches) {
     const top = link.getBoundingClientRect().top - article.getBoundingClientRect().top;
     note.style.top = `${Math.round(top)}px`;
+  } else {
+    const block = link.closest("p, li, .table, figure, blockquote");
+    if (block && block.nextElementSibling !== note) (block.closest("ul, ol") ?? block).after(note);
   }
   note.classList.add("open");
   link.setAttribute("aria-expanded", "true");
@@ -43,10 +53,12 @@ function openNote(link, how) {
 
 function closeNote(link, force = false) {
   const note = notesFor(link);
-  if (!note || (!force && ("pinned" in note.dataset || note.matches(":hover, :focus-within")))) return;
+  if (!note || link.getAttribute("aria-expanded") === "false") return;
+  if (!force && ("pinned" in note.dataset || note.matches(":hover, :focus-within"))) return;
   delete note.dataset.pinned;
   note.classList.remove("open");
   link.setAttribute("aria-expanded", "false");
+  later();
 }
 
 function listen(link) {
@@ -79,11 +91,6 @@ if (article) {
     if (event.target.closest(".note, a.claim, a.cite")) return;
     for (const link of links) closeNote(link, true);
   });
-  let due = 0;
-  const later = () => {
-    cancelAnimationFrame(due);
-    due = requestAnimationFrame(place);
-  };
   place();
   new ResizeObserver(later).observe(article);
   document.addEventListener("handbook:math", later);

@@ -46,7 +46,7 @@ if (article) {
       if (total < DWELL || !ended.has(section) || read.has(section.id)) continue;
       read.add(section.id);
       here.delete(section);
-      change(section.id, section.querySelector(":is(h2, h3)")?.dataset.title ?? section.id, true);
+      change(section.id, contents.get(section.id)?.dataset.title ?? section.id, true);
     }
   };
   const seen = new IntersectionObserver((entries) => {

@@ -1,0 +1,64 @@
+"""create_app: the middleware, the rooms, and what happens at the start."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.types import Receive, Scope, Send
+
+from handbook.app.web import assets, faults, prepare
+from handbook.app.web.rooms import ROOMS, lab
+from handbook.app.web.security import Guard
+from handbook.app.web.shelf import Shelf
+from handbook.app.web.tokens import Tokens
+from handbook.settings import Settings
+
+if TYPE_CHECKING:
+    from handbook.chat import Chat
+    from handbook.embed import Embedder
+
+
+class Handbook(FastAPI):
+    """A FastAPI app inside the guard, which is outermost so that even an unexpected error has its headers."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._guard = Guard(super().__call__)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._guard(scope, receive, send)
+
+
+def create_app(
+    settings: Settings,
+    *,
+    chat: "Chat | None" = None,
+    embedder: "Embedder | None" = None,
+    background: bool = True,
+) -> FastAPI:
+    """The whole app. Nothing is opened or loaded yet.
+
+    chat, embedder: used instead of what the settings name. background: whether models that are missing are
+    brought and the index is built after the start.
+    """
+    shelf = Shelf(settings, chat, embedder)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        if background:
+            prepare.begin(shelf)
+        yield
+        shelf.close()
+
+    app = Handbook(title="The GenAI Lead Handbook", lifespan=lifespan, openapi_url=None)
+    app.state.shelf = shelf
+    app.state.tokens = Tokens()
+    app.add_middleware(GZipMiddleware, minimum_size=700, compresslevel=5)
+    faults.install(app)
+    for room in ROOMS:
+        app.include_router(room.router)
+    app.mount(lab.LIVE, lab.LiveLabs(shelf))
+    app.mount("/static", assets.Assets(directory=assets.STATIC))
+    return app

@@ -1,0 +1,79 @@
+"""Templates, and the few values that every page has."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from handbook import __version__
+from handbook.app.web import assets
+from handbook.app.web.shelf import Shelf
+from handbook.app.web.tokens import HEADER, fresh, remember
+
+TEMPLATES = Path(__file__).parent.parent / "templates"
+THEME_COOKIE = "handbook_theme"
+KEYS = (
+    ("j / k", "next, previous section"),
+    ("/ or Ctrl-K", "search and commands"),
+    ("a", "ask the book"),
+    ("t", "today"),
+    ("Ctrl-Enter", "run an exercise"),
+    ("Esc", "close a note, leave the editor"),
+    ("?", "these keys"),
+)
+
+environment = Environment(
+    loader=FileSystemLoader(TEMPLATES),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def number(value: float) -> str:
+    """A number as the pages print it: thousands apart, no more digits than say something."""
+    if value == int(value) and abs(value) < 1e15:
+        return f"{int(value):,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+    return f"{value:.3g}" if 1e-3 <= abs(value) < 1e6 else f"{value:.2e}"
+
+
+def megabytes(value: float) -> str:
+    return f"{value / 1e6:.0f} MB"
+
+
+environment.filters["number"] = number
+environment.filters["megabytes"] = megabytes
+environment.globals.update(static=assets.static, built=assets.built, version=__version__, all_keys=KEYS)
+
+
+def shelf_of(request: Request) -> Shelf:
+    shelf: Shelf = request.app.state.shelf
+    return shelf
+
+
+def show(
+    request: Request, template: str, context: Mapping[str, Any] | None = None, status: int = 200
+) -> Response:
+    """Render a page or, for names under `fragments/`, a piece of one (with a fresh token in its headers)."""
+    theme = request.cookies.get(THEME_COOKIE)
+    shelf = shelf_of(request)
+    values: dict[str, Any] = {
+        "token": fresh(request),
+        "theme": theme if theme in ("light", "dark") else None,
+        "path": request.url.path,
+        "notices": shelf.notices,
+        "jobs": shelf.jobs,
+        "asked": "",
+        "shelf_remote": shelf.settings.chat_url is not None,
+        **(context or {}),
+    }
+    html = environment.get_template(template).render(values)
+    response = HTMLResponse(html, status_code=status)
+    if template.startswith("fragments/"):
+        response.headers[HEADER] = fresh(request)
+    remember(request, response)
+    return response

@@ -1,0 +1,33 @@
+"""After the start, in the background: bring the models that are missing, then make the index ready.
+
+Reading works meanwhile, and search does by full text; a quiet line on the pages says how far it is.
+"""
+
+from handbook.app.web.jobs import Progress
+from handbook.app.web.shelf import Shelf
+
+DELAY = 2.0  # seconds: the first page goes first
+JOB = "prepare"
+
+
+def wanted(shelf: Shelf) -> list[str]:
+    """The catalogue models that the settings ask for."""
+    from handbook.model.weights.catalog import CATALOG
+
+    named = [shelf.settings.embedder]
+    if shelf.settings.chat_url is None:
+        named.append(shelf.settings.model)
+    return [name for name in named if name in CATALOG]
+
+
+def begin(shelf: Shelf, delay: float = DELAY) -> None:
+    def work(progress: Progress) -> None:
+        from handbook.model.weights import fetch
+
+        for name in wanted(shelf):
+            fetch.get(name, shelf.settings, progress)
+        corpus = shelf.corpus
+        if not corpus.ready:
+            corpus.build(lambda done, total: progress(done, total, "reading the book for the index"))
+
+    shelf.jobs.start(JOB, "Getting ready", work, delay)

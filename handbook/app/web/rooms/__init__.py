@@ -1,0 +1,41 @@
+"""The rooms, one module each: a router, and little else."""
+
+from types import ModuleType
+
+from handbook.app.web.rooms import (
+    about,
+    ask,
+    chapter,
+    claims,
+    code,
+    contents,
+    engine,
+    exercise,
+    lab,
+    progress,
+    questions,
+    reading,
+    references,
+    search,
+    today,
+    token,
+)
+
+ROOMS: tuple[ModuleType, ...] = (
+    today,
+    contents,
+    lab,
+    questions,
+    chapter,
+    exercise,
+    ask,
+    engine,
+    code,
+    references,
+    search,
+    progress,
+    about,
+    reading,
+    claims,
+    token,
+)

@@ -1,0 +1,62 @@
+"""A chapter's lab: the marimo notebook, in run mode, served by this app under the chapter's own address.
+
+marimo is imported at the first visit of a lab, not at the start. The notebook shows in a frame whose content
+security policy is laxer than the pages' (marimo needs inline code), but names no other host.
+"""
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter, HTTPException, Request, Response
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from handbook.app.web.pages import shelf_of, show
+from handbook.app.web.rooms.chapter import find
+from handbook.app.web.shelf import Shelf
+
+router = APIRouter()
+LIVE = "/book/{part}/{slug}/lab/live"
+
+
+@router.get("/book/{part}/{slug}/lab")
+def page(request: Request, part: str, slug: str) -> Response:
+    shelf = shelf_of(request)
+    chapter = find(shelf.book, part, slug)
+    if chapter.lab is None:
+        raise HTTPException(404)
+    return show(request, "lab.html", {"book": shelf.book, "chapter": chapter})
+
+
+class LiveLabs:
+    """Routes to one marimo app per lab, made at its first request and made anew when the notebook changes."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self.shelf = shelf
+        self._apps: dict[str, tuple[int, ASGIApp]] = {}
+        self._making = asyncio.Lock()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        chapter = self.shelf.book.chapters.get(scope["path_params"]["slug"])
+        if chapter is None or chapter.part != scope["path_params"]["part"] or chapter.lab is None:
+            if scope["type"] == "websocket":
+                await send({"type": "websocket.close", "code": 1008})
+            else:
+                await PlainTextResponse("There is no such lab.", 404)(scope, receive, send)
+            return
+        app = await self._app(chapter.path, str(chapter.lab), chapter.lab.stat().st_mtime_ns)
+        await app(scope, receive, send)
+
+    async def _app(self, path: str, file: str, mtime: int) -> ASGIApp:
+        async with self._making:
+            made = self._apps.get(path)
+            if made is None or made[0] != mtime:
+                app = await asyncio.to_thread(_make, file)
+                self._apps[path] = made = (mtime, app)
+            return made[1]
+
+
+def _make(file: str) -> Any:
+    import marimo
+
+    return marimo.create_asgi_app(quiet=True, include_code=True).with_app(path="", root=file).build()

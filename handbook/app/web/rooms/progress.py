@@ -1,0 +1,30 @@
+"""Progress: what is solid and what is not, each figure with what it rests on."""
+
+from fastapi import APIRouter, Request, Response
+
+from handbook.app.web.pages import shelf_of, show
+from handbook.app.web.rooms.marks import mark
+
+router = APIRouter()
+
+
+@router.get("/progress")
+def progress(request: Request) -> Response:
+    shelf = shelf_of(request)
+    book, read = shelf.book, shelf.read_sections()
+    own = shelf.state(lambda database: database.measurements(), {})
+    return show(
+        request,
+        "progress.html",
+        {
+            "book": book,
+            "marks": {slug: mark(chapter, read) for slug, chapter in book.chapters.items()},
+            "solved": shelf.state(lambda database: database.solved(), set[str]()),
+            "attempts": {
+                name: shelf.state(lambda database, name=name: database.attempts(name, 1), [])
+                for name in book.exercises
+            },
+            "own": {id: row for id, row in own.items() if id in book.claims},
+            "asks": shelf.state(lambda database: database.asks(20), []),
+        },
+    )

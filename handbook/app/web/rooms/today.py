@@ -1,0 +1,33 @@
+"""Today: the one thing to do next."""
+
+from fastapi import APIRouter, Request, Response
+
+from handbook.app.web.pages import shelf_of, show
+from handbook.app.web.rooms.marks import mark
+
+router = APIRouter()
+RECENT = 5
+
+
+@router.get("/")
+def today(request: Request) -> Response:
+    shelf = shelf_of(request)
+    book, read = shelf.book, shelf.read_sections()
+    written = [mark(chapter, read) for chapter in book.chapters.values() if chapter.written]
+    begun = [each for each in written if each.count and not each.done]
+    untouched = [each for each in written if not each.count]
+    going = (begun or untouched or [None])[0]
+    solved = shelf.state(lambda database: database.solved(), set[str]())
+    open_exercises = [
+        exercise
+        for each in written
+        if each.count
+        for exercise in each.chapter.exercises
+        if exercise.name not in solved
+    ]
+    asks = shelf.state(lambda database: database.asks(RECENT), [])
+    return show(
+        request,
+        "today.html",
+        {"going": going, "written": written, "exercises": open_exercises[:3], "asks": asks, "book": book},
+    )

@@ -1,0 +1,175 @@
+"""What every room takes from: the book, its corpus, the tutor, the chat model, the reader's state.
+
+Each is opened when it is first needed and shared from then on. What can't be opened (a database from a newer
+version, a model that is not here) is a notice on the pages, never the end of reading.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from handbook.app.web.jobs import Jobs
+from handbook.errors import HandbookError
+from handbook.settings import Settings
+
+if TYPE_CHECKING:
+    from handbook.book.nouns import Book, Chapter
+    from handbook.book.render import Rendered
+    from handbook.chat import Chat
+    from handbook.database import Database
+    from handbook.embed import Embedder
+    from handbook.rag.pipeline import Corpus
+    from handbook.tutor import Tutor
+
+LOOK_AGAIN = 1.0  # seconds between looks at the book's files
+RETRY_STATE = 10.0  # seconds before a database that could not be opened is tried again
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A line on every page. Raised by what it names; gone when that works again."""
+
+    what: str
+    remedy: str
+
+
+class Shelf:
+    """Safe to call from any thread."""
+
+    def __init__(
+        self, settings: Settings, chat: "Chat | None" = None, embedder: "Embedder | None" = None
+    ) -> None:
+        self.settings = settings
+        self.jobs = Jobs()
+        self.generating = threading.Lock()  # the built-in model answers one conversation at a time
+        self._lock = threading.RLock()
+        self._chat, self._embedder = chat, embedder
+        self._book: Book | None = None
+        self._looked = 0.0
+        self._rendered: dict[str, Rendered] = {}
+        self._corpus: Corpus | None = None
+        self._database: Database | None = None
+        self._database_fault: HandbookError | None = None
+        self._database_tried = 0.0
+
+    # The book
+
+    @property
+    def book(self) -> "Book":
+        """The book as its files are now; read again when one of them changed."""
+        with self._lock:
+            now = time.monotonic()
+            if self._book is None or (now - self._looked > LOOK_AGAIN and self._book.changed()):
+                from handbook.book.load import open_book
+
+                self._book = open_book(self.settings.book)
+                self._rendered.clear()
+                self._corpus = None
+            if now - self._looked > LOOK_AGAIN:
+                self._looked = now
+            return self._book
+
+    def rendered(self, chapter: "Chapter") -> "Rendered":
+        """The chapter as HTML, kept until the book changes."""
+        with self._lock:
+            book = self.book
+            if chapter.path not in self._rendered:
+                from handbook.book.render import render
+
+                self._rendered[chapter.path] = render(book, book.chapters[chapter.slug])
+            return self._rendered[chapter.path]
+
+    # Asking
+
+    @property
+    def embedder(self) -> "Embedder":
+        """Opening it loads nothing yet. Raises ModelUnavailable at its first use where the model is missing."""
+        with self._lock:
+            if self._embedder is None:
+                from handbook.embed import open_embedder
+
+                self._embedder = open_embedder(self.settings)
+            return self._embedder
+
+    @property
+    def corpus(self) -> "Corpus":
+        book = self.book
+        with self._lock:
+            if self._corpus is None:
+                from handbook.rag.pipeline import open_corpus
+
+                self._corpus = open_corpus(book, self.settings, self.embedder)
+            return self._corpus
+
+    @property
+    def tutor(self) -> "Tutor":
+        from handbook.tutor import Tutor
+
+        return Tutor(self.corpus, self.embedder, self.chat)
+
+    @property
+    def chat(self) -> "Chat":
+        with self._lock:
+            if self._chat is None:
+                from handbook.chat import open_chat
+
+                self._chat = open_chat(self.settings)
+            return self._chat
+
+    # The reader's state
+
+    @property
+    def database(self) -> "Database":
+        """Raises DatabaseError, NewerDatabase, DiskFull; tried anew some seconds later."""
+        with self._lock:
+            if self._database is None:
+                now = time.monotonic()
+                if self._database_fault is None or now - self._database_tried > RETRY_STATE:
+                    self._open_database(now)
+            if self._database_fault is not None:
+                raise self._database_fault
+            assert self._database is not None
+            return self._database
+
+    def _open_database(self, now: float) -> None:
+        from handbook.database import open_database
+
+        self._database_tried = now
+        try:
+            self._database = open_database(self.settings)
+            self._database_fault = None
+        except HandbookError as error:
+            self._database_fault = error
+
+    def state(self, read: "Callable[[Database], T]", otherwise: T) -> T:
+        """Something read from the database, or `otherwise` while it can't be opened (a notice says so)."""
+        try:
+            return read(self.database)
+        except HandbookError as error:
+            self._database_fault = self._database_fault or error
+            return otherwise
+
+    def read_sections(self) -> dict[str, set[str]]:
+        """Sections read, by chapter slug."""
+        return self.state(lambda database: database.read(), {})
+
+    @cached_property
+    def machine(self) -> Any:
+        from handbook.hardware.probe import probe
+
+        return probe()
+
+    @property
+    def notices(self) -> list[Notice]:
+        fault = self._database_fault
+        if fault is None:
+            return []
+        return [Notice(f"What you read and try is not kept for now. {fault.what}", fault.remedy)]
+
+    def close(self) -> None:
+        if self._database is not None:
+            self._database.close()

@@ -1,0 +1,100 @@
+"""One-time tokens: a change of state needs a token that this server gave to this browser and that was not used yet.
+
+They live in memory. The session is a cookie that scripts can't read and other sites can't send. A form that is
+sent twice, or was open while the handbook restarted, is answered with a page that offers to try again, and
+holds everything that was typed.
+"""
+
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Literal
+
+from fastapi import Request, Response
+
+from handbook.errors import HandbookError
+
+COOKIE = "handbook_session"
+HEADER = "X-Handbook-Token"
+FIELD = "token"
+TOKENS_PER_SESSION = 512
+SESSIONS = 64
+
+
+class TokenRefused(HandbookError):
+    """The token was spent (409) or is unknown (403). fields: what the form held."""
+
+    def __init__(self, reason: Literal["spent", "unknown"], fields: Mapping[str, str]) -> None:
+        if reason == "spent":
+            what = "This form was already sent once, so it was not carried out a second time."
+        else:
+            what = "This page was opened before the handbook restarted, or in another browser."
+        super().__init__(what, "Try again if you meant it.")
+        self.reason = reason
+        self.fields = dict(fields)
+
+
+class Tokens:
+    """Sets of unused and of spent tokens by session, bounded, safe to call from any thread."""
+
+    def __init__(self) -> None:
+        self._sessions: OrderedDict[str, OrderedDict[str, bool]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def issue(self, session: str) -> str:
+        token = secrets.token_urlsafe(24)
+        with self._lock:
+            tokens = self._sessions.setdefault(session, OrderedDict())
+            self._sessions.move_to_end(session)
+            tokens[token] = True
+            while len(tokens) > TOKENS_PER_SESSION:
+                tokens.popitem(last=False)
+            while len(self._sessions) > SESSIONS:
+                self._sessions.popitem(last=False)
+        return token
+
+    def spend(self, session: str, token: str) -> Literal["ok", "spent", "unknown"]:
+        with self._lock:
+            unused = self._sessions.get(session, OrderedDict()).get(token)
+            if unused:
+                self._sessions[session][token] = False
+                return "ok"
+        return "unknown" if unused is None else "spent"
+
+
+def session_of(request: Request) -> str:
+    """This browser's session: the one in its cookie, or a new one that `remember` will set."""
+    known: str | None = getattr(request.state, "session", None) or request.cookies.get(COOKIE)
+    request.state.session = known if known and len(known) <= 64 else secrets.token_urlsafe(24)
+    return str(request.state.session)
+
+
+def remember(request: Request, response: Response) -> None:
+    if request.cookies.get(COOKIE) != session_of(request):
+        response.set_cookie(COOKIE, session_of(request), httponly=True, samesite="strict", path="/")
+
+
+def fresh(request: Request) -> str:
+    tokens: Tokens = request.app.state.tokens
+    return tokens.issue(session_of(request))
+
+
+async def fields(request: Request) -> dict[str, str]:
+    """The dependency of every route that changes state: the form's fields, after its token was spent.
+
+    Uploaded files come as their text. Raises TokenRefused.
+    """
+    form: dict[str, str] = {}
+    for name, value in (await request.form()).items():
+        if isinstance(value, str):
+            form[name] = value
+        else:
+            form[name] = (await value.read()).decode("utf-8", errors="replace")
+    token = request.headers.get(HEADER) or form.get(FIELD, "")
+    form.pop(FIELD, None)
+    tokens: Tokens = request.app.state.tokens
+    outcome = tokens.spend(session_of(request), token)
+    if outcome != "ok":
+        raise TokenRefused(outcome, form)
+    return form
