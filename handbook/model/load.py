@@ -28,6 +28,7 @@ from handbook.model.weights.safetensors import INDEX, SINGLE, SafetensorsWeights
 from handbook.settings import Settings
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+REFETCH = "Fetch the model again, or choose one of an architecture that is supported."
 HUB_FILES = ["*.json", "*.safetensors", "*.jinja"]
 
 
@@ -163,6 +164,11 @@ def build(
 
     Raises ModelFileError that lists missing, unknown and misshapen tensors, before any is read.
     """
+    if config.layers > len(shapes):  # before a damaged number makes a million blocks
+        raise ModelFileError(
+            f"The configuration announces {config.layers} layers, the file has {len(shapes)} tensors.",
+            REFETCH,
+        )
     with torch.device("meta"):
         model = Transformer(config)
     wanted = {ours: tuple(value.shape) for ours, value in model.state_dict().items()}
@@ -192,7 +198,7 @@ def _check(
         more = f" (and {len(faults) - 5} more)" if len(faults) > 5 else ""
         raise ModelFileError(
             f"The weights don't fit the configuration: {'; '.join(faults[:5])}{more}.",
-            "Fetch the model again, or choose one of an architecture that is supported.",
+            REFETCH,
         )
 
 
@@ -208,7 +214,9 @@ def _template_source(folder: Path) -> object:
 
 
 def _template(source: object, tokenizer: Tokenizer) -> ChatTemplate | None:
-    if not isinstance(source, str):
+    if source is None:
         return None
+    if not isinstance(source, str):
+        raise ModelFileError(f"The chat template should be text, got {source!r}.", "Fetch the model again.")
     ids = {"bos_token": tokenizer.bos, "eos_token": tokenizer.eos}
     return ChatTemplate(source, {key: tokenizer.token_text(i) for key, i in ids.items() if i is not None})

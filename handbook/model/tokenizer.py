@@ -25,6 +25,8 @@ class Tokenizer:
         backend: of the `tokenizers` library.
         bos, eos, pad: ids, None where the model has none.
         stops: ids that end a reply; always contains eos.
+
+    Raises ModelFileError for an id that the vocabulary doesn't have.
     """
 
     def __init__(
@@ -38,6 +40,12 @@ class Tokenizer:
         self.backend = backend
         self.bos, self.eos, self.pad = bos, eos, pad
         self.stops = frozenset(stops) | ({eos} if eos is not None else set())
+        for token in (*self.stops, bos, pad):
+            if token is not None and backend.id_to_token(token) is None:
+                raise ModelFileError(
+                    f"The tokenizer names token {token} and has {self.vocab_size} tokens.",
+                    "Fetch the model again.",
+                )
 
     @property
     def vocab_size(self) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -58,3 +59,98 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pair]:
         return Pair(theirs, ours, folder)
 
     return make
+
+
+def llama_cpp_order(weight: np.ndarray, heads: int) -> np.ndarray:
+    """Rows of a query or key weight as llama.cpp's converter writes them."""
+    return (
+        weight.reshape(heads, 2, weight.shape[0] // heads // 2, *weight.shape[1:])
+        .swapaxes(1, 2)
+        .reshape(weight.shape)
+    )
+
+
+@pytest.fixture(scope="session")
+def write_gguf() -> Callable[..., Path]:
+    """write_gguf(path, pair, kinds={}, **metadata) -> path: a tiny model as a GGUF file, made by the gguf
+    package.
+
+    kinds: tensor type by GGUF name; F32 for the others. metadata overrides; a value of None leaves the key
+    out.
+    """
+    import gguf
+    from gguf.constants import GGMLQuantizationType
+
+    def write(path: Path, pair: Pair, kinds: dict[str, str] | None = None, **metadata: Any) -> Path:
+        config = pair.ours.config
+        arch = metadata.pop("arch", "llama")
+        writer = gguf.GGUFWriter(path, arch)
+        values = {
+            f"{arch}.block_count": config.layers,
+            f"{arch}.context_length": config.context,
+            f"{arch}.embedding_length": config.dim,
+            f"{arch}.feed_forward_length": config.hidden_dim,
+            f"{arch}.attention.head_count": config.heads,
+            f"{arch}.attention.head_count_kv": config.kv_heads,
+            f"{arch}.attention.layer_norm_rms_epsilon": config.norm_eps,
+            f"{arch}.rope.freq_base": config.rope_theta,
+            f"{arch}.rope.dimension_count": config.head_dim,
+            f"{arch}.attention.key_length": config.head_dim,
+            f"{arch}.attention.value_length": config.head_dim,
+            f"{arch}.vocab_size": config.vocab_size,
+        } | metadata
+        for key, value in values.items():
+            if isinstance(value, bool):
+                writer.add_bool(key, value)
+            elif isinstance(value, int):
+                writer.add_uint32(key, value)
+            elif isinstance(value, float):
+                writer.add_float32(key, value)
+            elif isinstance(value, str):
+                writer.add_string(key, value)
+            elif value is not None:
+                writer.add_array(key, value)
+        for theirs, value in pair.theirs.state_dict().items():
+            ours = names.HF.ours(theirs)
+            assert ours is not None
+            name, array = names.GGUF.theirs(ours), value.numpy()
+            if ours == "head.weight" and config.tie_embeddings:
+                continue
+            heads = {"query": config.heads, "key": config.kv_heads}.get(ours.split(".")[-2])
+            if heads and arch == "llama":
+                array = llama_cpp_order(array, heads)
+            kind = GGMLQuantizationType[(kinds or {}).get(name, "F32")]
+            writer.add_tensor(name, gguf.quantize(array, kind), raw_dtype=kind)
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+        return path
+
+    return write
+
+
+def bytes_to_unicode() -> list[str]:
+    """GPT-2's 256 printable characters for bytes, in the order of the bytes."""
+    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = iter(range(256, 512))
+    return [chr(byte) if byte in plain else chr(next(others)) for byte in range(256)]
+
+
+@pytest.fixture(scope="session")
+def byte_vocabulary() -> dict[str, Any]:
+    """GGUF metadata of a small byte-level tokenizer: two special tokens, the bytes, a few merges; 270
+    tokens."""
+    merges = ["h e", "l l", "he ll", "hell o", "Ġ w", "o r", "Ġw or", "l d", "Ġwor ld", "1 2", "ð Ł", "Ġ Ġ"]
+    tokens = ["<|end|>", "<|start|>", *bytes_to_unicode(), *(merge.replace(" ", "") for merge in merges)]
+    return {
+        "tokenizer.ggml.model": "gpt2",
+        "tokenizer.ggml.pre": "smollm",
+        "tokenizer.ggml.tokens": tokens,
+        "tokenizer.ggml.token_type": [3, 3, *[1] * (len(tokens) - 2)],
+        "tokenizer.ggml.merges": merges,
+        "tokenizer.ggml.bos_token_id": 1,
+        "tokenizer.ggml.eos_token_id": 0,
+        "tokenizer.chat_template": "{% for m in messages %}<|start|>{{ m.role }}\n{{ m.content }}<|end|>"
+        "{% endfor %}{% if add_generation_prompt %}<|start|>assistant\n{% endif %}",
+    }
