@@ -48,9 +48,6 @@ def lab_sections(file: Path, faults: Faults) -> tuple[frozenset[str], frozenset[
     except SyntaxError as error:
         faults.add("syntax", file, error.lineno or 1, f"This is not valid Python: {error.msg}.")
         return frozenset(), frozenset()
-    except UnicodeDecodeError:
-        faults.read(file)
-        return frozenset(), frozenset()
     functions: set[str] = set()
     cells: set[str] = set()
     body = [child for node in tree.body for child in (node.body if isinstance(node, ast.With) else [node])]

@@ -55,10 +55,6 @@ def _python(folder: Path, entry: str, faults: Faults) -> bool:
             faults.add("syntax", file, error.lineno or 1, f"This is not valid Python: {error.msg}.")
             good = False
             continue
-        except UnicodeDecodeError:
-            faults.read(file)
-            good = False
-            continue
         if not found:
             faults.add("no-tests", file, 1, f"Exercise {folder.name}: this holds no test_ function.")
             good = False

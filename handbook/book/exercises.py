@@ -1,8 +1,8 @@
 """Testing a submission in a process of its own: with limits, a time-out, and a verdict for every test.
 
-This keeps a mistake (an endless loop, a gigabyte of output, a file filled by accident) from taking the handbook
-with it. It is not a sandbox: code that means harm reads files and opens connections as the person who runs it.
-Judging hostile code is the code judge's work, which is another piece.
+This keeps a mistake (an endless loop, a gigabyte of output, a disk filled by accident) from taking the
+handbook with it. It is not a sandbox: code that means harm reads files and opens connections as the person
+who runs it. Judging hostile code is the code judge's work, which is another piece.
 """
 
 from __future__ import annotations

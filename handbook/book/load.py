@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -104,9 +105,7 @@ def _parts(
         entries = []
         for chapter in _tables(part["chapters"]):
             name = chapter.get("slug", "?")
-            at = next(
-                (i for i, one in enumerate(text.splitlines(), 1) if i >= line and f'"{name}"' in one), line
-            )
+            at = _slug_line(text, name, again=name in seen) or line
             if not tables.check(chapter, CHAPTER, {}, toml, at, f"Chapter {name}", faults):
                 continue
             if not ID.fullmatch(name) or not ID.fullmatch(part["slug"]):
@@ -122,6 +121,13 @@ def _parts(
                 seen.add(name)
         parts.append((part["slug"], part["title"], entries))
     return parts
+
+
+def _slug_line(text: str, slug: str, again: bool) -> int:
+    """Line of a chapter's entry; of its last one where the slug comes again; 0 where none is found."""
+    pattern = re.compile(rf"slug\s*=\s*[\"']{re.escape(str(slug))}[\"']")
+    found = [number for number, line in enumerate(text.splitlines(), 1) if pattern.search(line)]
+    return (found[-1] if again else found[0]) if found else 0
 
 
 def _paths(

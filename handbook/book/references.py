@@ -85,14 +85,22 @@ def _reference(key: str, entry: Any, line: int) -> Reference:
     )
 
 
+@lru_cache(maxsize=8)
+def _parse(text: str) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """pybtex's entries, and what it complained about. Treat as read-only."""
+    import pybtex.errors
+    from pybtex.database.input.bibtex import Parser
+
+    with pybtex.errors.capture() as problems:
+        entries = dict(Parser().parse_string(text).entries.items())
+    return entries, tuple(str(problem) for problem in problems)
+
+
 def load_references(file: Path, faults: Faults) -> dict[str, Reference]:
     """Read the bibliography in file order. Entries without author, title or year are reported and kept."""
     text = faults.read(file) if file.exists() else ""
     if not text:
         return {}
-    import pybtex.errors
-    from pybtex.database.input.bibtex import Parser
-
     lines: dict[str, int] = {}
     for match in _ENTRY.finditer(text):
         key, line = match[2], text[: match.start(1)].count("\n") + 1
@@ -105,20 +113,19 @@ def load_references(file: Path, faults: Faults) -> dict[str, Reference]:
         elif not _KEY.fullmatch(key):
             faults.add("bad-id", file, line, f"The key {key!r} is not letters, digits and - _ . :.")
         lines.setdefault(key, line)
-    with pybtex.errors.capture() as problems:
-        entries = Parser().parse_string(text).entries
+    entries, problems = _parse(text)
     for problem in problems:
-        where = _LINE.search(str(problem))
+        where = _LINE.search(problem)
         if where:
-            what = _LINE.sub("", str(problem))
+            what = _LINE.sub("", problem)
             faults.add(
                 "syntax",
                 file,
-                int(where[1]),
+                min(int(where[1]), len(text.splitlines())),
                 f"This is not valid BibTeX: {what}.",
                 "Check braces and commas.",
             )
-        elif "repeated" not in str(problem):
+        elif "repeated" not in problem:
             faults.add("syntax", file, 1, f"This is not valid BibTeX: {problem}.")
     found = {}
     for key, entry in entries.items():

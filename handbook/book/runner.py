@@ -1,8 +1,8 @@
-"""Runs in the child process that tests a submission; `handbook.book.exercises` starts it. Imports no handbook.
+"""Runs in the child process that tests a submission, started by `handbook.book.exercises`.
 
-Arguments: the folder with submission.py and the test files, the file descriptor to write results to, limits as
-JSON, the name that the submission must define, and the test files' stems. Each line written is one JSON object:
-{"start": name}, or {"name", "passed", "message", "seconds"}, or {"broken": message}.
+Arguments: the folder with submission.py and the test files, the file descriptor to write results to, limits
+as JSON, the name that the submission must define, and the test files' stems. Each line written is one JSON
+object: {"start": name}, {"name", "passed", "message", "seconds"} or {"broken": message}. No handbook import.
 """
 
 import contextlib

@@ -86,12 +86,19 @@ def _chapter_of(file: Path, mtime: int, size: int) -> tuple[str, int] | None:
 
 @lru_cache(maxsize=512)
 def _parse(file: Path, mtime: int, size: int) -> tuple[str, ast.Module]:
-    text = file.read_text(encoding="utf-8")
-    return text, ast.parse(text)
+    data = file.read_bytes()
+    try:
+        text = data.decode("utf-8")
+        return text, ast.parse(text)
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise SyntaxError("not UTF-8 text", (str(file), line, None, None)) from error
+    except ValueError as error:  # null bytes, before Python 3.12
+        raise SyntaxError(str(error), (str(file), 1, None, None)) from error
 
 
 def parse(file: Path) -> tuple[str, ast.Module]:
-    """Text and tree of a Python file, cached until it changes. Raises SyntaxError, UnicodeDecodeError."""
+    """Text and tree of a Python file, cached until it changes. SyntaxError also where it is not UTF-8."""
     stat = file.stat()
     return _parse(file, stat.st_mtime_ns, stat.st_size)
 
@@ -138,7 +145,7 @@ def source(symbol: str) -> SourceText:
         raise UnknownSymbol(f"There is no module {module}.", "Correct the name, or write the module.")
     try:
         text, tree = parse(file)
-    except (SyntaxError, UnicodeDecodeError) as error:
+    except SyntaxError as error:
         raise UnknownSymbol(f"{module} does not parse: {error}.", "Correct the module.") from error
     if not qualname:
         return SourceText(symbol, text, file, 1, ast.get_docstring(tree) or "", "module")
@@ -165,7 +172,7 @@ def names(module: str) -> tuple[str, ...]:
         return ()
     try:
         _, tree = parse(file)
-    except (SyntaxError, UnicodeDecodeError):
+    except SyntaxError:
         return ()
     given = (name for node in _statements(tree.body) for name, _ in _named(node))
     return tuple(dict.fromkeys(name for name in given if not name.startswith("_")))

@@ -181,9 +181,9 @@ def verify(
 ) -> list[Outcome]:
     """Measure every claim of one chapter, or of all, in the order of the files.
 
-    small: the labs' small settings. progress(done, total, id of the claim) is called before each and at the
-    end. write: record each value whose bound holds, as it comes, and bring the prose up to date at the end; an
-    exact claim is then not held against its old value. Raises BookError for an unknown chapter.
+    small: the labs' small settings. progress(done, total, id of the claim) is called before each claim and at
+    the end. write: record each value whose bound holds, as it comes, and bring the prose up to date at the
+    end; an exact claim is then not held against its old value. Raises BookError for an unknown chapter.
     """
     if isinstance(chapter, str):
         found = book.chapter(chapter)

@@ -58,9 +58,11 @@ def load(text: str, shift: int = 0) -> Value | None:
         node = yaml.compose(text, Loader=loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise YamlFault(
-            (mark.line if mark else 0) + 1 + shift, str(error.problem or error.context)
-        ) from error
+        if error.context_mark and "end of" in str(error.problem):  # where the open quote or bracket stands
+            mark = error.context_mark
+        last = max(0, len(text.splitlines()) - 1)  # an unexpected end is told of the line after the last
+        line = min(mark.line if mark else 0, last) + 1 + shift
+        raise YamlFault(line, str(error.problem or error.context)) from error
     except yaml.YAMLError as error:
         raise YamlFault(1 + shift, str(error)) from error
     return _value(node, shift) if node is not None else None
