@@ -29,7 +29,7 @@ def status_command(as_json: bool) -> None:
     )
     for row in rows:
         click.echo(
-            f"{row['path']:<48} {'yes' if row['written'] else 'not yet':<8} {row['words']:>6} "
+            f"{row['chapter']:<48} {'yes' if row['written'] else 'not yet':<8} {row['words']:>6} "
             f"{row['claims']:>6} {row['questions']:>9} {row['exercises']:>9}  {'yes' if row['lab'] else 'no'}"
         )
 

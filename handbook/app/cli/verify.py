@@ -1,5 +1,6 @@
 """`handbook verify [chapter]`: the labs run again, each claim against its bound."""
 
+import math
 from typing import Any
 
 import click
@@ -54,7 +55,7 @@ def _chapter(book: Any, named: str | None) -> Any:
 
 
 def _figures(item: Any) -> str:
-    if item.value is None:
+    if math.isnan(item.value):
         return ""
     spread = "" if item.low == item.high else f" ({item.low:.4g} to {item.high:.4g})"
     return f"{item.value:.6g}{spread}, bound {item.claim.bound}"
