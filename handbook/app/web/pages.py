@@ -1,5 +1,6 @@
 """Templates, and the few values that every page has."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from handbook import __version__
 from handbook.app.web import assets
@@ -24,6 +26,7 @@ KEYS = (
     ("Esc", "close a note, leave the editor"),
     ("?", "these keys"),
 )
+_TEX = re.compile(r"(?<!\\)\$([^$\n]+)\$")
 
 environment = Environment(
     loader=FileSystemLoader(TEMPLATES),
@@ -45,6 +48,16 @@ def megabytes(value: float) -> str:
     return f"{value / 1e6:.0f} MB"
 
 
+def tex(text: str) -> Markup:
+    """Plain text with `$...$` as mathematics, for passages that are shown outside of their chapter."""
+    pieces = _TEX.split(text)
+    return Markup("").join(
+        Markup('<span class="math" data-tex="{0}">{0}</span>').format(piece) if at % 2 else escape(piece)
+        for at, piece in enumerate(pieces)
+    )
+
+
+environment.filters["tex"] = tex
 environment.filters["number"] = number
 environment.filters["megabytes"] = megabytes
 environment.globals.update(static=assets.static, built=assets.built, version=__version__, all_keys=KEYS)
@@ -68,7 +81,7 @@ def show(
         "notices": shelf.notices,
         "jobs": shelf.jobs,
         "asked": "",
-        "shelf_remote": shelf.settings.chat_url is not None,
+        "remote_models": bool(shelf.settings.chat_url or shelf.settings.embed_url),
         **(context or {}),
     }
     html = environment.get_template(template).render(values)

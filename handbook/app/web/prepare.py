@@ -14,7 +14,9 @@ def wanted(shelf: Shelf) -> list[str]:
     """The catalogue models that the settings ask for."""
     from handbook.model.weights.catalog import CATALOG
 
-    named = [shelf.settings.embedder]
+    named = []
+    if shelf.settings.embed_url is None:
+        named.append(shelf.settings.embedder)
     if shelf.settings.chat_url is None:
         named.append(shelf.settings.model)
     return [name for name in named if name in CATALOG]
@@ -28,6 +30,6 @@ def begin(shelf: Shelf, delay: float = DELAY) -> None:
             fetch.get(name, shelf.settings, progress)
         corpus = shelf.corpus
         if not corpus.ready:
-            corpus.build(lambda done, total: progress(done, total, "reading the book for the index"))
+            corpus.build(progress)
 
     shelf.jobs.start(JOB, "Getting ready", work, delay)

@@ -85,7 +85,7 @@ class TooLarge(Exception):
 
 
 class Guard:
-    """The outermost layer: refuses what must not come in, and puts the headers on everything that goes out."""
+    """The outermost layer: refuses what must not come in, puts the headers on everything that goes out."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

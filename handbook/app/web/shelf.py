@@ -45,7 +45,6 @@ class Shelf:
     ) -> None:
         self.settings = settings
         self.jobs = Jobs()
-        self.generating = threading.Lock()  # the built-in model answers one conversation at a time
         self._lock = threading.RLock()
         self._chat, self._embedder = chat, embedder
         self._book: Book | None = None
@@ -87,7 +86,7 @@ class Shelf:
 
     @property
     def embedder(self) -> "Embedder":
-        """Opening it loads nothing yet. Raises ModelUnavailable at its first use where the model is missing."""
+        """Opening it loads nothing; its first use raises ModelUnavailable where the model is missing."""
         with self._lock:
             if self._embedder is None:
                 from handbook.embed import open_embedder
@@ -156,6 +155,19 @@ class Shelf:
     def read_sections(self) -> dict[str, set[str]]:
         """Sections read, by chapter slug."""
         return self.state(lambda database: database.read(), {})
+
+    def solved(self) -> set[str]:
+        return self.state(lambda database: database.solved(), set[str]())
+
+    def asks(self, limit: int) -> list[dict[str, Any]]:
+        return self.state(lambda database: database.asks(limit), list[dict[str, Any]]())
+
+    def attempts(self, exercise: str, limit: int) -> list[dict[str, Any]]:
+        return self.state(lambda database: database.attempts(exercise, limit), list[dict[str, Any]]())
+
+    def own_measurements(self) -> dict[str, dict[str, Any]]:
+        """The newest measurement of each claim that was made on this machine."""
+        return self.state(lambda database: database.measurements(), dict[str, dict[str, Any]]())
 
     @cached_property
     def machine(self) -> Any:

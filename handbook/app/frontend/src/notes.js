@@ -14,7 +14,7 @@ function notesFor(link) {
 
 // Reads every position first and writes afterwards: one layout, however many notes.
 function place() {
-  const notes = [...article.querySelectorAll(".note")];
+  const notes = [...article.querySelectorAll(".note:not(.note .note)")];
   article.classList.toggle("placed", wide.matches);
   if (!wide.matches) {
     for (const note of notes) note.style.top = "";

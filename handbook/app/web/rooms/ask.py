@@ -65,7 +65,9 @@ def page(request: Request, q: str = "") -> Response:
             except HandbookError as error:
                 waiting = f"{error.what} {error.remedy}"
                 nearest = shelf.corpus.search(question, 6, kinds=("paragraph",))
-    sources = list({c.chunk.id: c.chunk for s in answer.sentences for c in s.citations}.values()) if answer else []
+    sources = (
+        list({c.chunk.id: c.chunk for s in answer.sentences for c in s.citations}.values()) if answer else []
+    )
     return show(
         request,
         "ask.html",
@@ -77,8 +79,9 @@ def page(request: Request, q: str = "") -> Response:
             "numbers": {chunk.id: at for at, chunk in enumerate(sources, start=1)},
             "waiting": waiting,
             "nearest": nearest,
-            "model": shelf.settings.model,
-            "asks": [] if question else shelf.state(lambda database: database.asks(8), []),
+            "math": bool(question),
+            "model": shelf.chat.name,
+            "asks": [] if question else shelf.asks(8),
         },
     )
 
@@ -129,8 +132,8 @@ def generate(request: Request, form: Annotated[dict[str, str], Depends(fields)])
     question = form.get("question", "").strip()[:LONGEST]
     generated = _generated(shelf, question)
     if wants(request) == "json":
-        return events.stream(request, shelf, generated)
-    written = [data for name, data in events.alone(shelf, generated) if name in ("sentence", "done")]
+        return events.stream(request, generated)
+    written = [data for name, data in generated if name in ("sentence", "done")]
     return show(
         request,
         "generated.html",

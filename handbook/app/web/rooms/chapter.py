@@ -25,9 +25,9 @@ def find(book: Book, part: str, slug: str) -> Chapter:
 
 
 def with_own_measurements(request: Request, shelf: Shelf, chapter: Chapter, html: str) -> str:
-    """Into each claim's note: whether it was measured on this machine, and the button that measures it here."""
+    """Into each claim's note: how it stands on this machine, and the button that measures it here."""
     known = {claim.id: claim for claim in chapter.claims}
-    own = shelf.state(lambda database: database.measurements(), {})
+    own = shelf.own_measurements()
     token = fresh(request)
     template = environment.get_template("fragments/claim.html")
 

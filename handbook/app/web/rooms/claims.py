@@ -1,5 +1,6 @@
 """Claims: measure one on this machine, and say how it stands beside the recorded value."""
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -7,7 +8,6 @@ from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
 
 from handbook.app.web.faults import wants
-from handbook.app.web.jobs import Progress
 from handbook.app.web.pages import shelf_of, show
 from handbook.app.web.shelf import Shelf
 from handbook.app.web.tokens import fields
@@ -22,7 +22,7 @@ def job_name(claim: Claim) -> str:
 
 
 def standing(shelf: Shelf, claim: Claim, own: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """What the fragment needs: the recorded machine against this one, the own measurement, the running job."""
+    """What the fragment needs: recorded machine against this one, own measurement, running job."""
     recorded = claim.measured.machine if claim.measured else ""
     row = own.get(claim.id)
     return {
@@ -30,14 +30,16 @@ def standing(shelf: Shelf, claim: Claim, own: Mapping[str, Mapping[str, Any]]) -
         "elsewhere": bool(recorded) and not same_machine(recorded, shelf.machine.label),
         "here": row,
         "here_text": shown(claim, row) if row else "",
-        "holds": claim.bound.holds(float(row["value"])) if row else None,
+        "holds": claim.holds(float(row["value"])) if row else None,
         "job": shelf.jobs.get(job_name(claim)),
     }
 
 
 def same_machine(recorded: str, label: str) -> bool:
     """By processor and core count, the first two parts of the label: the software around them changes."""
-    return [part.strip() for part in recorded.split(",")][:2] == [part.strip() for part in label.split(",")][:2]
+    return [part.strip() for part in recorded.split(",")][:2] == [part.strip() for part in label.split(",")][
+        :2
+    ]
 
 
 def shown(claim: Claim, row: Mapping[str, Any]) -> str:
@@ -48,18 +50,24 @@ def shown(claim: Claim, row: Mapping[str, Any]) -> str:
     return format(claim.text, measured)
 
 
-def measure(shelf: Shelf, claim: Claim, progress: Progress) -> None:
-    """Run the lab's function for this claim, with its small settings, and keep the result."""
-    from handbook.book.verify import verify
+def measure(shelf: Shelf, claim: Claim) -> None:
+    """Run the lab's function for this claim, with its small settings, and keep the result.
 
-    book = shelf.book
-    outcomes = verify(book, claim.chapter, small=True, write=False, claims=(claim.id,))
-    outcome = next((each for each in outcomes if each.claim.id == claim.id), None)
-    if outcome is None or outcome.skipped or outcome.value is None:
-        reason = outcome.reason if outcome else "the lab does not measure it"
-        raise HandbookError(f"This claim could not be measured here: {reason}.", "")
+    Raises HandbookError where it can't be measured here.
+    """
+    from handbook.book import modules, verify
+
+    chapter = shelf.book.chapter(claim.chapter)
+    if chapter is None or chapter.lab is None:
+        raise HandbookError("This chapter has no lab.", "")
+    if reason := verify.missing(claim):
+        raise HandbookError(f"This claim can't be measured here yet. {reason}", "")
+    lab = modules.load(chapter.lab, f"handbook_claim_{claim.id.replace('-', '_')}")
+    outcome = verify.measure(claim, lab, small=True, compare=False)
+    if math.isnan(outcome.value):
+        raise HandbookError(f"This claim could not be measured here: {outcome.reason}", "")
     shelf.database.save_measurement(
-        claim.id, outcome.value, outcome.low, outcome.high, 1, shelf.machine.label
+        claim.id, outcome.value, outcome.low, outcome.high, outcome.samples, shelf.machine.label
     )
 
 
@@ -71,7 +79,7 @@ def find(shelf: Shelf, id: str) -> Claim:
 
 
 def _fragment(request: Request, shelf: Shelf, claim: Claim) -> Response:
-    own = shelf.state(lambda database: database.measurements(), {})
+    own = shelf.own_measurements()
     return show(request, "fragments/claim.html", standing(shelf, claim, own))
 
 
@@ -85,7 +93,7 @@ def here(request: Request, id: str) -> Response:
 def begin(request: Request, id: str, form: Annotated[dict[str, str], Depends(fields)]) -> Response:
     shelf = shelf_of(request)
     claim = find(shelf, id)
-    shelf.jobs.start(job_name(claim), claim.says, lambda progress: measure(shelf, claim, progress))
+    shelf.jobs.start(job_name(claim), claim.says, lambda progress: measure(shelf, claim))
     if wants(request) == "fragment":
         return _fragment(request, shelf, claim)
     chapter = shelf.book.chapter(claim.chapter)

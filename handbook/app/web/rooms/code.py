@@ -1,4 +1,4 @@
-"""Source of the handbook's own modules: coloured, with an address per symbol, and the chapters that show it."""
+"""Source of the handbook's own modules: coloured, an address per symbol, and the chapters that show it."""
 
 from functools import lru_cache
 from pathlib import Path

@@ -43,7 +43,8 @@ def sampling(form: dict[str, str]) -> Sampling:
         raise HandbookError(f"Expected numbers for the settings: {error}.", "Correct them.") from error
     if not 0 <= temperature <= 2 or not 1 <= max_tokens <= MAX_TOKENS:
         raise HandbookError(
-            f"Temperature goes from 0 to 2, the length from 1 to {MAX_TOKENS}; got {temperature} and {max_tokens}.",
+            f"Temperature goes from 0 to 2, the length from 1 to {MAX_TOKENS}; "
+            f"got {temperature} and {max_tokens}.",
             "Correct them.",
         )
     return Sampling(max_tokens=max_tokens, temperature=temperature, top_p=0.95)
@@ -73,7 +74,7 @@ def _page(request: Request, shelf: Shelf, turns: list[Message], note: str = "") 
         "engine.html",
         {
             "book": shelf.book,
-            "model": shelf.settings.model,
+            "model": shelf.chat.name,
             "remote": shelf.settings.chat_url,
             "turns": turns,
             "history": history,
@@ -95,7 +96,7 @@ def chat(request: Request, form: Annotated[dict[str, str], Depends(fields)]) -> 
     shelf = shelf_of(request)
     messages, how = conversation(form), sampling(form)
     if wants(request) == "json":
-        return events.stream(request, shelf, reply(shelf, messages, how))
-    said = list(events.alone(shelf, reply(shelf, messages, how)))
+        return events.stream(request, reply(shelf, messages, how))
+    said = list(reply(shelf, messages, how))
     text = "".join(data["text"] for name, data in said if name == "token")
     return _page(request, shelf, [*messages, Message("assistant", text)], said[-1][1]["note"])

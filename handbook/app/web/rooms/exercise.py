@@ -34,7 +34,9 @@ def _solution(exercise: Exercise) -> tuple[str, str]:
     return exercise.file("solution.py").read_text(encoding="utf-8"), ""
 
 
-def _page(request: Request, shelf: Shelf, exercise: Exercise, code: str, results: list[object] | None) -> Response:
+def _page(
+    request: Request, shelf: Shelf, exercise: Exercise, code: str, results: list[object] | None
+) -> Response:
     book = shelf.book
     chapter = book.chapter(exercise.chapter)
     assert chapter is not None, "the loader gives each exercise its chapter"
@@ -55,7 +57,7 @@ def _page(request: Request, shelf: Shelf, exercise: Exercise, code: str, results
             "solution": solution,
             "symbol": symbol,
             "math": 'class="math' in html + "".join(hints),
-            "attempts": shelf.state(lambda database: database.attempts(exercise.name, 5), []),
+            "attempts": shelf.attempts(exercise.name, 5),
         },
     )
 

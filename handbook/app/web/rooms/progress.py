@@ -12,19 +12,16 @@ router = APIRouter()
 def progress(request: Request) -> Response:
     shelf = shelf_of(request)
     book, read = shelf.book, shelf.read_sections()
-    own = shelf.state(lambda database: database.measurements(), {})
+    own = shelf.own_measurements()
     return show(
         request,
         "progress.html",
         {
             "book": book,
             "marks": {slug: mark(chapter, read) for slug, chapter in book.chapters.items()},
-            "solved": shelf.state(lambda database: database.solved(), set[str]()),
-            "attempts": {
-                name: shelf.state(lambda database, name=name: database.attempts(name, 1), [])
-                for name in book.exercises
-            },
+            "solved": shelf.solved(),
+            "attempts": {name: shelf.attempts(name, 1) for name in book.exercises},
             "own": {id: row for id, row in own.items() if id in book.claims},
-            "asks": shelf.state(lambda database: database.asks(20), []),
+            "asks": shelf.asks(20),
         },
     )

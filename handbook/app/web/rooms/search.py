@@ -1,4 +1,4 @@
-"""Search over book, questions and code, as a page and as the palette's list; the palette also has the commands."""
+"""Search over book, questions and code, as a page and as the palette's list, which also has the commands."""
 
 from dataclasses import asdict, dataclass
 
@@ -63,7 +63,14 @@ def titles(shelf: Shelf, text: str) -> list[Found]:
             found.append(Found(chapter.title, "chapter", note, chapter.url))
     for exercise in shelf.book.exercises.values():
         if all(word in exercise.title.lower() for word in words):
-            found.append(Found(exercise.title, "exercise", f"{exercise.level}, {exercise.minutes} minutes", f"/exercise/{exercise.name}"))
+            found.append(
+                Found(
+                    exercise.title,
+                    "exercise",
+                    f"{exercise.level}, {exercise.minutes} minutes",
+                    f"/exercise/{exercise.name}",
+                )
+            )
     return found
 
 
@@ -94,7 +101,16 @@ def excerpt(text: str, query: str, width: int = 180) -> str:
 def search(request: Request, q: str = "") -> Response:
     shelf = shelf_of(request)
     found = find(shelf, q, LIMIT)
-    return show(request, "search.html", {"book": shelf.book, "query": q[:LONGEST], "found": found})
+    return show(
+        request,
+        "search.html",
+        {
+            "book": shelf.book,
+            "query": q[:LONGEST],
+            "found": found,
+            "math": any("$" in each.text for each in found),
+        },
+    )
 
 
 @router.get("/search.json")

@@ -17,7 +17,7 @@ def today(request: Request) -> Response:
     begun = [each for each in written if each.count and not each.done]
     untouched = [each for each in written if not each.count]
     going = (begun or untouched or [None])[0]
-    solved = shelf.state(lambda database: database.solved(), set[str]())
+    solved = shelf.solved()
     open_exercises = [
         exercise
         for each in written
@@ -25,7 +25,7 @@ def today(request: Request) -> Response:
         for exercise in each.chapter.exercises
         if exercise.name not in solved
     ]
-    asks = shelf.state(lambda database: database.asks(RECENT), [])
+    asks = shelf.asks(RECENT)
     return show(
         request,
         "today.html",
