@@ -68,21 +68,23 @@ class ModelConfig:
         check_family(kind)
         if config.get("hidden_act", "silu") != "silu":
             raise _unsupported(f"activation {config['hidden_act']!r}", "silu")
-        dim, heads = _number(config, "hidden_size"), _number(config, "num_attention_heads")
+        dim, heads = _whole(config, "hidden_size"), _whole(config, "num_attention_heads")
         rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
+        if not isinstance(rope, Mapping):
+            raise _not_a_number("rope_parameters", rope)
         bias = bool(config.get("attention_bias", False))
-        context = _number(config, "max_position_embeddings")
+        context = _whole(config, "max_position_embeddings")
         return cls(
-            vocab_size=_number(config, "vocab_size"),
+            vocab_size=_whole(config, "vocab_size"),
             dim=dim,
-            layers=_number(config, "num_hidden_layers"),
+            layers=_whole(config, "num_hidden_layers"),
             heads=heads,
-            kv_heads=int(config.get("num_key_value_heads") or heads),
-            head_dim=int(config.get("head_dim") or (128 if kind == "qwen3" else dim // max(heads, 1))),
-            hidden_dim=_number(config, "intermediate_size"),
+            kv_heads=_whole(config, "num_key_value_heads", heads),
+            head_dim=_whole(config, "head_dim", 128 if kind == "qwen3" else dim // max(heads, 1)),
+            hidden_dim=_whole(config, "intermediate_size"),
             context=min(context, _window(config) or context),
-            norm_eps=float(config.get("rms_norm_eps", 1e-6)),
-            rope_theta=float(rope.get("rope_theta") or config.get("rope_theta", 10000.0)),
+            norm_eps=_real(config, "rms_norm_eps", 1e-6),
+            rope_theta=_real(rope, "rope_theta", _real(config, "rope_theta", 10000.0)),
             rope_scaling=_scaling(rope, context),
             tie_embeddings=bool(config.get("tie_word_embeddings", False)),
             qkv_bias=kind == "qwen2" or bias,
@@ -97,24 +99,24 @@ class ModelConfig:
         kind = metadata.get("general.architecture")
         check_family(kind)
 
-        def value(key: str) -> Any:
-            return _number(metadata, f"{kind}.{key}")
+        def whole(key: str, default: int | None = None) -> int:
+            return _whole(metadata, f"{kind}.{key}", default)
 
-        dim, heads = value("embedding_length"), value("attention.head_count")
+        dim, heads = whole("embedding_length"), whole("attention.head_count")
         if f"{kind}.attention.sliding_window" in metadata:
             raise _unsupported("sliding-window attention in GGUF", "full attention")
         vocab = metadata.get("tokenizer.ggml.tokens")
         return cls(
-            vocab_size=len(vocab) if vocab is not None else value("vocab_size"),
+            vocab_size=len(vocab) if isinstance(vocab, list) else whole("vocab_size"),
             dim=dim,
-            layers=value("block_count"),
+            layers=whole("block_count"),
             heads=heads,
-            kv_heads=metadata.get(f"{kind}.attention.head_count_kv", heads),
-            head_dim=metadata.get(f"{kind}.attention.key_length", dim // max(heads, 1)),
-            hidden_dim=value("feed_forward_length"),
-            context=value("context_length"),
-            norm_eps=value("attention.layer_norm_rms_epsilon"),
-            rope_theta=metadata.get(f"{kind}.rope.freq_base", 10000.0),
+            kv_heads=whole("attention.head_count_kv", heads),
+            head_dim=whole("attention.key_length", dim // max(heads, 1)),
+            hidden_dim=whole("feed_forward_length"),
+            context=whole("context_length"),
+            norm_eps=_real(metadata, f"{kind}.attention.layer_norm_rms_epsilon"),
+            rope_theta=_real(metadata, f"{kind}.rope.freq_base", 10000.0),
             rope_scaling=_gguf_scaling(metadata, f"{kind}.rope.scaling.", tensors),
             tie_embeddings="output.weight" not in tensors,
             qkv_bias="blk.0.attn_q.bias" in tensors,
@@ -137,40 +139,52 @@ def _unsupported(got: str, known: str) -> ModelFileError:
     )
 
 
-def _number(values: Mapping[str, Any], key: str) -> Any:
-    got = values.get(key)
-    if not isinstance(got, int | float) or isinstance(got, bool):
-        raise ModelFileError(
-            f"The model's configuration should give {key} as a number, got {got!r}.", "Fetch the model again."
-        )
+def _not_a_number(key: str, got: object) -> ModelFileError:
+    return ModelFileError(
+        f"The model's configuration should give {key} as a number, got {got!r}.", "Fetch the model again."
+    )
+
+
+def _whole(values: Mapping[str, Any], key: str, default: int | None = None) -> int:
+    """An integer; what is missing or null takes the default, where there is one."""
+    got = default if values.get(key) is None else values[key]
+    if not isinstance(got, int) or isinstance(got, bool):
+        raise _not_a_number(key, got)
     return got
 
 
-def _window(config: Mapping[str, Any]) -> int | None:
-    """The sliding window of a checkpoint that uses one. Up to that many tokens attention is full, so it
-    becomes the context."""
+def _real(values: Mapping[str, Any], key: str, default: float | None = None) -> float:
+    """A number, as `_whole`."""
+    got = default if values.get(key) is None else values[key]
+    if not isinstance(got, int | float) or isinstance(got, bool):
+        raise _not_a_number(key, got)
+    return float(got)
+
+
+def _window(config: Mapping[str, Any]) -> int:
+    """The sliding window of a checkpoint that uses one, else 0. Up to that many tokens attention is full, so
+    it becomes the context."""
     used = config.get("use_sliding_window", config.get("model_type") == "mistral")
-    return config.get("sliding_window") if used else None
+    return _whole(config, "sliding_window", 0) if used else 0
 
 
 def _scaling(rope: Mapping[str, Any], context: int) -> RopeScaling | None:
     kind = rope.get("rope_type", rope.get("type", "default"))
     if rope.get("partial_rotary_factor", 1.0) != 1.0 or rope.get("mscale"):
         raise _unsupported("partial rotation or mscale in RoPE", "RoPE over the whole head")
-    original = int(rope.get("original_max_position_embeddings") or context)
+    original = _whole(rope, "original_max_position_embeddings", context)
     match kind:
         case "default":
             return None
         case "linear":
-            return RopeScaling("linear", _number(rope, "factor"))
+            return RopeScaling("linear", _real(rope, "factor"))
         case "llama3":
-            low, high = _number(rope, "low_freq_factor"), _number(rope, "high_freq_factor")
-            return RopeScaling("llama3", _number(rope, "factor"), original, low, high)
+            low, high = _real(rope, "low_freq_factor"), _real(rope, "high_freq_factor")
+            return RopeScaling("llama3", _real(rope, "factor"), original, low, high)
         case "yarn":
-            low, high = rope.get("beta_slow") or 1.0, rope.get("beta_fast") or 32.0
-            return RopeScaling(
-                "yarn", _number(rope, "factor"), original, low, high, rope.get("attention_factor")
-            )
+            low, high = _real(rope, "beta_slow", 1.0), _real(rope, "beta_fast", 32.0)
+            scale = None if rope.get("attention_factor") is None else _real(rope, "attention_factor")
+            return RopeScaling("yarn", _real(rope, "factor"), original, low, high, scale)
     raise _unsupported(f"RoPE scaling {kind!r}", "default, linear, llama3 and yarn")
 
 
@@ -178,4 +192,4 @@ def _gguf_scaling(metadata: Mapping[str, Any], prefix: str, tensors: Mapping[str
     kind = metadata.get(f"{prefix}type", "none")
     if "rope_freqs.weight" in tensors or kind not in ("none", "linear"):
         raise _unsupported(f"RoPE scaling {kind!r} or stored frequencies in GGUF", "none and linear there")
-    return RopeScaling("linear", _number(metadata, f"{prefix}factor")) if kind == "linear" else None
+    return RopeScaling("linear", _real(metadata, f"{prefix}factor")) if kind == "linear" else None

@@ -41,9 +41,9 @@ class Tokenizer:
         self.bos, self.eos, self.pad = bos, eos, pad
         self.stops = frozenset(stops) | ({eos} if eos is not None else set())
         for token in (*self.stops, bos, pad):
-            if token is not None and backend.id_to_token(token) is None:
+            if token is not None and not _known(token, backend):
                 raise ModelFileError(
-                    f"The tokenizer names token {token} and has {self.vocab_size} tokens.",
+                    f"The tokenizer names token {token!r} and has {self.vocab_size} tokens.",
                     "Fetch the model again.",
                 )
 
@@ -166,3 +166,8 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(read, dict):
         raise ModelFileError(f"{path} should hold a JSON object.", "Fetch the model again.")
     return read
+
+
+def _known(token: object, backend: "Backend") -> bool:
+    in_range = isinstance(token, int) and 0 <= token < 1 << 31  # the library takes no others
+    return in_range and backend.id_to_token(token) is not None
