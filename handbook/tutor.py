@@ -86,6 +86,8 @@ class Tutor:
             return Answer(question, (), True, tuple(hits[:PASSAGES]), sure, clock.laps)
         chosen = self._extract(vector, able[:PASSAGES])
         clock.lap("synthesize")
+        if not chosen:
+            return Answer(question, (), True, tuple(hits[:PASSAGES]), sure, clock.laps)
         return Answer(question, chosen, False, tuple(able[:PASSAGES]), sure, clock.laps)
 
     def _extract(self, question: Vectors, hits: Sequence[Hit]) -> tuple[Sentence, ...]:
@@ -95,6 +97,8 @@ class Tutor:
             vectors = self.corpus.dense.sentence_vectors(hit.chunk.id)
             passage = float(hit.dense if hit.dense is not None else np.max(vectors @ question))
             for i, (text, vector) in enumerate(zip(entry.sentences, vectors, strict=True)):
+                if text.endswith("?"):
+                    continue  # what the book asks is no answer
                 score = (float(vector @ question) + passage) / 2
                 candidates.append(Candidate(place, (entry.order, i), text, vector, score))
         return tuple(

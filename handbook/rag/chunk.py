@@ -72,9 +72,13 @@ class Entry:
 
     @cached_property
     def vectors_of(self) -> tuple[str, ...]:
-        """The texts whose vectors stand for this passage: the whole, its sentences where it may answer, the
-        questions it answers.
+        """Texts whose vectors stand for this passage: the whole, its sentences where it may answer, the
+        questions that it answers. A question is its prompt; code is found by its words alone.
         """
+        if self.chunk.kind == "code":
+            return ()
+        if self.chunk.kind == "question":
+            return (self.chunk.title,)
         parts = self.sentences if self.answers and len(self.sentences) > 1 else ()
         return (self.headed, *parts, *self.asks)
 
@@ -104,7 +108,8 @@ def book_entries(book: "Book") -> Iterator[Entry]:
             )
             asked = tuple(asks.get(paragraph.anchor, ()))
             body = "\n".join((title, chunk.text, *asked))
-            answers = chapter.written and paragraph.kind in PROSE
+            only_asks = bool(paragraph.box) and chunk.text.endswith("?")
+            answers = chapter.written and paragraph.kind in PROSE and not only_asks
             yield Entry(chunk, body, asked, answers, order)
             order += 1
         for question in chapter.questions:

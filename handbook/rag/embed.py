@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from handbook.embed import Embedder
 
 Vectors = NDArray[np.float32]
-Progress = Callable[[int, int], None]
-"""Called with texts embedded so far and in all."""
+Progress = Callable[[int, int, str], None]
+"""Called with texts embedded so far, in all, and a note."""
+NOTE = "reading the book for the index"
 
 BATCH = 256
 
@@ -65,10 +66,10 @@ class VectorCache:
                 new = sorted(self.missing(texts), key=len)
                 for start in range(0, len(new), BATCH):
                     if progress is not None:
-                        progress(start, len(new))
+                        progress(start, len(new), NOTE)
                     self._add(new[start : start + BATCH])
                 if progress is not None and new:
-                    progress(len(new), len(new))
+                    progress(len(new), len(new), NOTE)
         known = self._load()
         if not texts:
             return np.zeros((0, self._embedder.dimension), np.float32)

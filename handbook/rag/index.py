@@ -173,8 +173,7 @@ class TextIndex:
     def _difference(self, table: Any) -> tuple[list[Entry], list[str]] | None:
         """(entries to write, ids to delete); None when the table is damaged or has no full-text index."""
         try:
-            if not any(index.columns == ["body"] for index in table.list_indices()):
-                return None
+            list(table.tokenize(_MARK, column="body"))  # raises without a readable full-text index
             stored = table.search().select(["id", "digest"]).limit(None).to_arrow()
             have = dict(zip(stored["id"].to_pylist(), stored["digest"].to_pylist(), strict=True))
         except DAMAGE:

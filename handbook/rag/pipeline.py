@@ -89,13 +89,14 @@ class Corpus:
         return vector
 
     def build(self, progress: Progress | None = None) -> None:
-        """Bring both indexes up to date; embeds only texts that are new. progress: called with texts done and
-        in all.
+        """Bring both indexes up to date; embeds only texts that are new.
+
+        progress: called with texts done, texts in all and a note, if there are any to embed.
         """
         _ = self.text
         with self._lock:
             if self._dense is None and self.embedder is not None:
-                entries = list(self.entries.values())
+                entries = [entry for entry in self.entries.values() if entry.vectors_of]
                 texts = [text for entry in entries for text in entry.vectors_of]
                 vectors = VectorCache(self._store, self.embedder).vectors(texts, progress)
                 self._dense = DenseIndex(entries, vectors)
@@ -138,11 +139,16 @@ class Corpus:
         return entry is not None and entry.answers
 
 
-def open_corpus(book: "Book", settings: Settings, embedder: "Embedder | None" = None) -> Corpus:
+def open_corpus(
+    book: "Book", settings: Settings, embedder: "Embedder | None" = None, progress: Progress | None = None
+) -> Corpus:
     """The corpus of the book: paragraphs, questions, and the docstrings of the code.
 
-    Reads and computes nothing that a search does not need; `Corpus.build` or the first question does the
-    rest.
+    Reads and computes nothing that a search does not need: `Corpus.build` or the first question does the
+    rest, unless `progress` is given; then everything is made ready here, and it is told how far.
     """
     entries = [*book_entries(book), *code_entries()]
-    return Corpus(entries, Store(settings.store, Path(settings.data) / "index.lock"), embedder)
+    corpus = Corpus(entries, Store(settings.store, Path(settings.data) / "index.lock"), embedder)
+    if progress is not None:
+        corpus.build(progress)
+    return corpus

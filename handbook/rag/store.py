@@ -61,7 +61,11 @@ class Store:
         except DAMAGE:
             if "://" in self.uri:
                 return
-        shutil.rmtree(Path(self.uri) / f"{name}.lance", ignore_errors=True)
+        folder = Path(self.uri) / f"{name}.lance"
+        if folder.is_dir():
+            shutil.rmtree(folder)
+        else:
+            folder.unlink(missing_ok=True)
 
     @contextmanager
     def writing(self) -> Iterator[None]:

@@ -13,7 +13,7 @@ WORD = re.compile(r"[a-z]+")
 
 
 class HashEmbedder:
-    """Bag of words, hashed to `dimension` signed buckets: texts are near as far as they share words. For tests only."""
+    """Bag of words, hashed to `dimension` signed buckets: near as far as they share words."""
 
     def __init__(self, name: str = "hash", dimension: int = 256) -> None:
         self.name = name
@@ -32,8 +32,8 @@ class HashEmbedder:
         return rows
 
 
-def paragraph(anchor: str, text: str, section: str = "s", kind: str = "paragraph") -> Any:
-    return SimpleNamespace(anchor=anchor, text=text, section=section, kind=kind, line=1)
+def paragraph(anchor: str, text: str, section: str = "s", kind: str = "paragraph", box: str = "") -> Any:
+    return SimpleNamespace(anchor=anchor, text=text, section=section, kind=kind, box=box, line=1)
 
 
 def question(id: str, prompt: str, answer: str, anchor: str) -> Any:
@@ -59,7 +59,10 @@ def book(*chapters: Any) -> Any:
 
 
 BREAD = (
-    paragraph("knead", "Kneading builds gluten. Gluten is a network of proteins that holds gas. It takes ten minutes."),
+    paragraph(
+        "knead",
+        "Kneading builds gluten. Gluten is a network of proteins that holds gas. It takes ten minutes.",
+    ),
     paragraph("proof", "Proofing lets yeast fill the dough with gas. A cool room slows the yeast down."),
     paragraph("bake", "Baking sets the crumb. Steam in the oven keeps the crust soft while the loaf rises."),
 )
@@ -71,7 +74,11 @@ COFFEE = (paragraph("grind", "Grinding coffee finer slows the water. Not written
 
 
 def small_book() -> Any:
-    asks = (question("why-knead", "What makes bread elastic?", "Gluten does, which kneading develops.", "knead"),)
+    asks = (
+        question("why-knead", "What makes bread elastic?", "Gluten does, which kneading develops.", "knead"),
+    )
     return book(
-        chapter("bread-making", BREAD, asks), chapter("tea-brewing", TEA), chapter("coffee", COFFEE, written=False)
+        chapter("bread-making", BREAD, asks),
+        chapter("tea-brewing", TEA),
+        chapter("coffee", COFFEE, written=False),
     )

@@ -21,9 +21,16 @@ def test_paragraphs_keep_their_addresses_and_carry_their_titles() -> None:
 
 
 def test_outlines_questions_code_blocks_and_tables_do_not_answer() -> None:
-    parts = [paragraph("a", "Prose."), paragraph("t", "| x | y |", kind="table"), paragraph("c", "x = 1", kind="code")]
+    parts = [
+        paragraph("a", "Prose."),
+        paragraph("t", "| x | y |", kind="table"),
+        paragraph("c", "x = 1", kind="code"),
+    ]
     ask = question("q", "Why?", "Because.", "a")
-    entries = {e.chunk.id: e for e in book_entries(book(chapter("one", parts, [ask]), chapter("two", parts, written=False)))}
+    entries = {
+        e.chunk.id: e
+        for e in book_entries(book(chapter("one", parts, [ask]), chapter("two", parts, written=False)))
+    }
     assert {id for id, entry in entries.items() if entry.answers} == {"one#a"}
     assert "one#t" in entries
     assert "one#c" not in entries

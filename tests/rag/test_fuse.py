@@ -9,7 +9,9 @@ def test_a_worked_example() -> None:
     """By hand: b = 1/62 + 1/61, a = 1/61 + 1/63, c = 1/62, d = 1/63."""
     fused = reciprocal_rank_fusion([["a", "b", "d"], ["b", "c", "a"]])
     assert [item for item, _ in fused] == ["b", "a", "c", "d"]
-    assert dict(fused) == pytest.approx({"b": 1 / 62 + 1 / 61, "a": 1 / 61 + 1 / 63, "c": 1 / 62, "d": 1 / 63})
+    assert dict(fused) == pytest.approx(
+        {"b": 1 / 62 + 1 / 61, "a": 1 / 61 + 1 / 63, "c": 1 / 62, "d": 1 / 63}
+    )
 
 
 def test_weights_scale_a_ranking() -> None:
