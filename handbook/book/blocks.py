@@ -265,7 +265,7 @@ class _Walk:
             self.page.words += len(re.sub(r"\$[^$]*\$", "x", text).split())
         end = (token.map or [0, line])[1]
         self.page.blocks.append(Block(kind, tokens, line, end, self.section, anchor, name))
-        self.page.links.extend(links_of(tokens, anchor or self.section))
+        self.page.links.extend(links_of(tokens, anchor or ("" if kind == "footnotes" else self.section)))
         suspects(tokens, self.report)
 
     def nested(self, tokens: Sequence[Token], inner: Token, box: str) -> None:

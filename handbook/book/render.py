@@ -73,7 +73,7 @@ def _link_open(self: RendererHTML, tokens: Sequence[Token], index: int, options:
         context.open.append("</span>")
         return '<span class="dangling">'
     context.open.append("</a>")
-    attributes = [("class", "external" if scheme == "web" else scheme), ("href", url)]
+    attributes = [("class", {"web": "external", "anchor": "inner"}.get(scheme, scheme)), ("href", url)]
     if scheme == "web":
         attributes.append(("rel", "noopener noreferrer"))
     if scheme in NOTED and context.notes is not None:
@@ -263,6 +263,9 @@ def _page(context: Context) -> str:
         elif block.kind == "box-end":
             parts.append("</aside>\n" if block.name == "definition" else "</div>\n")
         else:
+            if block.kind == "footnotes":  # of the page, not of its last section
+                parts += ["</section>\n"] * len(levels)
+                levels.clear()
             parts.append(_leaf(block, context))
         parts.append(_notes(context))
     parts += ["</section>\n"] * len(levels)

@@ -1,0 +1,37 @@
+"""The handbook's own book: no faults, fast to read, and as much in it as was promised."""
+
+import statistics
+import time
+
+from handbook.book.load import open_book
+from handbook.book.render import render
+
+
+def test_no_faults() -> None:
+    faults = open_book().faults
+    assert not faults, "\n" + "\n".join(map(str, faults))
+
+
+def test_seventeen_chapters_on_two_paths() -> None:
+    book = open_book()
+    assert len(book.chapters) == 17
+    for path in book.paths:
+        assert {c.slug for step in path.steps for c in step.chapters} <= set(book.chapters)
+    assert [len(path.steps) for path in book.paths] == [5, 4]
+
+
+def test_reading_takes_less_than_150_ms() -> None:
+    """Median of five, once the modules are imported; the page of a chapter after that from memory."""
+    book = open_book()
+    chapter = book.chapters["transformer-deep-dive"]
+    render(book, chapter)
+    reading, showing = [], []
+    for _ in range(5):
+        begin = time.process_time()
+        book = open_book()
+        reading.append(time.process_time() - begin)
+        begin = time.process_time()
+        render(book, book.chapters[chapter.slug])
+        showing.append(time.process_time() - begin)
+    assert statistics.median(reading) < 0.15
+    assert statistics.median(showing) < 0.02
