@@ -154,3 +154,17 @@ def byte_vocabulary() -> dict[str, Any]:
         "tokenizer.chat_template": "{% for m in messages %}<|start|>{{ m.role }}\n{{ m.content }}<|end|>"
         "{% endfor %}{% if add_generation_prompt %}<|start|>assistant\n{% endif %}",
     }
+
+
+NASTY: list[str] = json.loads(Path(__file__).with_name("nasty.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="session", params=range(len(NASTY)), ids=lambda i: repr(NASTY[i][:12]))
+def nasty(request: pytest.FixtureRequest) -> str:
+    """One text of the nasty corpus after another."""
+    return NASTY[request.param]
+
+
+@pytest.fixture(scope="session")
+def nasty_corpus() -> tuple[str, ...]:
+    return NASTY
