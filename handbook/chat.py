@@ -169,6 +169,8 @@ class HttpChat:
         except openai.OpenAIError as error:
             raise self._fault(error) from error
         except Exception as error:  # broken streams surface as errors of the client's HTTP or JSON library
+            if "timeout" in type(error).__name__.lower():
+                raise self._silence() from error
             raise ChatError(
                 f"The reply of {self.url} broke off or is not in OpenAI's format ({_brief(error)}).",
                 "Check that chat_url is the base URL of an OpenAI-compatible server, then send it again.",
@@ -240,16 +242,19 @@ class HttpChat:
             **standard,
         )
 
+    def _silence(self) -> ChatError:
+        return ChatError(
+            f"{self.url} said nothing for {self._timeout:g} s.",
+            "The server may still be loading the model; try again, or check it.",
+        )
+
     def _fault(self, error: openai.OpenAIError) -> ChatError:
         import openai
 
         said = _brief(error)
         match error:
             case openai.APITimeoutError():
-                return ChatError(
-                    f"{self.url} did not answer within {self._timeout:g} s.",
-                    "The server may still be loading the model; try again, or check it.",
-                )
+                return self._silence()
             case openai.APIConnectionError():
                 return ChatError(
                     f"Nothing answers at {self.url} ({_brief(error.__cause__ or error)}).",
