@@ -1,0 +1,166 @@
+"""Embedders: all-MiniLM-L6-v2 against sentence-transformers, batching, and HTTP against a real server."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from openai_server import State, serving, vector
+
+from handbook.embed import HttpEmbedder, LocalEmbedder, batches, open_embedder
+from handbook.errors import ChatError, ModelFileError, ModelUnavailable
+from handbook.settings import Settings
+
+TEXTS = [
+    "",
+    " ",
+    "a",
+    "The cat sits on the mat.",
+    "   leading and trailing   \n",
+    "Two lines\nand a\ttab",
+    "Ünïcödé, naïve café, Straße, İstanbul",
+    "注意力就是你所需要的一切",
+    "אין צורך במורה",
+    "emoji 🙂🧠👩‍🔬 and a ZWJ",
+    "word " * 254,
+    "word " * 255,
+    "The attention mechanism looks at every position at once. " * 60,
+    "x" * 400,
+    "def attend(q, k, v):\n    return (q @ k.T).softmax(-1) @ v",
+    "[CLS] [SEP] [PAD] [MASK]",
+    "nul\0 byte and \ufffd",
+]
+
+
+@pytest.fixture(scope="module")
+def embedder(model_settings: Settings, minilm_path: Path) -> LocalEmbedder:
+    return LocalEmbedder(model_settings)
+
+
+@pytest.mark.models
+def test_parity_with_sentence_transformers(embedder: LocalEmbedder, minilm_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    reference = SentenceTransformer(str(minilm_path.parent), device="cpu")
+    assert reference.max_seq_length == 256
+    expected = reference.encode(TEXTS, convert_to_numpy=True, show_progress_bar=False)
+    got = embedder.embed(TEXTS)
+    assert got.dtype == np.float32
+    assert got.shape == (len(TEXTS), embedder.dimension) == (len(TEXTS), 384)
+    assert np.abs(got - expected).max() < 1e-5
+
+
+@pytest.mark.models
+def test_order_and_batching_change_nothing(
+    embedder: LocalEmbedder, model_settings: Settings, minilm_path: Path
+) -> None:
+    whole = embedder.embed(TEXTS)
+    alone = LocalEmbedder(model_settings, batch_tokens=1).embed(TEXTS)
+    backwards = embedder.embed(TEXTS[::-1])[::-1]
+    assert np.abs(whole - alone).max() < 1e-6
+    assert np.abs(whole - backwards).max() < 1e-6
+    assert np.abs(np.linalg.norm(whole, axis=1) - 1).max() < 1e-6
+    assert embedder.embed([]).shape == (0, 384)
+
+
+@pytest.mark.models
+def test_near_meanings_are_near(embedder: LocalEmbedder) -> None:
+    query, near, far = embedder.embed(
+        ["How do I make bread?", "Baking a loaf at home, step by step", "The GPU has 80 GB of memory"]
+    )
+    assert query @ near > query @ far + 0.3
+
+
+@pytest.mark.models
+def test_threads_take_turns(embedder: LocalEmbedder) -> None:
+    expected = embedder.embed(TEXTS[:4])
+    rows: list[object] = []
+    threads = [threading.Thread(target=lambda: rows.append(embedder.embed(TEXTS[:4]))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(rows) == 3
+    assert all(np.array_equal(np.asarray(row), expected) for row in rows)
+
+
+def test_without_weights_it_says_how_to_get_them(tmp_path: Path) -> None:
+    embedder = open_embedder(Settings(data=tmp_path))
+    assert embedder.name == "all-minilm-l6-v2"
+    with pytest.raises(ModelUnavailable, match="handbook models get all-minilm-l6-v2"):
+        embedder.embed(["text"])
+    with pytest.raises(ModelUnavailable):
+        _ = embedder.dimension
+
+
+def test_a_folder_that_holds_no_model(tmp_path: Path) -> None:
+    embedder = open_embedder(Settings(embedder=str(tmp_path)))
+    with pytest.raises(ModelFileError, match=r"config\.json"):
+        _ = embedder.dimension
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(ModelFileError, match="hidden_size"):
+        _ = embedder.dimension
+    with pytest.raises(ModelFileError, match=r"model\.safetensors"):
+        embedder.embed(["text"])
+
+
+@given(st.lists(st.integers(1, 300), max_size=60), st.integers(1, 600))
+def test_batches_take_every_text_once_and_keep_to_the_budget(lengths: list[int], budget: int) -> None:
+    found = list(batches(lengths, budget))
+    order = [index for batch in found for index in batch]
+    assert sorted(order) == list(range(len(lengths)))
+    assert [lengths[index] for index in order] == sorted(lengths, reverse=True)
+    assert all(sum(lengths[index] for index in batch) <= budget or len(batch) == 1 for batch in found)
+
+
+# --- over HTTP
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[State]:
+    with serving() as state:
+        yield state
+
+
+@pytest.mark.parametrize("model", ["plain", "shuffled"])
+def test_http_gives_unit_vectors_in_order(server: State, model: str) -> None:
+    embedder = open_embedder(Settings(embedder=model, embed_url=server.url))
+    texts = [f"text {number}" for number in range(300)]
+    rows = embedder.embed(texts)
+    expected = np.asarray([vector(text) for text in texts], np.float32)
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    assert rows.dtype == np.float32
+    assert np.abs(rows - expected).max() < 1e-6
+    assert embedder.dimension == 4
+    assert embedder.name == model
+
+
+def test_http_asks_for_the_dimension_where_it_is_not_known_yet(server: State) -> None:
+    embedder = HttpEmbedder(server.url, "plain")
+    assert embedder.embed([]).shape == (0, 4)
+    before = len(server.requests)
+    assert embedder.dimension == 4
+    assert len(server.requests) == before
+
+
+@pytest.mark.parametrize(
+    ("model", "what"),
+    [
+        ("unknown", "sent no embeddings from 'unknown'.*does not exist"),
+        ("short", "sent 1 vectors for 2 texts"),
+        ("zero", "no direction"),
+    ],
+)
+def test_http_faults(server: State, model: str, what: str) -> None:
+    with pytest.raises(ChatError, match=what) as caught:
+        HttpEmbedder(server.url, model).embed(["one", "two"])
+    assert caught.value.remedy
+
+
+def test_http_nobody_there() -> None:
+    with pytest.raises(ChatError, match="sent no embeddings") as caught:
+        HttpEmbedder("http://127.0.0.1:9/v1", "plain").embed(["one"])
+    assert "embed_url" in caught.value.remedy
