@@ -1,7 +1,7 @@
-"""What every lab needs to measure fairly: paired timings, counted FLOPs, counted bytes, the model loaded once.
+"""What every lab needs to measure fairly: paired timings, counted bytes, the model loaded once.
 
-A lab's measuring functions return plain floats, or one float per repetition; nothing here prints or asserts except `report`,
-which a lab calls when it runs as a script. Torch loads on use.
+A lab's measuring functions return plain floats, or one per repetition; nothing here prints or asserts except
+`report`, which a lab calls when it runs as a script. Torch loads on use.
 """
 
 import statistics
@@ -17,8 +17,13 @@ from weakref import finalize
 from handbook.settings import load as load_settings
 
 if TYPE_CHECKING:
+    from handbook.book.verify import Outcome, Progress
     from handbook.model.load import Loaded
 
+WITHOUT_MODEL = (
+    "Bring it with `handbook models get smollm2-135m-instruct`, then reload this page. "
+    "Until then the parts that read it stay empty; the others work."
+)
 _loading = Lock()
 
 
@@ -44,8 +49,8 @@ def _load_chat_model() -> "Loaded":
 def quiet() -> Iterator[None]:
     """One CPU thread and no gradients, for the time of the block.
 
-    One thread, because two that wait for each other on a busy machine measure the neighbours, and because a ratio taken
-    on one thread means the same on two cores and on sixty-four.
+    One thread, because two that wait for each other on a busy machine measure the neighbours, and because a
+    ratio taken on one thread means the same on two cores and on sixty-four.
     """
     import torch
 
@@ -68,11 +73,11 @@ def seconds(work: Callable[[], object]) -> float:
 def paired(
     slow: Callable[[], object], fast: Callable[[], object], pairs: int, inner: int = 1, warm: bool = True
 ) -> list[float]:
-    """seconds(slow) / seconds(fast), `pairs` times, taking turns, after one untimed call of the fast side and,
-    if `warm`, of the slow one.
+    """seconds(slow) / seconds(fast), `pairs` times, taking turns, after one untimed call of the fast side
+    and, if `warm`, of the slow one.
 
-    Everything is timed on one thread (`quiet`). Taking turns lets a slow phase of a shared machine hit both sides alike. The fast side runs `inner` times per turn
-    and counts with its mean, for calls that are short against the clock or the scheduler.
+    On one thread (`quiet`). Taking turns lets a slow phase of a shared machine hit both sides alike. The fast
+    side runs `inner` times per turn and counts with its mean, for calls that are short against the scheduler.
     """
     ratios = []
     with quiet():
@@ -93,19 +98,6 @@ def spread(samples: Sequence[float]) -> tuple[float, float, float]:
     return statistics.median(samples), min(samples), max(samples)
 
 
-def count_flops(work: Callable[[], object]) -> int:
-    """FLOPs of every matrix product in one call, attention kernels included: multiplications and additions apart.
-
-    Counted by torch from the shapes that really ran; element-wise work (norms, softmax, activations) is left out, as
-    it is in the rule of thumb that this is held against.
-    """
-    from torch.utils.flop_counter import FlopCounterMode
-
-    with FlopCounterMode(display=False) as counter:
-        work()
-    return int(counter.get_total_flops())
-
-
 def peak_bytes(work: Callable[[], object]) -> int:
     """The most bytes of tensors made by one call that were alive at the same moment, its result included.
 
@@ -118,7 +110,7 @@ def peak_bytes(work: Callable[[], object]) -> int:
     alive: dict[int, int] = {}
     peak = 0
 
-    class Watch(TorchDispatchMode):
+    class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own is untyped
         def __torch_dispatch__(
             self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
         ) -> Any:
@@ -139,27 +131,52 @@ def peak_bytes(work: Callable[[], object]) -> int:
             peak = max(peak, sum(alive.values()))
             return out
 
-    with Watch():
+    with Watch():  # type: ignore[no-untyped-call]
         work()
     return peak
 
 
-def report(lab: Path) -> None:
-    """Run the claims of the chapter that `lab` belongs to with their small settings, print them, and hold their bounds.
-
-    Raises AssertionError that names every claim whose bound does not hold.
-    """
+def outcomes(lab: Path, progress: "Progress | None" = None) -> "list[Outcome]":
+    """The claims of the chapter that a lab belongs to, measured on this machine with their small settings."""
     from handbook.book.load import open_book
     from handbook.book.verify import verify
 
     chapter = f"{lab.parent.parent.name}/{lab.parent.name}"
-    outcomes = verify(open_book(lab.parent.parent.parent), chapter, small=True)
-    print(f"{'claim':34} {'value':>12} {'low':>12} {'high':>12}  {'bound':18} holds")
-    for outcome in outcomes:
-        if outcome.skipped:
-            print(f"{outcome.claim.id:34} skipped: {outcome.reason}")
-            continue
-        numbers = " ".join(f"{number:12.6g}" for number in (outcome.value, outcome.low, outcome.high))
-        print(f"{outcome.claim.id:34} {numbers}  {outcome.claim.bound:18} {'yes' if outcome.holds else 'NO'}")
-    failed = [o.claim.id for o in outcomes if not o.skipped and not o.holds]
-    assert not failed, f"claims outside their bounds: {', '.join(failed)}"
+    return verify(open_book(lab.parent.parent.parent), chapter, small=True, progress=progress)
+
+
+def row(outcome: "Outcome") -> dict[str, str]:
+    """An outcome as a line of a table."""
+    if outcome.skipped:
+        return {
+            "claim": outcome.claim.id,
+            "here": "skipped",
+            "lowest": "",
+            "highest": "",
+            "bound": outcome.reason,
+            "holds": "",
+        }
+    numbers = (f"{number:.6g}" for number in (outcome.value, outcome.low, outcome.high))
+    named = dict(zip(("here", "lowest", "highest"), numbers, strict=True))
+    return {
+        "claim": outcome.claim.id,
+        **named,
+        "bound": outcome.claim.bound,
+        "holds": "yes" if outcome.holds else "NO",
+    }
+
+
+def report(lab: Path) -> None:
+    """Measure the claims of a lab, print them as a table, and hold their bounds.
+
+    Raises AssertionError that names every claim that does not hold, with the reason.
+    """
+    found = outcomes(lab)
+    rows = [row(outcome) for outcome in found]
+    wide = {
+        name: max(len(line[name]) for line in (*rows, {name: name})) for name in rows[0] if name != "bound"
+    }
+    for line in ({name: name for name in rows[0]}, *rows):
+        print("  ".join(line[name].ljust(wide.get(name, 20)) for name in rows[0]).rstrip())
+    failed = [f"{outcome.claim.id}: {outcome.reason}" for outcome in found if outcome.failed]
+    assert not failed, "claims that do not hold here: " + "; ".join(failed)
