@@ -66,7 +66,7 @@ def test_rope_by_hand() -> None:
 
 
 def test_rope_pairs_of_smollm2() -> None:
-    """Turns within 8,192 tokens: which pairs complete one; which YaRN leaves alone, and which it stretches."""
+    """Turns within 8,192 tokens: which pairs complete one; which YaRN leaves alone, which it stretches."""
     turns = 8192 * rope_frequencies(64, 100_000.0) / (2 * math.pi)
     assert (int((turns >= 1).sum()), int((turns > 32).sum()), int((turns < 1).sum())) == (20, 11, 12)
     assert float(turns[-1]) * 360 < 7
