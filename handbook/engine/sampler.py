@@ -41,7 +41,7 @@ def top_p_filter(logits: Tensor, p: float) -> Tensor:
     """
     if p >= 1.0:
         return logits
-    probabilities, order = logits.softmax(dim=-1).sort(descending=True)
+    probabilities, order = logits.softmax(dim=-1).sort(descending=True, stable=True)
     before = probabilities.cumsum(dim=-1) - probabilities  # what larger tokens sum to
     drop = before >= p
     drop[0] = False
