@@ -19,10 +19,13 @@ def visible(token: str) -> str:
     return token.replace(" ", "␣").replace("\n", "⏎") or "∅"
 
 
+_NO_MENU = {"embedOptions": {"actions": False}}  # it would take its width from the plot
+
+
 def framed(chart: Any, height: int, width: int | str = "container") -> Any:
     """A chart in the house's frame: transparent, quiet grid, text in the page's own colour."""
     return (
-        chart.properties(width=width, height=height, background="transparent")
+        chart.properties(width=width, height=height, background="transparent", usermeta=_NO_MENU)
         .configure_view(stroke=None)
         .configure_axis(gridOpacity=0.25, labelFontSize=12, titleFontSize=12, titleFontWeight="normal")
         .configure_legend(labelFontSize=12, titleFontSize=12, titleFontWeight="normal", labelLimit=260)
@@ -58,12 +61,14 @@ def heat_map(
         symbolSize=220,
         symbolFillColor=ACCENT,
         format=".0%",
-        titleLimit=300,
+        values=[0.05, 0.25, 0.5, 1],
     )
+    turn = {"labelAngle": -60} if any(len(name) > 2 for name in columns) else {"labelAngle": 0}
+
     chart = _on(alt, data).mark_rect(color=ACCENT)
     return framed(
         chart.encode(
-            x=alt.X("c:O", title=column_title, axis=_named_axis(columns, orient="top", labelAngle=-60)),
+            x=alt.X("c:O", title=column_title, axis=_named_axis(columns, orient="top", **turn)),
             y=alt.Y("r:O", title=row_title, axis=_named_axis(rows)),
             opacity=alt.Opacity("value:Q", title=value_title, scale=scale, legend=legend),
             tooltip=[
@@ -80,7 +85,13 @@ def _named_axis(names: Sequence[str], **options: Any) -> Any:
     """An axis over 0 .. n-1 that shows names, which may repeat (Vega would merge equal ones)."""
     import altair as alt
 
-    return alt.Axis(labelExpr=f"{json.dumps(list(names))}[datum.value]", ticks=False, domain=False, **options)
+    return alt.Axis(
+        labelExpr=f"{json.dumps(list(names))}[datum.value]",
+        labelOverlap=all(name.isdigit() for name in names),
+        ticks=False,
+        domain=False,
+        **options,
+    )
 
 
 def _on(alt: Any, data: Sequence[Mapping[str, Any]]) -> Any:
@@ -100,23 +111,33 @@ def lines(
     """One line per name through its points; log makes both axes logarithmic."""
     import altair as alt
 
-    data = [{"name": name, "x": x, "y": y} for name, points in series.items() for x, y in points]
+    data: list[dict[str, Any]] = [
+        {"name": name, "x": x, "y": y} for name, points in series.items() for x, y in points
+    ]
     scale = alt.Scale(type="log", nice=False) if log else alt.Scale(nice=False)
+    axes = [
+        {"values": _powers([row[key] for row in data])} if log else {"tickCount": 6} for key in ("x", "y")
+    ]
     colour = alt.Color(
         "name:N",
         title=None,
         scale=alt.Scale(domain=list(series), range=list(SERIES[: len(series)])),
-        legend=alt.Legend(orient="top", columns=2, symbolType="stroke", symbolStrokeWidth=3),
+        legend=alt.Legend(
+            orient="top",
+            columns=1 if max(map(len, series)) > 12 else len(series),
+            symbolType="stroke",
+            symbolStrokeWidth=3,
+        ),
     )
     chart = _on(alt, data).mark_line(strokeWidth=2)
     return framed(
         chart.encode(
-            x=alt.X("x:Q", title=x_title, scale=scale, axis=alt.Axis(format=x_format, tickCount=6)),
+            x=alt.X("x:Q", title=x_title, scale=scale, axis=alt.Axis(format=x_format, **axes[0])),
             y=alt.Y(
                 "y:Q",
                 title=y_title,
                 scale=alt.Scale(type="log") if log else alt.Scale(),
-                axis=alt.Axis(format=y_format, tickCount=6),
+                axis=alt.Axis(format=y_format, **axes[1]),
             ),
             color=colour,
             tooltip=[
@@ -129,6 +150,12 @@ def lines(
     )
 
 
+def _powers(values: Sequence[float]) -> list[float]:
+    """The powers of ten around values: ticks of a log axis without the clutter between."""
+    exponents = [math.log10(value) for value in values]
+    return [10.0**n for n in range(math.floor(min(exponents)), math.ceil(max(exponents)) + 1)]
+
+
 def bars(values: Mapping[str, float], *, x_title: str, log: bool = False, height: int = 150) -> Any:
     """One horizontal bar per name, in the order given."""
     import altair as alt
@@ -137,7 +164,7 @@ def bars(values: Mapping[str, float], *, x_title: str, log: bool = False, height
     chart = _on(alt, [{"name": name, "x": value} for name, value in values.items()]).mark_bar(color=ACCENT)
     return framed(
         chart.encode(
-            x=alt.X("x:Q", title=x_title, scale=scale, axis=alt.Axis(format="~s", tickCount=5)),
+            x=alt.X("x:Q", title=x_title, scale=scale, axis=alt.Axis(format="~s", tickCount=4)),
             y=alt.Y("name:N", title=None, sort=list(values), axis=alt.Axis(labelLimit=180)),
             tooltip=[alt.Tooltip("name:N", title="bar"), alt.Tooltip("x:Q", title=x_title, format=",.4~g")],
         ),
@@ -188,7 +215,7 @@ def limited_bars(
     return framed(bar + line, height)
 
 
-def dial(angles: Mapping[str, float], *, title: str, subtitle: str, size: int = 150) -> Any:
+def dial(angles: Mapping[str, float], *, title: str, subtitle: str, size: int = 130) -> Any:
     """Arrows from the centre of a circle, one per name, at angles in radians from the right,
     counter-clockwise.
     """

@@ -481,9 +481,9 @@ def _(loaded, missing, sentence):
 
 
 @app.cell(hide_code=True)
-def _(ids, loaded):
-    layer = slider(1, loaded.config.layers, value=17, label="layer")
-    head = slider(1, loaded.config.heads, value=1, label="head")
+def _(trace):
+    layer = slider(1, len(trace.attention), value=17, label="layer")
+    head = slider(1, trace.attention[0].shape[1], value=1, label="head")
     mo.hstack([layer, head], justify="start", gap=1.5, wrap=True)
     return head, layer
 
@@ -509,7 +509,8 @@ def attention_map(head, layer, tokens, trace):
 
 
 @app.cell(hide_code=True)
-def _(trace):
+def _(missing):
+    mo.stop(missing is not None)
     habit = mo.ui.dropdown(reading.HABITS, value=reading.HABITS[0], label="share of weight on")
     panel("### All heads at once\n\nFind a head worth a look, then set the two sliders above to it.", habit)
     return (habit,)
@@ -740,7 +741,7 @@ def _(ids):
 
 
 @app.cell(hide_code=True)
-def lens(loaded, position, tokens, trace):
+def lens(ids, loaded, position, trace):
     with labkit.quiet():
         _depths = reading.lens(loaded.model, trace, position.value - 1)
     _top = _depths.topk(5)
@@ -765,10 +766,11 @@ def lens(loaded, position, tokens, trace):
         for _n in range(len(_depths))
     ]
     _note = f"""The top token becomes **{_names[-1][0]}** for good after **{_settled} of {len(_rows) - 1}
-    blocks**. In this small model the answer usually appears only in the last few."""
+    blocks**. In this small model it usually appears only in the last few; before, the lens is often sure of
+    something else."""
     mo.vstack(
         [
-            mo.md(f"After “{' '.join(tokens[max(0, position.value - 6) : position.value])}” comes:"),
+            mo.md(f"After “… {loaded.tokenizer.decode(ids[: position.value][-8:])}” comes:"),
             _plot,
             mo.md(_note),
             mo.accordion({"The five most likely tokens after every block": mo.Html(labcharts.table(_rows))}),
@@ -795,9 +797,9 @@ def tiles(length, tile):
     }
     with labkit.quiet():
         _plain = attend(*_input)
-        _difference = {_name: f"{(_way() - _plain).abs().max().item():.1e}" for _name, _way in _ways.items()}
+        _difference = {_name: f"{(_way() - _plain).abs().max().item():.1g}" for _name, _way in _ways.items()}
         _peak = {_name: labkit.peak_bytes(_way) / 1e6 for _name, _way in _ways.items()}
-    _plot = labcharts.bars(_peak, x_title="peak memory of the tensors that it makes (MB)")
+    _plot = labcharts.bars(_peak, x_title="peak memory of tensors made (MB)")
     _rows = [
         {"way": _name, "peak MB": _peak[_name], "largest difference from plain": _difference[_name]}
         for _name in _ways
