@@ -36,7 +36,14 @@ WRONG_ORIGIN: Words = (
     "Open the handbook itself and do it there.",
 )
 TOO_LARGE: Words = ("What was sent is larger than the handbook takes.", UNTOUCHED, "Send less at once.")
+
+
+class TooLarge(HandbookError):
+    """A body beyond the limit, found while it is read."""
+
+
 STATUS: tuple[tuple[type[HandbookError], int], ...] = (
+    (TooLarge, 413),
     (DiskFull, 507),
     (ModelUnavailable, 503),
     (ModelFileError, 503),
@@ -46,6 +53,7 @@ STATUS: tuple[tuple[type[HandbookError], int], ...] = (
     (HandbookError, 400),
 )
 SAFE = {
+    TooLarge: UNTOUCHED,
     DiskFull: "What stood before is untouched.",
     DatabaseError: "The database was not changed.",
 }

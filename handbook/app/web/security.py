@@ -80,10 +80,6 @@ def origin_allowed(headers: Headers, websocket: bool = False) -> bool:
     return origin == f"http://{headers.get('host', '')}"
 
 
-class TooLarge(Exception):
-    """A body beyond the limit, found while it is read."""
-
-
 class Guard:
     """The outermost layer: refuses what must not come in, puts the headers on everything that goes out."""
 
@@ -118,27 +114,16 @@ class Guard:
             await faults.plain(scope, receive, send, 413, *faults.TOO_LARGE)
             return
         seen = 0
-        started = False
 
         async def counted() -> Message:
             nonlocal seen
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > limit:
-                raise TooLarge
+                raise faults.TooLarge(faults.TOO_LARGE[0], faults.TOO_LARGE[2])
             return message
 
-        async def noticed(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
-        try:
-            await self.app(scope, counted, noticed)
-        except TooLarge:
-            if started:
-                raise
-            await faults.plain(scope, receive, send, 413, *faults.TOO_LARGE)
+        await self.app(scope, counted, send)
 
 
 def with_headers(send: Send, policy: str) -> Send:

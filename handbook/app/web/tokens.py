@@ -1,4 +1,4 @@
-"""One-time tokens: a change of state needs one that this server gave to this browser and that was not used yet.
+"""One-time tokens: a change of state needs one that this server gave to this browser and that is unused.
 
 They live in memory. The session is a cookie that scripts can't read and other sites can't send. A form that
 is sent twice, or was open while the handbook restarted, is answered with a page that offers to try again,

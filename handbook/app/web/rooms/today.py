@@ -16,7 +16,7 @@ def today(request: Request) -> Response:
     written = [mark(chapter, read) for chapter in book.chapters.values() if chapter.written]
     begun = [each for each in written if each.count and not each.done]
     untouched = [each for each in written if not each.count]
-    going = (begun or untouched or [None])[0]
+    going = next(iter(begun or untouched), None)
     solved = shelf.solved()
     open_exercises = [
         exercise

@@ -1,0 +1,42 @@
+"""The app over the small book, without a model and without background work."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from app.small_book import WordEmbedder, write
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from handbook.app.web import create_app
+from handbook.chat import ScriptedChat
+from handbook.settings import Settings
+
+BASE = "http://127.0.0.1:8017"
+Post = Callable[..., object]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data=tmp_path / "data", book=write(tmp_path / "book"))
+
+
+@pytest.fixture
+def chat() -> ScriptedChat:
+    return ScriptedChat(["Kneading builds gluten. [1] The moon is made of cheese. [9]", "A second reply."])
+
+
+@pytest.fixture
+def app(settings: Settings, chat: ScriptedChat) -> FastAPI:
+    return create_app(settings, chat=chat, embedder=WordEmbedder(), background=False)
+
+
+@pytest.fixture
+def client(app: FastAPI) -> Iterator[TestClient]:
+    with TestClient(app, base_url=BASE, follow_redirects=False) as client:
+        yield client
+
+
+@pytest.fixture
+def token(client: TestClient) -> Callable[[], str]:
+    return lambda: client.get("/token").text

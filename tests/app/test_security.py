@@ -1,0 +1,218 @@
+"""Who may ask, and what every answer carries."""
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from fastapi.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
+
+from handbook.app.web import tokens
+from handbook.app.web.security import BODY_LIMIT, LAB_POLICY, POLICY
+
+ROOMS = (
+    "/",
+    "/book",
+    "/book/basics/bread",
+    "/book/basics/tea",
+    "/book/basics/bread/lab",
+    "/book/basics/bread/questions",
+    "/exercise/adding",
+    "/ask",
+    "/ask?q=Why+does+kneading+build+gluten",
+    "/engine",
+    "/code",
+    "/code/handbook.records",
+    "/references",
+    "/search?q=dough",
+    "/progress",
+    "/about",
+    "/about?doctor=1",
+    "/no-such-page",
+)
+LIVE = "/book/basics/bread/lab/live/"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8017", "localhost:8017", "[::1]:8017", "LOCALHOST:8017"])
+def test_a_loopback_name_with_our_port_is_served(client: TestClient, host: str) -> None:
+    assert client.get("/token", headers={"host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example:8017",
+        "127.0.0.1.evil.example:8017",
+        "127.0.0.1",
+        "127.0.0.1:9",
+        "localhost:80170",
+        "",
+        "@127.0.0.1:8017",
+        "127.0.0.1:8017@evil.example",
+    ],
+)
+def test_dns_rebinding_is_refused(client: TestClient, host: str) -> None:
+    answer = client.get("/book/basics/bread", headers={"host": host})
+    assert answer.status_code == 421
+    assert "Kneading" not in answer.text
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_page_has_the_strict_headers(client: TestClient, room: str) -> None:
+    headers = client.get(room).headers
+    assert headers["content-security-policy"] == POLICY
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "same-origin"
+    assert headers["cross-origin-opener-policy"] == "same-origin"
+
+
+def test_policies_name_no_other_host_and_pages_no_inline_code() -> None:
+    known = {"'self'", "'none'", "'unsafe-inline'", "'unsafe-eval'", "data:", "blob:"}
+    for policy in (POLICY, LAB_POLICY):
+        assert policy.startswith("default-src 'none'")
+        for directive in policy.split("; "):
+            assert set(directive.split()[1:]) <= known, directive
+    assert "unsafe" not in POLICY
+    assert "data:" not in POLICY
+
+
+def test_only_the_labs_frame_has_the_laxer_policy(client: TestClient) -> None:
+    assert client.get(LIVE).headers["content-security-policy"] == LAB_POLICY
+    assert client.get("/book/basics/bread/lab/live-not").headers["content-security-policy"] == POLICY
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_pages_hold_no_inline_style_script_or_handler_and_load_from_here_only(
+    client: TestClient, room: str
+) -> None:
+    html = client.get(room).text
+    assert not re.findall(r"<[a-z][^>]*\sstyle=", html)
+    assert not re.findall(r"<[a-z][^>]*\son[a-z]+=", html)
+    assert "<style" not in html
+    assert not re.findall(r"<script(?![^>]*\bsrc=\"/static/)", html)
+    loaded = re.findall(r"<(?:link|script|img|iframe)\b[^>]*?\b(?:href|src)=\"([^\"]*)\"", html)
+    assert loaded
+    assert [url for url in loaded if not url.startswith("/")] == []
+
+
+def unsafe_routes(app: FastAPI) -> Iterator[APIRoute]:
+    stack = list(app.routes)
+    while stack:
+        route = stack.pop()
+        stack.extend(getattr(getattr(route, "original_router", None), "routes", []))
+        if isinstance(route, APIRoute) and not route.methods <= {"GET", "HEAD", "OPTIONS"}:
+            yield route
+
+
+def test_every_route_that_changes_state_spends_a_token(app: FastAPI) -> None:
+    found = list(unsafe_routes(app))
+    assert len(found) >= 9
+    for route in found:
+        calls = [each.call for each in route.dependant.dependencies]
+        assert tokens.fields in calls, route.path
+
+
+def test_a_change_without_a_token_is_refused_and_nothing_is_lost(
+    client: TestClient, token: Callable[[], str]
+) -> None:
+    form = {"chapter": "basics/bread", "section": "kneading"}
+    refused = client.post("/reading", data=form)
+    assert refused.status_code == 403
+    assert 'value="kneading"' in refused.text
+    assert "0 of 3" in client.get("/book/basics/bread").text
+    fresh = re.search(r'name="token" value="([^"]+)"', refused.text)
+    assert fresh
+    assert client.post("/reading", data={**form, "token": fresh[1]}).status_code == 303
+    assert "1 of 3" in client.get("/book/basics/bread").text
+
+
+def test_a_token_works_once(client: TestClient, token: Callable[[], str]) -> None:
+    spent = token()
+    code = "x = 1\n" * 20
+    assert client.post("/exercise/adding", data={"code": code, "token": spent}).status_code == 200
+    again = client.post("/exercise/adding", data={"code": code, "token": spent})
+    assert again.status_code == 409
+    assert code.strip() in again.text
+    assert "Try again" in again.text
+    assert "second time" in again.text
+
+
+def test_a_token_of_another_browser_is_refused(client: TestClient, app: FastAPI) -> None:
+    with TestClient(app, base_url=str(client.base_url)) as other:
+        foreign = other.get("/token").text
+    answer = client.post("/reading", data={"chapter": "basics/bread", "token": foreign})
+    assert answer.status_code == 403
+
+
+def test_scripts_are_told_to_retry_and_get_a_fresh_token(client: TestClient) -> None:
+    answer = client.post("/reading", data={"chapter": "bread"}, headers={"accept": "application/json"})
+    assert answer.status_code == 403
+    assert answer.json()["what"]
+    assert answer.headers["x-handbook-retry"] == "1"
+    fresh = answer.headers["x-handbook-token"]
+    answer = client.post(
+        "/reading",
+        data={"chapter": "bread"},
+        headers={"accept": "application/json", "x-handbook-token": fresh},
+    )
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "http://evil.example"},
+        {"origin": "http://127.0.0.1:9"},
+        {"origin": "https://127.0.0.1:8017"},
+        {"origin": "null"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+    ],
+)
+def test_other_origins_change_nothing_even_with_a_token(
+    client: TestClient, token: Callable[[], str], headers: dict[str, str]
+) -> None:
+    answer = client.post("/reading", data={"chapter": "bread", "token": token()}, headers=headers)
+    assert answer.status_code == 403
+    assert "another site" in answer.text
+    assert "0 of 3" in client.get("/book/basics/bread").text
+
+
+def test_our_own_origin_is_let_in(client: TestClient, token: Callable[[], str]) -> None:
+    headers = {"origin": "http://127.0.0.1:8017", "sec-fetch-site": "same-origin"}
+    assert (
+        client.post("/reading", data={"chapter": "bread", "token": token()}, headers=headers).status_code
+        == 303
+    )
+
+
+def test_the_session_cookie_stays_with_us(client: TestClient) -> None:
+    cookie = client.get("/").headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+
+
+def test_a_body_too_large_is_refused_declared_or_not(client: TestClient, token: Callable[[], str]) -> None:
+    large = b"code=" + b"a" * BODY_LIMIT
+    kind = {"content-type": "application/x-www-form-urlencoded", "x-handbook-token": token()}
+    assert client.post("/exercise/adding", content=large, headers=kind).status_code == 413
+    pieces = (large[at : at + 65536] for at in range(0, len(large), 65536))
+    assert client.post("/exercise/adding", content=pieces, headers=kind).status_code == 413
+
+
+@pytest.mark.parametrize("headers", [{"origin": "http://evil.example"}, {}])
+def test_a_websocket_from_elsewhere_is_refused(client: TestClient, headers: dict[str, str]) -> None:
+    with (
+        pytest.raises(WebSocketDisconnect) as refused,
+        client.websocket_connect(f"{LIVE}ws?session_id=s_1", headers=headers),
+    ):
+        pass
+    assert refused.value.code == 1008
+
+
+def test_a_websocket_from_our_page_reaches_the_lab(client: TestClient) -> None:
+    origin = {"origin": "http://127.0.0.1:8017"}
+    with client.websocket_connect(f"{LIVE}ws?session_id=s_1", headers=origin) as socket:
+        assert socket.receive()
