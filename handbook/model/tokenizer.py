@@ -169,5 +169,6 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def _known(token: object, backend: "Backend") -> bool:
-    in_range = isinstance(token, int) and 0 <= token < 1 << 31  # the library takes no others
-    return in_range and backend.id_to_token(token) is not None
+    if not (isinstance(token, int) and 0 <= token < 1 << 31):  # the library takes no others
+        return False
+    return backend.id_to_token(token) is not None
