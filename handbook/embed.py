@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from handbook.errors import ChatError, ModelFileError, ModelUnavailable
+from handbook.errors import ModelFileError, ModelUnavailable
 
 if TYPE_CHECKING:
     import openai
@@ -141,7 +141,7 @@ def batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
 
 
 class HttpEmbedder:
-    """Any OpenAI-compatible embeddings endpoint, through the official `openai` client. Raises ChatError."""
+    """Any OpenAI-compatible embeddings endpoint, through the `openai` client. Raises ModelUnavailable."""
 
     def __init__(self, url: str, model: str, key: str | None = None, timeout: float = 60.0) -> None:
         self.name = model
@@ -166,11 +166,13 @@ class HttpEmbedder:
         if not found:
             return np.empty((0, self.dimension), np.float32)
         if len({len(row) for row in found}) != 1:
-            raise ChatError(f"{self.url} sent vectors of several lengths.", "Check the model on that server.")
+            raise ModelUnavailable(
+                f"{self.url} sent vectors of several lengths.", "Check the model on that server."
+            )
         rows = np.asarray(found, np.float32)
         norms = np.linalg.norm(rows, axis=1, keepdims=True)
         if not (np.isfinite(norms).all() and norms.all()):
-            raise ChatError(
+            raise ModelUnavailable(
                 f"{self.url} sent a vector that has no direction.", "Check the model on that server."
             )
         self._dimension = int(rows.shape[1])
@@ -188,13 +190,13 @@ class HttpEmbedder:
             reply = self._client.embeddings.create(model=self.name, input=texts, encoding_format="float")
             rows = [list(item.embedding) for item in sorted(reply.data, key=lambda item: item.index)]
         except Exception as error:  # a reply in another format surfaces as an error of many kinds
-            raise ChatError(
+            raise ModelUnavailable(
                 f"{self.url} sent no embeddings from {self.name!r} "
                 f"({type(error).__name__}: {str(error)[:200]}).",
                 "Check embed_url, embed_key and embedder in the settings, and that the server runs.",
             ) from error
         if len(rows) != len(texts):
-            raise ChatError(
+            raise ModelUnavailable(
                 f"{self.url} sent {len(rows)} vectors for {len(texts)} texts.", "Check the server."
             )
         return rows

@@ -1,5 +1,7 @@
 """Embedders: all-MiniLM-L6-v2 against sentence-transformers, batching, and HTTP against a real server."""
 
+import importlib.util
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from openai_server import State, serving, vector
 
 from handbook.embed import HttpEmbedder, LocalEmbedder, batches, open_embedder
-from handbook.errors import ChatError, ModelFileError, ModelUnavailable
+from handbook.errors import ModelFileError, ModelUnavailable
 from handbook.settings import Settings
 
 TEXTS = [
@@ -155,12 +157,33 @@ def test_http_asks_for_the_dimension_where_it_is_not_known_yet(server: State) ->
     ],
 )
 def test_http_faults(server: State, model: str, what: str) -> None:
-    with pytest.raises(ChatError, match=what) as caught:
+    with pytest.raises(ModelUnavailable, match=what) as caught:
         HttpEmbedder(server.url, model).embed(["one", "two"])
     assert caught.value.remedy
 
 
 def test_http_nobody_there() -> None:
-    with pytest.raises(ChatError, match="sent no embeddings") as caught:
+    with pytest.raises(ModelUnavailable, match="sent no embeddings") as caught:
         HttpEmbedder("http://127.0.0.1:9/v1", "plain").embed(["one"])
     assert "embed_url" in caught.value.remedy
+
+
+@pytest.mark.models
+def test_the_benchmark_runs_and_finds_the_same_vectors(
+    minilm_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = Path(__file__).parent.parent / "bench" / "embeddings.py"
+    spec = importlib.util.spec_from_file_location("bench_embeddings", path)
+    assert spec is not None
+    assert spec.loader is not None
+    bench = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(bench)
+    corpus = tmp_path / "corpus.jsonl"
+    rows = [{"text": f"Sentence number {n} is here. And this is another one of them, {n}."} for n in range(4)]
+    corpus.write_text("\n".join(map(json.dumps, rows)))
+    assert bench.main(["--corpus", str(corpus), "--count", "6", "--rounds", "1", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["schema"] == "handbook.bench.embeddings/1"
+    assert found["texts"] == 6
+    assert found["max_difference"] < 1e-5
+    assert found["ratio"] > 0
