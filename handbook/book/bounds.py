@@ -35,8 +35,8 @@ class Bound:
     clauses: tuple[tuple[str, float], ...]
 
     def holds(self, value: float) -> bool:
-        """False for NaN, whatever the bound."""
-        return not math.isnan(value) and all(_OPERATORS[op](value, limit) for op, limit in self.clauses)
+        """False for NaN, which compares false with everything."""
+        return all(_OPERATORS[op](value, limit) for op, limit in self.clauses)
 
 
 def parse(text: str) -> Bound:
