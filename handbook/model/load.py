@@ -8,10 +8,12 @@ Everything is checked against the file's header before memory is taken for it, a
 is opened: pickles (.bin, .pt, .pth) are refused.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import torch
 from torch import Tensor
 
@@ -162,7 +164,8 @@ def build(
     """A Transformer with the weights of a file: `shapes` is what the file announces, `tensor` reads one of
     them.
 
-    Raises ModelFileError that lists missing, unknown and misshapen tensors, before any is read.
+    Raises ModelFileError that lists missing, unknown and misshapen tensors, and ModelUnavailable where memory
+    is too small, both before any is read.
     """
     if config.layers > len(shapes):  # before a damaged number makes a million blocks
         raise ModelFileError(
@@ -173,6 +176,7 @@ def build(
         model = Transformer(config)
     wanted = {ours: tuple(value.shape) for ours, value in model.state_dict().items()}
     _check(wanted, {theirs: table.ours(theirs) for theirs in shapes}, shapes)
+    _check_room(sum(map(math.prod, wanted.values())) * dtype.itemsize, device)
     state = {ours: tensor(str(table.theirs(ours))).to(device, dtype) for ours in wanted}
     model.load_state_dict(state, assign=True)
     return model.eval().requires_grad_(False)
@@ -199,6 +203,15 @@ def _check(
         raise ModelFileError(
             f"The weights don't fit the configuration: {'; '.join(faults[:5])}{more}.",
             REFETCH,
+        )
+
+
+def _check_room(needed: int, device: str) -> None:
+    free = psutil.virtual_memory().available
+    if device == "cpu" and needed > free:
+        raise ModelUnavailable(
+            f"The model needs {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are free.",
+            "Choose a smaller model, or close other programs.",
         )
 
 

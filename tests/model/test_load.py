@@ -14,8 +14,10 @@ import torch
 
 from handbook.errors import ModelFileError, ModelUnavailable
 from handbook.model.config import ModelConfig
-from handbook.model.load import load_model
+from handbook.model.load import build, load_model
 from handbook.model.tokenizer import Tokenizer
+from handbook.model.transformer import Transformer
+from handbook.model.weights import names
 from handbook.model.weights.safetensors import INDEX, SINGLE
 from handbook.records import Message
 from handbook.settings import Settings
@@ -248,6 +250,24 @@ def test_an_index_that_cannot_be(folder, index, message):
     (folder / INDEX).write_text(index)
     with pytest.raises(ModelFileError, match=message):
         load_model(folder)
+
+
+def test_a_model_larger_than_memory_is_refused_before_it_is_read():
+    config = ModelConfig(
+        vocab_size=1 << 20,
+        dim=1 << 20,
+        layers=1,
+        heads=2,
+        kv_heads=1,
+        head_dim=2,
+        hidden_dim=2,
+        context=8,
+        tie_embeddings=True,
+    )
+    with torch.device("meta"):
+        shapes = {names.HF.theirs(n): tuple(w.shape) for n, w in Transformer(config).state_dict().items()}
+    with pytest.raises(ModelUnavailable, match=r"needs 4398.1 GB of memory, \d+\.\d GB are free"):
+        build(config, names.HF, shapes, lambda name: pytest.fail(f"{name} was read"))
 
 
 def test_a_sliding_window_limits_the_context():

@@ -13,7 +13,7 @@ from handbook.engine.generate import generate
 from handbook.model.load import load_model
 from handbook.model.transformer import Trace
 
-pytestmark = pytest.mark.models
+pytestmark = [pytest.mark.models, pytest.mark.slow]
 
 # Of 20 texts the first 12 tokens each, so that they run as one batch without padding.
 TEXTS = (
