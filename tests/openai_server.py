@@ -17,6 +17,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 
 KEY = "the-key"
 WORDS = ("One", " two", " three", " vier,", " 五")
+PREFILL = 0.05  # seconds that `plain` thinks before its first word
 USAGE = {"prompt_tokens": 7, "completion_tokens": 11, "total_tokens": 18}
 
 
@@ -53,6 +54,8 @@ async def reply(model: str, state: State) -> AsyncIterator[str]:
                 await asyncio.sleep(0.01)
         finally:
             state.stopped.set()
+    if model == "plain":
+        await asyncio.sleep(PREFILL)
     for word in WORDS:
         yield chunk(model, word)
         await asyncio.sleep(0.005)
