@@ -160,11 +160,16 @@ def bars(values: Mapping[str, float], *, x_title: str, log: bool = False, height
     """One horizontal bar per name, in the order given."""
     import altair as alt
 
-    scale = alt.Scale(type="log", domainMin=min(1.0, *values.values())) if log else alt.Scale()
-    chart = _on(alt, [{"name": name, "x": value} for name, value in values.items()]).mark_bar(color=ACCENT)
+    ticks = _powers(list(values.values())) if log else [0.0]
+    scale = alt.Scale(type="log", domain=[ticks[0], ticks[-1]]) if log else alt.Scale()
+    axis = alt.Axis(format="~g" if log else "~s", **({"values": ticks} if log else {"tickCount": 4}))
+    chart = _on(alt, [{"name": n, "x": value, "start": ticks[0]} for n, value in values.items()]).mark_bar(
+        color=ACCENT
+    )
     return framed(
         chart.encode(
-            x=alt.X("x:Q", title=x_title, scale=scale, axis=alt.Axis(format="~s", tickCount=4)),
+            x=alt.X("x:Q", title=x_title, scale=scale, axis=axis),
+            x2="start:Q",
             y=alt.Y("name:N", title=None, sort=list(values), axis=alt.Axis(labelLimit=180)),
             tooltip=[alt.Tooltip("name:N", title="bar"), alt.Tooltip("x:Q", title=x_title, format=",.4~g")],
         ),
@@ -257,7 +262,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     body = "".join(f"<tr>{''.join(map(_cell, row.values()))}</tr>" for row in rows)
     return (
         '<div style="overflow-x:auto" tabindex="0"><table style="border-collapse:collapse;font-size:0.875rem;'
-        f'font-variant-numeric:tabular-nums"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+        f'color:var(--foreground,inherit);font-variant-numeric:tabular-nums"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
     )
 
 

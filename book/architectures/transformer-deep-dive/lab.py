@@ -413,9 +413,10 @@ def panel(text: str, *controls):
 
 
 @app.function
-def rates(context: int, say=lambda what: None):
-    """Tokens per second of prefill and decode at `context` tokens, on all threads: the best of a few
-    passes.
+def rates(context: int, single: bool, say=lambda what: None):
+    """Tokens per second of prefill and decode at `context` tokens: the best of a few passes.
+
+    single: on one thread instead of all.
     """
     prefill, step, recompute = decoding(context)
     plan = (
@@ -424,7 +425,7 @@ def rates(context: int, say=lambda what: None):
         ("decode without the cache", recompute, 1, 2),
     )
     found = []
-    with torch.inference_mode():
+    with labkit.quiet() if single else torch.inference_mode():
         for name, work, made, repeats in plan:
             say(name)
             work()
@@ -702,21 +703,23 @@ def cache_size(shape):
 @app.cell(hide_code=True)
 def _():
     context = slider(steps=[16, 32, 64, 128, 256, 512, 1024], value=128, label="tokens of context")
+    single = mo.ui.switch(value=False, label="one thread, as the claims do")
     measure = mo.ui.run_button(label="Measure")
-    _about = "SmolLM2-135M in fp32 on the CPU of this machine, on all threads that the handbook may use."
-    panel(f"## Prefill, decode, and decode without the cache\n\n{_about}", context, measure)
-    return context, measure
+    _about = "SmolLM2-135M in fp32 on the CPU of this machine, on all its threads or on one."
+
+    panel(f"## Prefill, decode, and decode without the cache\n\n{_about}", context, single, measure)
+    return context, measure, single
 
 
 @app.cell(hide_code=True)
-def timing(context, measure, missing):
+def timing(context, measure, missing, single):
     mo.stop(missing is not None, mo.md("*This part needs the model; see above.*"))
     _script = mo.app_meta().mode == "script"
     mo.stop(
         not (measure.value or _script), mo.md("*Press Measure: a few seconds, more with a longer context.*")
     )
     with mo.status.spinner(title=f"Measuring at {context.value:,} tokens") as _spinner:
-        _rates = rates(context.value, lambda _what: _spinner.update(subtitle=_what))
+        _rates = rates(context.value, single.value, lambda _what: _spinner.update(subtitle=_what))
     _plot = labcharts.bars(
         {_rate["pass"]: _rate["tokens per second"] for _rate in _rates},
         x_title="tokens per second (log scale)",
