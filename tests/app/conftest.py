@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from app.small_book import WordEmbedder, write
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from app.small_book import WordEmbedder, write
 from handbook.app.web import create_app
 from handbook.chat import ScriptedChat
 from handbook.settings import Settings
@@ -23,7 +23,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def chat() -> ScriptedChat:
-    return ScriptedChat(["Kneading builds gluten. [1] The moon is made of cheese. [9]", "A second reply."])
+    return ScriptedChat(["Kneading builds gluten [1]. The moon is made of cheese [9].", "A second reply."])
 
 
 @pytest.fixture

@@ -61,13 +61,13 @@ FILES = {
         A network of proteins.
         :::
 
-        ```python code=handbook.records:Delta
+        ```python code=handbook.records:Usage
         ```
 
         ### Resting {#resting}
 
         {#rest}
-        Resting lets the dough relax, so that it can be shaped without tearing. See [`Delta`](code:handbook.records:Delta),
+        Resting lets the dough relax, so that it can be shaped without tearing. See [`Usage`](code:handbook.records:Usage),
         [the lab](lab:), [a question](question:why-knead), [an exercise](exercise:adding) and [tea](chapter:tea).
 
         ## Baking {#baking}

@@ -1,5 +1,6 @@
 """Who may ask, and what every answer carries."""
 
+import asyncio
 import re
 from collections.abc import Callable, Iterator
 
@@ -7,10 +8,10 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
-from starlette.websockets import WebSocketDisconnect
+from starlette.types import Message, Receive, Scope, Send
 
 from handbook.app.web import tokens
-from handbook.app.web.security import BODY_LIMIT, LAB_POLICY, POLICY
+from handbook.app.web.security import BODY_LIMIT, LAB_POLICY, POLICY, Guard
 
 ROOMS = (
     "/",
@@ -202,17 +203,33 @@ def test_a_body_too_large_is_refused_declared_or_not(client: TestClient, token: 
     assert client.post("/exercise/adding", content=pieces, headers=kind).status_code == 413
 
 
-@pytest.mark.parametrize("headers", [{"origin": "http://evil.example"}, {}])
-def test_a_websocket_from_elsewhere_is_refused(client: TestClient, headers: dict[str, str]) -> None:
-    with (
-        pytest.raises(WebSocketDisconnect) as refused,
-        client.websocket_connect(f"{LIVE}ws?session_id=s_1", headers=headers),
-    ):
-        pass
-    assert refused.value.code == 1008
+@pytest.mark.parametrize(
+    ("origin", "host", "let_in"),
+    [
+        ("http://127.0.0.1:8017", "127.0.0.1:8017", True),
+        ("http://localhost:8017", "localhost:8017", True),
+        ("http://evil.example", "127.0.0.1:8017", False),
+        ("http://127.0.0.1:9", "127.0.0.1:8017", False),
+        ("http://evil.example:8017", "evil.example:8017", False),
+        (None, "127.0.0.1:8017", False),
+    ],
+)
+def test_a_websocket_comes_from_our_own_pages_only(origin: str | None, host: str, let_in: bool) -> None:
+    reached = []
 
+    async def inner(scope: Scope, receive: Receive, send: Send) -> None:
+        reached.append(scope["path"])
 
-def test_a_websocket_from_our_page_reaches_the_lab(client: TestClient) -> None:
-    origin = {"origin": "http://127.0.0.1:8017"}
-    with client.websocket_connect(f"{LIVE}ws?session_id=s_1", headers=origin) as socket:
-        assert socket.receive()
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    headers = [(b"host", host.encode())] + ([(b"origin", origin.encode())] if origin else [])
+    scope = {"type": "websocket", "path": f"{LIVE}ws", "headers": headers, "server": ("127.0.0.1", 8017)}
+    asyncio.run(Guard(inner)(scope, receive, send))
+    assert bool(reached) is let_in
+    assert sent == ([] if let_in else [{"type": "websocket.close", "code": 1008}])

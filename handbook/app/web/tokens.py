@@ -86,11 +86,12 @@ async def fields(request: Request) -> dict[str, str]:
     Uploaded files come as their text. Raises TokenRefused.
     """
     form: dict[str, str] = {}
-    for name, value in (await request.form()).items():
-        if isinstance(value, str):
-            form[name] = value
-        else:
-            form[name] = (await value.read()).decode("utf-8", errors="replace")
+    async with request.form() as sent:
+        for name, value in sent.items():
+            if isinstance(value, str):
+                form[name] = value
+            else:
+                form[name] = (await value.read()).decode("utf-8", errors="replace")
     token = request.headers.get(HEADER) or form.get(FIELD, "")
     form.pop(FIELD, None)
     tokens: Tokens = request.app.state.tokens
