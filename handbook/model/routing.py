@@ -4,6 +4,7 @@ Axes: N tokens, E experts, k experts per token.
 """
 
 import math
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +23,18 @@ def expert_load(chosen: NDArray[np.int64], experts: int) -> NDArray[np.int64]:
     return np.bincount(chosen.ravel(), minlength=experts)
 
 
-def capacity(load: NDArray[np.int64], factor: float) -> int:
+def room(assignments: int, experts: int, factor: float) -> int:
     """Tokens that one expert may take: factor * mean load, rounded up. Switch Transformer (Fedus et al. 2021,
-    arXiv:2101.03961), equation 3."""
-    return math.ceil(factor * int(load.sum()) / len(load))
+    arXiv:2101.03961), equation 3.
+
+    The factor counts as the decimal that was written: 1.1 * 100 / 10 is 11, not 12 by a rounding error.
+    """
+    return math.ceil(Fraction(str(float(factor))) * assignments / experts)
+
+
+def capacity(load: NDArray[np.int64], factor: float) -> int:
+    """`room` where `load` says how many assignments there are."""
+    return room(int(load.sum()), len(load), factor)
 
 
 def dropped_share(load: NDArray[np.int64], factor: float) -> float:
