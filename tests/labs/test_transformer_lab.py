@@ -40,13 +40,6 @@ def test_claims_without_a_model_hold(claim: Claim, lab: ModuleType) -> None:
 
 
 @pytest.mark.models
-@pytest.mark.usefixtures("smollm2_path")
-@pytest.mark.parametrize("claim", [claim for claim in CLAIMS.values() if claim.needs], ids=lambda c: c.id)
-def test_claims_on_real_weights_hold(claim: Claim, lab: ModuleType) -> None:
-    assert held(claim, lab)
-
-
-@pytest.mark.models
 def test_the_numbers_of_smollm2_are_those_of_its_file(lab: ModuleType, smollm2) -> None:
     for name in ("vocab_size", "dim", "layers", "heads", "kv_heads", "head_dim", "hidden_dim", "context"):
         assert getattr(lab.SMOLLM2, name) == getattr(smollm2.config, name)
@@ -162,21 +155,27 @@ def run_as_script(data: str | None = None) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.slow
-def test_without_the_model_the_script_measures_the_rest_and_says_so(tmp_path) -> None:
-    done = run_as_script(str(tmp_path))
+def lines_of(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
     assert done.returncode == 0, done.stderr
-    lines = {line.split()[0]: line for line in done.stdout.splitlines() if line}
-    assert set(CLAIMS) <= set(lines)
-    assert lines["rope-decay-512"].endswith("yes")
-    assert "handbook models get smollm2-135m-instruct" in lines["logit-lens-settles"]
+    return {line.split()[0]: line for line in done.stdout.splitlines() if line}
+
+
+@pytest.fixture(scope="module")
+def printed(smollm2_path) -> dict[str, str]:
+    """What the notebook prints when it runs from end to end, on real weights."""
+    return lines_of(run_as_script())
 
 
 @pytest.mark.slow
 @pytest.mark.models
-@pytest.mark.usefixtures("smollm2_path")
-def test_the_script_measures_every_claim() -> None:
-    done = run_as_script()
-    assert done.returncode == 0, done.stderr
-    lines = {line.split()[0]: line for line in done.stdout.splitlines() if line}
-    assert all(lines[name].endswith("yes") for name in CLAIMS)
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_the_script_holds_every_claim(claim: str, printed: dict[str, str]) -> None:
+    assert printed[claim].endswith("yes")
+
+
+@pytest.mark.slow
+def test_without_the_model_the_script_measures_the_rest_and_says_so(tmp_path) -> None:
+    lines = lines_of(run_as_script(str(tmp_path)))
+    assert set(CLAIMS) <= set(lines)
+    assert lines["rope-decay-512"].endswith("yes")
+    assert "handbook models get smollm2-135m-instruct" in lines["logit-lens-settles"]

@@ -24,8 +24,8 @@ with app.setup:
     import numpy as np
     import torch
 
-    from handbook.book import labcharts, labkit
     from handbook.errors import HandbookError
+    from handbook.lab import charts, kit
     from handbook.model import counting, reading, routing
     from handbook.model.attention import (
         Attention,
@@ -82,7 +82,7 @@ def passage_tokens(small: bool) -> list[int]:
     """The lab's own passage, 304 tokens, or its first 128. Our own text: no published model has trained on
     it.
     """
-    return labkit.chat_model().tokenizer.encode(PASSAGE)[: 128 if small else None]
+    return kit.chat_model().tokenizer.encode(PASSAGE)[: 128 if small else None]
 
 
 @app.function
@@ -188,13 +188,13 @@ def rope_random_spread(small: bool = True):
 @app.function
 def perplexity(small: bool, config=SMOLLM2, weights=None) -> float:
     """Of SmolLM2-135M on the lab's passage, under another config or with other weights."""
-    loaded = labkit.chat_model()
+    loaded = kit.chat_model()
     ids = torch.tensor([passage_tokens(small)])
     model = counting.shape_only(replace(config, norm_eps=loaded.config.norm_eps))
     model.load_state_dict(
         weights or loaded.model.state_dict(), assign=True
     )  # shares the tensors, copies nothing
-    with labkit.quiet():
+    with kit.quiet():
         return torch.nn.functional.cross_entropy(model(ids)[0, :-1], ids[0, 1:]).exp().item()
 
 
@@ -212,7 +212,7 @@ def no_rope_perplexity(small: bool = True):
 
 @app.function
 def rope_pairing_perplexity(small: bool = True):
-    weights = dict(labkit.chat_model().model.state_dict())
+    weights = dict(kit.chat_model().model.state_dict())
     for name, weight in weights.items():
         if name.endswith(("attention.query.weight", "attention.key.weight")):
             weights[name] = half_split_to_interleaved(weight, len(weight) // SMOLLM2.head_dim)
@@ -242,7 +242,7 @@ def decoding(context: int, batch: int = 1):
     """Prefill, a decode step with the cache, and the same step without it, at `context` tokens, to be
     timed.
     """
-    model = labkit.chat_model().model
+    model = kit.chat_model().model
     ids = torch.randint(49152, (batch, context + 1), generator=torch.Generator().manual_seed(0))
     held = counting.filled_cache(model, context, batch)
 
@@ -260,29 +260,27 @@ def decoding(context: int, batch: int = 1):
 @app.function
 def cached_decode_speedup(small: bool = True):
     _, step, recompute = decoding(512)
-    return labkit.paired(recompute, step, 2 if small else 15, inner=4, warm=not small)
+    return kit.paired(recompute, step, 2 if small else 15, inner=4, warm=not small)
 
 
 @app.function
 def prefill_over_decode(small: bool = True):
     prefill, step, _ = decoding(512)
-    return [
-        512 / ratio for ratio in labkit.paired(prefill, step, 2 if small else 15, inner=4, warm=not small)
-    ]
+    return [512 / ratio for ratio in kit.paired(prefill, step, 2 if small else 15, inner=4, warm=not small)]
 
 
 @app.function
 def batched_decode_gain(small: bool = True):
     (_, one, _), (_, eight, _) = decoding(128), decoding(128, batch=8)
-    return [8 / ratio for ratio in labkit.paired(eight, one, 5 if small else 25, inner=2)]
+    return [8 / ratio for ratio in kit.paired(eight, one, 5 if small else 25, inner=2)]
 
 
 @app.function
 def norm_time_share(small: bool = True):
     _, step, _ = decoding(512)
-    norms = [module for module in labkit.chat_model().model.modules() if isinstance(module, RMSNorm)]
+    norms = [module for module in kit.chat_model().model.modules() if isinstance(module, RMSNorm)]
     x = torch.randn(1, 1, SMOLLM2.dim)
-    ratios = labkit.paired(step, lambda: [norm(x) for norm in norms], 5 if small else 25, inner=5)
+    ratios = kit.paired(step, lambda: [norm(x) for norm in norms], 5 if small else 25, inner=5)
     return [1 / ratio for ratio in ratios]
 
 
@@ -333,7 +331,7 @@ def tiled_attention_error(small: bool = True):
     differences = []
     for seed in range(1 if small else 5):
         heads, mask = random_heads(1024, seed=seed), causal_mask(1024)
-        with labkit.quiet():
+        with kit.quiet():
             difference = attend_tiled(*heads, mask, block=128) - attend(*heads, mask)
         differences.append(difference.abs().max().item())
     return differences
@@ -342,8 +340,8 @@ def tiled_attention_error(small: bool = True):
 @app.function
 def tiled_attention_memory_saving(small: bool = True):
     heads, mask = random_heads(2048), causal_mask(2048)
-    with labkit.quiet():
-        plain, tiled = (labkit.peak_bytes(partial(way, *heads, mask)) for way in (attend, attend_tiled))
+    with kit.quiet():
+        plain, tiled = (kit.peak_bytes(partial(way, *heads, mask)) for way in (attend, attend_tiled))
     return plain / tiled
 
 
@@ -351,7 +349,7 @@ def tiled_attention_memory_saving(small: bool = True):
 def fused_attention_speedup(small: bool = True):
     heads, mask = random_heads(1024), causal_mask(1024)
     plain, fused = partial(attend, *heads, mask), partial(attend_fused, *heads, mask)
-    return labkit.paired(plain, fused, 5 if small else 21, inner=3)
+    return kit.paired(plain, fused, 5 if small else 21, inner=3)
 
 
 @app.function
@@ -379,8 +377,8 @@ def moe_hottest_expert(small: bool = True):
 @app.function
 @cache
 def passage_trace(small: bool):
-    with labkit.quiet():
-        return reading.trace_of(labkit.chat_model().model, passage_tokens(small))
+    with kit.quiet():
+        return reading.trace_of(kit.chat_model().model, passage_tokens(small))
 
 
 @app.function
@@ -391,8 +389,8 @@ def first_token_attention_share(small: bool = True):
 @app.function
 @cache
 def passage_choices(small: bool):
-    with labkit.quiet():
-        return reading.lens_choices(labkit.chat_model().model, passage_trace(small))
+    with kit.quiet():
+        return reading.lens_choices(kit.chat_model().model, passage_trace(small))
 
 
 @app.function
@@ -425,11 +423,11 @@ def rates(context: int, single: bool, say=lambda what: None):
         ("decode without the cache", recompute, 1, 2),
     )
     found = []
-    with labkit.quiet() if single else torch.inference_mode():
+    with kit.quiet() if single else torch.inference_mode():
         for name, work, made, repeats in plan:
             say(name)
             work()
-            took = min(labkit.seconds(work) for _ in range(repeats))
+            took = min(kit.seconds(work) for _ in range(repeats))
             found.append({"pass": name, "ms a pass": 1000 * took, "tokens per second": made / took})
     return found
 
@@ -449,9 +447,9 @@ def model():
     loaded, missing = None, None
     try:
         with mo.status.spinner(title="Loading SmolLM2-135M", subtitle="Once; a few seconds."):
-            loaded = labkit.chat_model()
+            loaded = kit.chat_model()
     except HandbookError as _error:
-        missing = mo.callout(mo.md(f"**{_error.what}** {labkit.WITHOUT_MODEL}"), kind="warn")
+        missing = mo.callout(mo.md(f"**{_error.what}** {kit.WITHOUT_MODEL}"), kind="warn")
     missing  # noqa: B018
     return loaded, missing
 
@@ -475,8 +473,8 @@ def _(loaded, missing, sentence):
     mo.stop(missing is not None, mo.md("*This part needs the model; see above.*"))
     mo.stop(not sentence.value.strip(), mo.md("*Type a few words.*"))
     ids = loaded.tokenizer.encode(sentence.value.strip())[:32]
-    tokens = [labcharts.visible(loaded.tokenizer.decode([_id])) for _id in ids]
-    with labkit.quiet():
+    tokens = [charts.visible(loaded.tokenizer.decode([_id])) for _id in ids]
+    with kit.quiet():
         trace = reading.trace_of(loaded.model, ids)
     return ids, tokens, trace
 
@@ -493,7 +491,7 @@ def _(trace):
 def attention_map(head, layer, tokens, trace):
     _layer = trace.attention[layer.value - 1]
     _first, _before, _self = reading.head_habits(_layer)[:, head.value - 1].tolist()
-    _map = labcharts.heat_map(
+    _map = charts.heat_map(
         _layer[0, head.value - 1].tolist(),
         tokens,
         tokens,
@@ -521,7 +519,7 @@ def _(missing):
 def all_heads(habit, trace):
     _which = reading.HABITS.index(habit.value)
     _shares = torch.stack([reading.head_habits(_layer)[_which] for _layer in trace.attention])
-    _map = labcharts.heat_map(
+    _map = charts.heat_map(
         _shares.T.tolist(),
         [str(_head) for _head in range(1, _shares.shape[1] + 1)],
         [str(_layer) for _layer in range(1, len(_shares) + 1)],
@@ -555,7 +553,7 @@ def softmax(temperature, width):
         .mean((0, 1, 2))
         for _name, _scale in (("q·k", 1.0), ("q·k / √D", width.value**-0.5))
     }
-    _plot = labcharts.lines(
+    _plot = charts.lines(
         {_name: list(enumerate(_sorted.tolist(), start=1)) for _name, _sorted in _weights.items()},
         x_title="key, from the most to the least attended",
         y_title="share of weight",
@@ -589,7 +587,7 @@ def _():
 def rotation(apart, place, theta):
     _turns = rope_frequencies(64, float(theta.value)).tolist()
     _dials = [
-        labcharts.dial(
+        charts.dial(
             {"key": place.value * _turns[_pair], "query": (place.value + apart.value) * _turns[_pair]},
             title=f"pair {_pair}",
             subtitle=f"{math.degrees(_turns[_pair]):.3g}° per token",
@@ -622,7 +620,7 @@ def decay(reach, theta):
         _name: (rope_scores(_q, _k, _distances, theta.value) / (_q.norm() * _k.norm())).tolist()
         for _name, (_q, _k) in _vectors.items()
     }
-    _plot = labcharts.lines(
+    _plot = charts.lines(
         {_name: list(zip(_distances, _scores, strict=True)) for _name, _scores in _curves.items()},
         x_title="distance between query and key (tokens)",
         y_title="score / (|q| |k|)",
@@ -673,7 +671,7 @@ def cache_size(shape):
         for _name, _kv_heads in (("MHA", _s["heads"]), ("GQA", _s["kv_heads"]), ("MQA", 1))
     }
     _size["MLA"] = partial(counting.latent_cache_bytes, _s["layers"], _s["latent"], 64, **_rest)
-    _plot = labcharts.lines(
+    _plot = charts.lines(
         {
             _name: [(2**_n, _bytes(tokens=2**_n) / 1e9) for _n in range(8, 21)]
             for _name, _bytes in _size.items()
@@ -696,7 +694,7 @@ def cache_size(shape):
     down and never bends it. GQA takes **1/{_size["MHA"](tokens=1) / _size["GQA"](tokens=1):.3g}** of the
     bytes of MHA here. MLA keeps one latent vector and one rotary key of 64 per token and layer, whatever
     the number of heads: it pays where there are many."""
-    mo.vstack([_plot, mo.Html(labcharts.table(_rows)), mo.md(_note)])
+    mo.vstack([_plot, mo.Html(charts.table(_rows)), mo.md(_note)])
     return
 
 
@@ -720,7 +718,7 @@ def timing(context, measure, missing, single):
     )
     with mo.status.spinner(title=f"Measuring at {context.value:,} tokens") as _spinner:
         _rates = rates(context.value, single.value, lambda _what: _spinner.update(subtitle=_what))
-    _plot = labcharts.bars(
+    _plot = charts.bars(
         {_rate["pass"]: _rate["tokens per second"] for _rate in _rates},
         x_title="tokens per second (log scale)",
         log=True,
@@ -730,7 +728,7 @@ def timing(context, measure, missing, single):
     times** as fast. Prefill is faster still, token for token, because one read of the weights serves the
     whole prompt. Double the context: decoding without the cache halves its speed, decoding with it hardly
     notices."""
-    mo.vstack([_plot, mo.Html(labcharts.table(_rates)), mo.md(_note)])
+    mo.vstack([_plot, mo.Html(charts.table(_rates)), mo.md(_note)])
     return
 
 
@@ -745,15 +743,15 @@ def _(ids):
 
 @app.cell(hide_code=True)
 def lens(ids, loaded, position, trace):
-    with labkit.quiet():
+    with kit.quiet():
         _depths = reading.lens(loaded.model, trace, position.value - 1)
     _top = _depths.topk(5)
     _settled = reading.settled_after(_top.indices[:, :1]).item()
     _names = [
-        [labcharts.visible(loaded.tokenizer.decode([_id])) for _id in _row] for _row in _top.indices.tolist()
+        [charts.visible(loaded.tokenizer.decode([_id])) for _id in _row] for _row in _top.indices.tolist()
     ]
     _final = f"the final choice, {_names[-1][0]}"
-    _plot = labcharts.lines(
+    _plot = charts.lines(
         {
             _final: list(enumerate(_depths[:, _top.indices[-1, 0]].tolist())),
             "the choice at this depth": list(enumerate(_top.values[:, 0].tolist())),
@@ -776,7 +774,7 @@ def lens(ids, loaded, position, trace):
             mo.md(f"After “… {loaded.tokenizer.decode(ids[: position.value][-8:])}” comes:"),
             _plot,
             mo.md(_note),
-            mo.accordion({"The five most likely tokens after every block": mo.Html(labcharts.table(_rows))}),
+            mo.accordion({"The five most likely tokens after every block": mo.Html(charts.table(_rows))}),
         ]
     )
     return
@@ -798,11 +796,11 @@ def tiles(length, tile):
         f"tiled, {tile.value} keys": partial(attend_tiled, *_input, block=tile.value),
         "torch's fused kernel": partial(attend_fused, *_input),
     }
-    with labkit.quiet():
+    with kit.quiet():
         _plain = attend(*_input)
         _difference = {_name: f"{(_way() - _plain).abs().max().item():.1g}" for _name, _way in _ways.items()}
-        _peak = {_name: labkit.peak_bytes(_way) / 1e6 for _name, _way in _ways.items()}
-    _plot = labcharts.bars(_peak, x_title="peak memory of tensors made (MB)")
+        _peak = {_name: kit.peak_bytes(_way) / 1e6 for _name, _way in _ways.items()}
+    _plot = charts.bars(_peak, x_title="peak memory of tensors made (MB)")
     _rows = [
         {"way": _name, "peak MB": _peak[_name], "largest difference from plain": _difference[_name]}
         for _name in _ways
@@ -810,7 +808,7 @@ def tiles(length, tile):
     _note = """The differences are rounding. The memory of plain attention grows with the square of the
     length; a smaller tile needs less and changes nothing else. The fused kernel keeps its tiles in scratch
     memory that is not counted here."""
-    mo.vstack([_plot, mo.Html(labcharts.table(_rows)), mo.md(_note)])
+    mo.vstack([_plot, mo.Html(charts.table(_rows)), mo.md(_note)])
     return
 
 
@@ -837,7 +835,7 @@ def experts(moe):
     _chosen = routing.route(_logits + _m["skew"] * _random.standard_normal(_m["experts"]), _m["k"])
     _load = routing.expert_load(_chosen, _m["experts"])
     _room, _dropped = routing.capacity(_load, _m["factor"]), routing.dropped_share(_load, _m["factor"])
-    _plot = labcharts.limited_bars(
+    _plot = charts.limited_bars(
         _load.tolist(),
         _room,
         x_title="expert",
@@ -867,13 +865,13 @@ def _():
 def claims(check):
     _here = mo.notebook_dir() / "lab.py"
     if mo.app_meta().mode == "script":
-        labkit.report(_here)
+        kit.report(_here)
     mo.stop(not check.value)
     with mo.status.spinner(title="Measuring", remove_on_exit=True) as _spinner:
-        _found = labkit.outcomes(
+        _found = kit.outcomes(
             _here, lambda _n, _of, _id: _spinner.update(subtitle=f"{_n} of {_of} done. {_id}")
         )
-    mo.Html(labcharts.table([labkit.row(_outcome) for _outcome in _found]))
+    mo.Html(charts.table([kit.row(_outcome) for _outcome in _found]))
     return
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from handbook.book import labcharts, labkit
+from handbook.lab import charts, kit
 from handbook.model import counting, reading, routing
 
 
@@ -21,7 +21,7 @@ def test_paired_takes_turns_and_divides_slow_by_fast() -> None:
         calls.append("fast")
         time.sleep(0.002)
 
-    ratios = labkit.paired(slow, fast, pairs=3, inner=2)
+    ratios = kit.paired(slow, fast, pairs=3, inner=2)
     assert calls == ["fast", "slow", "fast", "fast", "slow", "slow", "fast", "fast", "fast", "fast", "slow"]
     assert len(ratios) == 3
     assert sorted(ratios)[1] == pytest.approx(10, rel=0.5)
@@ -31,7 +31,7 @@ def test_quiet_gives_the_threads_back_even_after_an_error() -> None:
     before = torch.get_num_threads()
 
     def fails() -> None:
-        with labkit.quiet():
+        with kit.quiet():
             assert torch.get_num_threads() == 1
             raise ZeroDivisionError
 
@@ -56,9 +56,9 @@ def test_peak_bytes_counts_what_is_alive_at_once() -> None:
     def in_place() -> None:
         x.add_(1)
 
-    assert labkit.peak_bytes(one_after_the_other) == 4_000
-    assert labkit.peak_bytes(together) == 20_000
-    assert labkit.peak_bytes(in_place) == 0
+    assert kit.peak_bytes(one_after_the_other) == 4_000
+    assert kit.peak_bytes(together) == 20_000
+    assert kit.peak_bytes(in_place) == 0
 
 
 def test_settled_after_by_hand() -> None:
@@ -100,8 +100,8 @@ def test_routing_by_hand() -> None:
 
 
 def test_every_chart_is_valid_and_follows_the_page() -> None:
-    charts = [
-        labcharts.heat_map(
+    drawn = [
+        charts.heat_map(
             [[1.0, 0], [0.5, 0.5]],
             ["a", "a"],
             ["a", "a"],
@@ -110,17 +110,17 @@ def test_every_chart_is_valid_and_follows_the_page() -> None:
             value_title="v",
             height=99,
         ),
-        labcharts.lines({"one": [(1, 2.0), (10, 3.0)]}, x_title="x", y_title="y", log=True),
-        labcharts.bars({"one": 2.0}, x_title="x"),
-        labcharts.limited_bars([1, 5], 3, x_title="x", y_title="y", within="in", beyond="out"),
-        labcharts.dial({"key": 0.5}, title="t", subtitle="s"),
+        charts.lines({"one": [(1, 2.0), (10, 3.0)]}, x_title="x", y_title="y", log=True),
+        charts.bars({"one": 2.0}, x_title="x"),
+        charts.limited_bars([1, 5], 3, x_title="x", y_title="y", within="in", beyond="out"),
+        charts.dial({"key": 0.5}, title="t", subtitle="s"),
     ]
-    for chart in charts:
+    for chart in drawn:
         assert chart.to_dict()["background"] == "transparent"  # to_dict checks the schema
 
 
 def test_a_table_escapes_and_aligns() -> None:
-    found = labcharts.table([{"token": "<script>", "bytes": 1234567, "top": ("␣the", 0.25)}])
+    found = charts.table([{"token": "<script>", "bytes": 1234567, "top": ("␣the", 0.25)}])
     assert "<script>" not in found
     assert "&lt;script&gt;" in found
     assert "1,234,567" in found
