@@ -4,9 +4,8 @@ A lab's measuring functions return plain floats, or one per repetition; nothing 
 `report`, which a lab calls when it runs as a script. Torch loads on use.
 """
 
-import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -91,11 +90,6 @@ def paired(
                 took[is_slow] = seconds(slow) if is_slow else sum(seconds(fast) for _ in range(inner)) / inner
             ratios.append(took[True] / took[False])
     return ratios
-
-
-def spread(samples: Sequence[float]) -> tuple[float, float, float]:
-    """Median, lowest and highest."""
-    return statistics.median(samples), min(samples), max(samples)
 
 
 def peak_bytes(work: Callable[[], object]) -> int:
