@@ -67,13 +67,15 @@ FILES = {
         ### Resting {#resting}
 
         {#rest}
-        Resting lets the dough relax, so that it can be shaped without tearing. See [`Usage`](code:handbook.records:Usage),
-        [the lab](lab:), [a question](question:why-knead), [an exercise](exercise:adding) and [tea](chapter:tea).
+        Resting lets the dough relax, so that it can be shaped without tearing. See
+        [`Usage`](code:handbook.records:Usage), [the lab](lab:), [a question](question:why-knead),
+        [an exercise](exercise:adding) and [tea](chapter:tea).
 
         ## Baking {#baking}
 
         {#steam}
-        Steam in the oven keeps the crust soft while the loaf rises. [Hamelman 2004](cite:hamelman2004) measures it.
+        Steam in the oven keeps the crust soft while the loaf rises.
+        [Hamelman 2004](cite:hamelman2004) measures it.
 
         | dough | flour in grams | water in grams | salt in grams | yeast in grams | hours of rest | oven |
         |:------|---:|---:|---:|---:|---:|:-----|
@@ -182,7 +184,7 @@ FILES = {
             - {id: time, yes: Says how long it takes.}
             - {id: rest, yes: Mentions rest.}
           misconceptions:
-            - {wrong: Kneading warms the dough only., tempts: It does get warm., correction: It builds a network.}
+            - {wrong: Kneading only warms., tempts: It does get warm., correction: It builds a network.}
           follow_ups:
             - {ask: And without kneading?, criterion: network}
         - id: bake-design

@@ -1,0 +1,192 @@
+"""What a person does: reads, follows a citation, opens a claim, searches, asks, chats, runs an exercise."""
+
+import re
+
+from playwright.sync_api import expect
+
+from browser.conftest import Visit
+
+BREAD = "/book/basics/bread"
+
+
+def test_reading_and_following_a_citation(visit: Visit) -> None:
+    page = visit.go("/")
+    page.get_by_role("link", name="Read the first chapter").click()
+    expect(page).to_have_url(re.compile(f"{BREAD}$"))
+    expect(page.get_by_role("heading", level=1)).to_have_text("Bread")
+    note = page.locator("#note-cite-hamelman2004")
+    expect(note).to_be_visible()
+    cite = page.locator("a.cite").first
+    assert abs(note.bounding_box()["y"] - cite.bounding_box()["y"]) < 30, "the note stands beside its line"
+    note.get_by_role("link", name="In the list of sources").click()
+    expect(page.locator("li#hamelman2004")).to_be_in_viewport()
+
+
+def test_a_later_citation_brings_the_note_to_its_line(visit: Visit) -> None:
+    page = visit.go(BREAD)
+    later = page.locator("#steam a.cite")
+    later.click()
+    note = page.locator("#note-cite-hamelman2004")
+    assert abs(note.bounding_box()["y"] - later.bounding_box()["y"]) < 30
+    expect(page).to_have_url(re.compile(f"{BREAD}$"))
+
+
+def test_mathematics_is_set(visit: Visit) -> None:
+    page = visit.go(BREAD)
+    expect(page.locator(".math[data-set] .katex").first).to_be_visible()
+    assert page.locator(".math:not([data-set])").count() == 0
+    assert page.locator(".math.block math").count() == 1
+
+
+def test_a_claim_opens_by_keyboard_and_closes_with_escape(visit: Visit) -> None:
+    page = visit.go(BREAD)
+    claim = page.locator("a.claim[data-claim=kneading-time]")
+    note = page.locator("#note-claim-kneading-time")
+    expect(note).to_be_hidden()
+    page.locator("a.cite").first.focus()
+    page.keyboard.press("Tab")
+    expect(claim).to_be_focused()
+    expect(note).to_be_visible()
+    expect(note).to_contain_text("A baker in Paris")
+    expect(note).to_contain_text("handbook verify basics/bread --write")
+    page.keyboard.press("Enter")
+    expect(claim).to_have_attribute("aria-expanded", "true")
+    page.keyboard.press("Escape")
+    expect(note).to_be_hidden()
+    claim.hover()
+    expect(note).to_be_visible()
+
+
+def test_a_claim_is_measured_here_in_place(visit: Visit) -> None:
+    page = visit.go(BREAD)
+    page.locator("a.claim[data-claim=kneading-time]").click()
+    note = page.locator("#note-claim-kneading-time")
+    note.get_by_role("button", name="Measure here").click()
+    expect(note).to_contain_text("8 minutes", timeout=30_000)
+    expect(note).to_contain_text("the bound holds")
+
+
+def test_a_section_that_was_read_is_marked_and_can_be_undone(visit: Visit) -> None:
+    page = visit.go(BREAD)
+    page.locator("#steam").scroll_into_view_if_needed()
+    said = page.locator("#read-said")
+    expect(said).to_contain_text("Read: ", timeout=15_000)
+    assert page.locator(".contents a.is-read").count() >= 1
+    title = said.inner_text().split("Read: ")[1].split(".")[0]
+    said.get_by_role("button", name="Undo").click()
+    link = page.locator(f".contents a[data-title='{title}']")
+    expect(link).not_to_have_class(re.compile("is-read"))
+
+
+def test_the_palette_searches_as_you_type(visit: Visit) -> None:
+    page = visit.go("/progress")
+    page.keyboard.press("/")
+    box = page.get_by_role("combobox")
+    expect(box).to_be_focused()
+    box.fill("gluten netw")
+    first = page.locator("#palette [role=option]", has_text="Bread").first
+    expect(first).to_be_visible()
+    expect(page.locator("#palette [aria-selected=true]")).to_have_count(1)
+    box.fill("")
+    box.fill("tea")
+    expect(page.locator("#palette [role=option]").first).to_contain_text("Tea")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("/book/basics/tea$"))
+    page.keyboard.press("Control+k")
+    expect(page.locator("#palette")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#palette")).to_be_hidden()
+
+
+def test_keys_lead_through_the_rooms(visit: Visit) -> None:
+    page = visit.go(BREAD)
+    page.keyboard.press("j")
+    expect(page.locator("#kneading > h2")).to_be_focused()
+    page.keyboard.press("j")
+    expect(page.locator("#resting > h3")).to_be_focused()
+    page.keyboard.press("k")
+    expect(page.locator("#kneading > h2")).to_be_focused()
+    page.keyboard.press("?")
+    expect(page.locator("#keys")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("a")
+    expect(page.locator("#ask-box")).to_be_focused()
+    page.keyboard.type("t")
+    expect(page.locator("#ask-box")).to_have_value("t")
+    page.locator("h1").click()
+    page.keyboard.press("t")
+    expect(page).to_have_url(re.compile(r":\d+/$"))
+
+
+def test_asking_from_a_page_and_following_the_citation(visit: Visit) -> None:
+    page = visit.go("/book/basics/tea")
+    page.fill("#ask-box", "Why does kneading build gluten, a network of proteins that holds gas?")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("/ask"))
+    cited = page.locator("a.cite-link").first
+    cited.click()
+    expect(page).to_have_url(re.compile(f"{BREAD}#gluten"))
+    expect(page.locator("#gluten")).to_be_in_viewport()
+
+
+def test_a_generated_answer_streams_with_its_verdicts(visit: Visit) -> None:
+    page = visit.go("/ask?q=Why+does+kneading+build+gluten,+a+network+of+proteins+that+holds+gas?")
+    page.get_by_role("button", name="Generate with scripted").click()
+    expect(page.locator("#generated .state")).to_contain_text("1 of 2 sentences supported")
+    expect(page.locator("#generated .sentence")).to_have_count(2)
+    expect(page.locator("#generated .unsupported")).to_contain_text("cheese")
+
+
+def test_chat_streams(visit: Visit) -> None:
+    page = visit.go("/engine")
+    page.fill("#chat-message", "Hello")
+    page.keyboard.press("Enter")
+    expect(page.locator(".turn-assistant .said")).to_contain_text("The moon is made of cheese")
+    expect(page.locator(".turn-assistant .speed")).to_contain_text("tokens at")
+    page.fill("#chat-message", "And?")
+    page.keyboard.press("Enter")
+    expect(page.locator(".turn")).to_have_count(4)
+
+
+def test_an_exercise_runs_by_keyboard_and_keeps_its_draft(visit: Visit) -> None:
+    page = visit.go("/exercise/adding")
+    editor = page.locator(".editor .cm-content")
+    editor.click()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("def add(a, b):\nreturn a + b")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#verdicts")).to_contain_text("2 of 2 tests passed", timeout=30_000)
+    page.reload()
+    expect(page.locator(".editor .cm-content")).to_contain_text("return a + b")
+    page.get_by_role("button", name="Start over").click()
+    expect(page.locator(".editor .cm-content")).to_contain_text("NotImplementedError")
+
+
+def test_hints_come_one_after_the_other(visit: Visit) -> None:
+    page = visit.go("/exercise/adding")
+    expect(page.get_by_text("Hint 2 of 3")).to_be_hidden()
+    page.get_by_text("Hint 1 of 3").click()
+    expect(page.get_by_text("Hint 2 of 3")).to_be_visible()
+    expect(page.get_by_text("Hint 3 of 3")).to_be_hidden()
+
+
+def test_the_lab_is_live_in_the_page(visit: Visit) -> None:
+    page = visit.go(f"{BREAD}/lab")
+    frame = page.frame_locator("iframe")
+    expect(frame.get_by_text("Kneaded for")).to_contain_text("10", timeout=60_000)
+    slider = frame.get_by_role("slider")
+    slider.focus()
+    slider.press("ArrowRight")
+    expect(frame.get_by_text("Kneaded for")).to_contain_text("11", timeout=20_000)
+
+
+def test_going_back_to_a_form_that_was_sent_still_works(visit: Visit) -> None:
+    page = visit.go("/book/basics/tea")
+    for question in ("What is gluten?", "What is steam?"):
+        page.fill("#ask-box", question)
+        with page.expect_navigation():
+            page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", level=1)).to_have_text("Ask")
+        page.go_back()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Tea")
+        page.wait_for_timeout(300)
