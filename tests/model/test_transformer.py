@@ -30,6 +30,7 @@ SWITCHES = {
     "yarn": ("llama", {"rope_parameters": YARN}),
     "mistral": ("mistral", {"head_dim": 8, "sliding_window": None}),
     "qwen2": ("qwen2", {}),
+    "qwen2 never has an output bias": ("qwen2", {"attention_bias": True}),
     "qwen3": ("qwen3", {"head_dim": 12}),
     "qwen3 biases": ("qwen3", {"head_dim": 12, "attention_bias": True}),
 }
