@@ -29,7 +29,7 @@ class Missing:
 def examine(settings: Settings) -> dict[str, Any]:
     """Everything, in the shape of `handbook doctor --json` (docs/json.md)."""
     missing: list[Missing] = []
-    report = {
+    report: dict[str, Any] = {
         "version": __version__,
         "machine": probe().to_dict(),
         "packages": _packages(missing),
