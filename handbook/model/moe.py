@@ -2,8 +2,7 @@
 
 Two ways to the same numbers. `run_plain` writes out Shazeer et al. 2017 (arXiv:1701.06538), equation 1: each
 expert in turn looks for the tokens that chose it. `run_grouped` sorts the assignments by expert once, so that
-each expert that was chosen has its tokens in one piece, runs them, and adds the results back to their tokens.
-Tests hold them equal; `bench/moe.py` says how much faster.
+each expert finds its tokens in one piece. Tests hold them equal; `bench/moe.py` says how much faster.
 
 Axes: B batch, T tokens in a sequence, N = B * T tokens, C width, E experts, F hidden width of one, k experts
 for each token.
@@ -11,7 +10,7 @@ for each token.
 Book: architectures/transformer-deep-dive
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Unpack
 
@@ -38,25 +37,32 @@ def run_plain(x: Tensor, routing: Routing, gate: Tensor, up: Tensor, down: Tenso
     return out
 
 
-def run_grouped(x: Tensor, routing: Routing, gate: Tensor, up: Tensor, down: Tensor) -> Tensor:
-    """`run_plain`, sorted by expert: x [N, C]; gate, up [E, F, C]; down [E, C, F] -> [N, C].
+def dispatch(x: Tensor, routing: Routing, run: Callable[[int, Tensor], Tensor]) -> Tensor:
+    """Sort by expert, run each on its tokens in one piece, scatter back: x [N, C] -> [N, C].
 
-    Nothing is padded and nothing dropped that the routing kept; an expert without tokens costs nothing. The
-    idea is that of MegaBlocks (Gale et al. 2022, arXiv:2211.15841, section 5), without its kernels.
+    run(expert, rows [n, C]) -> [n, C] is called once for each expert that has tokens, in the order of
+    experts. Nothing is padded, and nothing dropped that the routing kept: the idea of MegaBlocks (Gale et al.
+    2022, arXiv:2211.15841, section 5), without its kernels.
     """
-    E, k = len(gate), routing.experts.shape[1]
+    E, k = routing.logits.shape[1], routing.experts.shape[1]
     expert = routing.experts.masked_fill(~routing.kept, E).flatten()  # dropped: past the last expert
     order = expert.argsort(stable=True)
     counts = expert.bincount(minlength=E + 1)[:E].tolist()
     order = order[: sum(counts)]  # assignment n * k + j, grouped by expert
     token = order // k
-    # unbind, not gate[i]: the gradient of an index is as large as all experts together, once for each of them
-    pieces = zip(torch.split(x[token], counts), gate.unbind(), up.unbind(), down.unbind(), strict=True)
-    done = [swiglu(piece, *weights) for piece, *weights in pieces if len(piece)]
+    pieces = torch.split(x[token], counts)
+    done = [run(e, piece) for e, piece in enumerate(pieces) if len(piece)]
     if not done:
         return torch.zeros_like(x)
     y = torch.cat(done)
     return torch.zeros_like(x).index_add(0, token, y * routing.weights.flatten()[order, None].to(y.dtype))
+
+
+def run_grouped(x: Tensor, routing: Routing, gate: Tensor, up: Tensor, down: Tensor) -> Tensor:
+    """`run_plain` by way of `dispatch`: x [N, C]; gate, up [E, F, C]; down [E, C, F] -> [N, C]."""
+    # unbind, not gate[e]: the gradient of an index is as large as all experts together, once for each of them
+    weights = list(zip(gate.unbind(), up.unbind(), down.unbind(), strict=True))
+    return dispatch(x, routing, lambda expert, rows: swiglu(rows, *weights[expert]))
 
 
 class Experts(nn.Module):

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from handbook.model import routing as counting
 from handbook.model.layers import SwiGLU
-from handbook.model.moe import MoE, run_grouped, run_plain, split_experts, swiglu, watch
+from handbook.model.moe import MoE, dispatch, run_grouped, run_plain, split_experts, swiglu, watch
 from handbook.model.router import GATES, Router, Routing, keep_within, within_best_groups
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
@@ -210,6 +210,33 @@ def test_a_dropped_token_gets_nothing():
     assert routing.dropped == 2
     assert y[:2].abs().min() > 0
     assert y[2:].abs().max() == 0
+
+
+@pytest.mark.parametrize("run", [run_plain, run_grouped])
+def test_what_is_dropped_is_not_computed(run):
+    """The second token is infinite, and zero times what an expert makes of it would not be zero."""
+    x = torch.tensor([[1.0, 2.0], [math.inf, math.inf]])
+    weights = torch.tensor([[1.0], [0.0]])
+    routing = Routing(torch.zeros(2, 3), torch.zeros(2, 3), torch.tensor([[2], [2]]), weights, weights > 0)
+    y = run(x, routing, torch.ones(3, 4, 2), torch.ones(3, 4, 2), torch.ones(3, 2, 4))
+    assert y[0].min() > 0
+    assert y[1].tolist() == [0.0, 0.0]
+
+
+def test_dispatch_runs_each_chosen_expert_once():
+    """Row n holds the number n, so what an expert gets names its tokens."""
+    experts = torch.tensor([[2, 0], [0, 2], [2, 3]])
+    kept = torch.tensor([[True, True], [True, False], [True, True]])
+    routing = Routing(torch.zeros(3, 5), torch.zeros(3, 5), experts, torch.ones(3, 2) * kept, kept)
+    calls = []
+
+    def run(expert, rows):
+        calls.append((expert, rows.flatten().tolist()))
+        return rows
+
+    y = dispatch(torch.tensor([[0.0], [1.0], [2.0]]), routing, run)
+    assert calls == [(0, [0.0, 1.0]), (2, [0.0, 2.0]), (3, [2.0])]
+    assert y.flatten().tolist() == [0.0, 1.0, 4.0]
 
 
 def test_capacity_counts_the_factor_as_written():
