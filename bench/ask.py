@@ -31,6 +31,7 @@ from handbook.hardware.probe import probe
 Rows = Sequence[dict[str, Any]]
 SETS = Path(__file__).parent / "ask"
 RIDGE = 1.0
+FALSE_SUPPORT = 0.1
 SPLITS = ("dev", "test")
 TYPED = ("k", "kv", "kv ca", "rope the", "softm", "mixture of exp", "flash", "apply_r", "why is deco", "gqa")
 
@@ -60,17 +61,14 @@ def rankings(corpus: Any, question: str, vector: Any) -> dict[str, list[str]]:
     """Ids of citable paragraphs, best first, by each way of retrieving."""
     from handbook.rag import retrieve
 
-    def able(ids: Sequence[str]) -> list[str]:
-        return [id for id in ids if corpus.entries[id].answers]
-
     kinds = ("paragraph",)
-    lexical = corpus.text.match(retrieve.subject(question), retrieve.DEPTH, kinds)
-    dense = corpus.dense.search(vector, retrieve.DEPTH, kinds)
-    fused = corpus.retrieve_embedded(question, vector, retrieve.DEPTH, kinds)
+    lexical = corpus.text.match(retrieve.subject(question), retrieve.DEPTH, kinds, citable=True)
+    dense = corpus.dense.search(vector, retrieve.DEPTH, kinds, citable=True)
+    fused = corpus.retrieve(question, retrieve.DEPTH, kinds, citable=True, vector=vector)
     return {
-        "lexical": able([id for id, _ in lexical]),
-        "dense": able([id for id, _ in dense]),
-        "fused": able([hit.chunk.id for hit in fused]),
+        "lexical": [id for id, _ in lexical],
+        "dense": [id for id, _ in dense],
+        "fused": [hit.chunk.id for hit in fused],
     }
 
 
@@ -182,12 +180,11 @@ def logistic(X: Any, y: Any, weight: Any) -> tuple[float, Any]:
 
 def features_of(corpus: Any, questions: Rows, vectors: Any) -> Any:
     from handbook.rag.confidence import NAMES, features
-    from handbook.tutor import PASSAGES
+    from handbook.tutor import CONSIDERED
 
     rows = []
     for row, vector in zip(questions, vectors, strict=True):
-        hits = corpus.retrieve_embedded(row["question"], vector, 3 * PASSAGES)
-        able = [hit for hit in hits if corpus.answers(hit.chunk)]
+        able = corpus.retrieve(row["question"], CONSIDERED, citable=True, vector=vector)
         bodies = [corpus.entries[hit.chunk.id].body for hit in able]
         found = features(row["question"], able, bodies, corpus.vocabulary)
         rows.append([found[name] for name in NAMES])
@@ -195,21 +192,22 @@ def features_of(corpus: Any, questions: Rows, vectors: Any) -> Any:
 
 
 def support_threshold(corpus: Any, book: Any) -> dict[str, Any]:
-    """The cosine that best tells sentences that a paragraph carries from sentences that it does not.
+    """The cosine from which a passage counts as carrying a sentence: the least that lets at most one in ten
+    through that it should not.
 
-    Carried: sentences of a question's model answer against the paragraph that answers it. Not carried: those
-    sentences against what is retrieved for that question from other sections. Youden's index picks the
-    threshold. A paragraph does not say all of a model answer, so this errs on the lenient side.
+    Should not: sentences of a question's model answer against what is retrieved for that question from other
+    sections, near the topic and about something else. For comparison: these sentences against the paragraph
+    that answers, though a paragraph does not say all of a model answer.
     """
     from handbook.rag import sentences, synthesize
 
     sections = {f"{slug}#{p.anchor}": p.section for slug, c in book.chapters.items() for p in c.paragraphs}
     inside, outside = [], []
     for question in book.questions.values():
-        own = f"{question.chapter}#{question.anchor}"
+        own = f"{question.chapter.rpartition('/')[2]}#{question.anchor}"
         if own not in corpus.entries or not corpus.entries[own].answers:
             continue
-        hits = [hit.chunk for hit in corpus.retrieve(question.prompt, 8) if corpus.answers(hit.chunk)]
+        hits = [hit.chunk for hit in corpus.retrieve(question.prompt, 8, citable=True)]
         others = [chunk.id for chunk in hits if sections[chunk.id] != sections[own]]
         for vector in corpus.embedder.embed(sentences.split(question.answer)):
             inside.append(synthesize.support(vector, corpus.dense.passage_vectors(own)))
@@ -218,7 +216,7 @@ def support_threshold(corpus: Any, book: Any) -> dict[str, Any]:
         return {}
     carried, other = np.array(inside), np.array(outside)
     grid = np.arange(0.2, 0.9, 0.01)
-    best = max(grid, key=lambda t: float((carried >= t).mean() - (other >= t).mean()))
+    best = next(t for t in grid if float((other >= t).mean()) <= FALSE_SUPPORT)
     return {
         "threshold": round(float(best), 2),
         "carried_pairs": len(carried),

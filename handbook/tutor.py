@@ -22,7 +22,8 @@ from handbook.records import Answer, Citation, Hit, Message, Sampling, Sentence
 
 Vectors = NDArray[np.float32]
 
-PASSAGES = 6  # shown, and looked through for sentences
+PASSAGES = 6  # shown beside an answer or a refusal
+CONSIDERED = 18  # hits that the decision looks at
 PROMPT_PASSAGES = 4  # given to the chat model
 LONGEST = 2000  # characters of a question
 
@@ -75,32 +76,31 @@ class Tutor:
         clock.lap("open")
         vector = self.corpus.embed(question)
         clock.lap("embed")
-        hits = self.corpus.retrieve_embedded(question, vector, limit=3 * PASSAGES)
+        able = self.corpus.retrieve(question, CONSIDERED, citable=True, vector=vector)
         clock.lap("retrieve")
-        able = [hit for hit in hits if self.corpus.answers(hit.chunk)]
         bodies = [self.corpus.entries[hit.chunk.id].body for hit in able]
         found = confidence.features(question, able, bodies, self.corpus.vocabulary)
         sure = self.weights.of(found) if able else 0.0
         clock.lap("decide")
-        if sure < 0.5:
-            return Answer(question, (), True, tuple(hits[:PASSAGES]), sure, clock.laps)
-        chosen = self._extract(vector, able[:PASSAGES])
+        chosen = self._extract(vector, able) if sure >= 0.5 else ()
         clock.lap("synthesize")
-        if not chosen:
-            return Answer(question, (), True, tuple(hits[:PASSAGES]), sure, clock.laps)
-        return Answer(question, chosen, False, tuple(able[:PASSAGES]), sure, clock.laps)
+        if chosen:
+            return Answer(question, chosen, False, tuple(able[:PASSAGES]), sure, clock.laps)
+        nearest = self.corpus.retrieve(question, PASSAGES, vector=vector)
+        clock.lap("nearest")
+        return Answer(question, (), True, tuple(nearest), sure, clock.laps)
 
     def _extract(self, question: Vectors, hits: Sequence[Hit]) -> tuple[Sentence, ...]:
         candidates = []
-        for place, hit in enumerate(hits):
+        for rank, hit in enumerate(hits[: synthesize.PASSAGES]):
             entry = self.corpus.entries[hit.chunk.id]
             vectors = self.corpus.dense.sentence_vectors(hit.chunk.id)
             passage = float(hit.dense if hit.dense is not None else np.max(vectors @ question))
             for i, (text, vector) in enumerate(zip(entry.sentences, vectors, strict=True)):
                 if text.endswith("?"):
                     continue  # what the book asks is no answer
-                score = (float(vector @ question) + passage) / 2
-                candidates.append(Candidate(place, (entry.order, i), text, vector, score))
+                score = synthesize.worth(float(vector @ question), passage, rank, i, text)
+                candidates.append(Candidate(rank, (entry.order, i), text, vector, score))
         return tuple(
             Sentence(c.text, (Citation(hits[c.passage].chunk, float(c.vector @ question)),), supported=True)
             for c in synthesize.pick(candidates)

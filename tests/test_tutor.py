@@ -201,7 +201,7 @@ def test_the_decision_s_features_say_what_they_say(open_small: Open) -> None:  #
     corpus = open_small()
 
     def found(question: str) -> dict[str, float]:
-        hits = [hit for hit in corpus.retrieve(question) if corpus.answers(hit.chunk)]
+        hits = corpus.retrieve(question, citable=True)
         bodies = [corpus.entries[hit.chunk.id].body for hit in hits]
         return features(question, hits, bodies, corpus.vocabulary)
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from handbook.book.nouns import Book
 
 PROSE = ("paragraph", "list", "item", "quote", "box")  # kinds of paragraph that sentences can be taken from
+SHORTEST = 10  # words; what is shorter is a pointer ("Write it yourself: ...") and no answer
 UNREAD = ("code",)  # kinds that are not indexed: the docstrings of the same code are
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
@@ -90,7 +91,7 @@ def book_entries(book: "Book") -> Iterator[Entry]:
         sections = {section.id: section.title for section in chapter.sections}
         asks: dict[str, list[str]] = {}
         for question in chapter.questions:
-            asks.setdefault(question.anchor, []).append(question.prompt)
+            asks.setdefault(question.anchor, []).append(" ".join(question.prompt.split()))
         head = Chunk(slug, slug, "", chapter.title, chapter.summary, f"/book/{chapter.path}")
         yield Entry(head, f"{chapter.title}\n{chapter.summary}", order=order)
         order += 1
@@ -108,8 +109,8 @@ def book_entries(book: "Book") -> Iterator[Entry]:
             )
             asked = tuple(asks.get(paragraph.anchor, ()))
             body = "\n".join((title, chunk.text, *asked))
-            only_asks = bool(paragraph.box) and chunk.text.endswith("?")
-            answers = chapter.written and paragraph.kind in PROSE and not only_asks
+            says = len(chunk.text.split()) >= SHORTEST and not paragraph.box.lower().endswith("asks")
+            answers = chapter.written and paragraph.kind in PROSE and says
             yield Entry(chunk, body, asked, answers, order)
             order += 1
         for question in chapter.questions:
@@ -117,7 +118,7 @@ def book_entries(book: "Book") -> Iterator[Entry]:
                 id=f"question:{question.id}",
                 document=slug,
                 anchor=question.anchor,
-                title=question.prompt,
+                title=" ".join(question.prompt.split()),
                 text=question.answer.strip(),
                 url=f"/book/{chapter.path}/questions#{question.id}",
                 kind="question",

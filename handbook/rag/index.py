@@ -110,11 +110,13 @@ class TextIndex:
     def vocabulary(self) -> Vocabulary:
         return Vocabulary([entry.body for entry in self._entries], Stemmer(self._table))
 
-    def match(self, text: str, limit: int, kinds: Sequence[str] | None = None) -> list[tuple[str, float]]:
-        """Passages that have any of the words: (id, BM25), best first."""
+    def match(
+        self, text: str, limit: int, kinds: Sequence[str] | None = None, citable: bool = False
+    ) -> list[tuple[str, float]]:
+        """Passages that have any of the words: (id, BM25), best first. citable: those that may answer."""
         from lancedb.query import MatchQuery
 
-        return self._run(MatchQuery(text, "body"), limit, kinds) if words(text) else []
+        return self._run(MatchQuery(text, "body"), limit, kinds, citable) if words(text) else []
 
     def complete(self, text: str, limit: int, kinds: Sequence[str] | None = None) -> list[tuple[str, float]]:
         """As `match`, for a text that is still being typed: its last word also stands for the words that
@@ -144,21 +146,27 @@ class TextIndex:
             found = self._run(BooleanQuery([(Occur.SHOULD, part) for part in parts]), limit, kinds)
         return found
 
-    def _run(self, query: Any, limit: int, kinds: Sequence[str] | None) -> list[tuple[str, float]]:
+    def _run(
+        self, query: Any, limit: int, kinds: Sequence[str] | None, citable: bool = False
+    ) -> list[tuple[str, float]]:
         try:
-            return self._ask(query, limit, kinds)
+            return self._ask(query, limit, kinds, citable)
         except DAMAGE:  # files went missing under us: an old version cleaned up, a folder deleted
             self._table = self._open()
         try:
-            return self._ask(query, limit, kinds)
+            return self._ask(query, limit, kinds, citable)
         except DAMAGE:
             self._table = self._open(distrust=True)
-            return self._ask(query, limit, kinds)
+            return self._ask(query, limit, kinds, citable)
 
-    def _ask(self, query: Any, limit: int, kinds: Sequence[str] | None) -> list[tuple[str, float]]:
+    def _ask(
+        self, query: Any, limit: int, kinds: Sequence[str] | None, citable: bool
+    ) -> list[tuple[str, float]]:
         search = self._table.search(query, query_type="fts")
-        if kinds is not None:
-            search = search.where(f"kind IN ({', '.join(_quoted(kind) for kind in kinds)})", prefilter=True)
+        wanted = [] if kinds is None else [f"kind IN ({', '.join(_quoted(kind) for kind in kinds)})"]
+        wanted += ["answers"] if citable else []
+        if wanted:
+            search = search.where(" AND ".join(wanted), prefilter=True)
         found = search.limit(limit).select(["id", "_score"]).to_arrow()
         return list(zip(found["id"].to_pylist(), found["_score"].to_pylist(), strict=True))
 

@@ -56,27 +56,28 @@ class Corpus:
         found = self.text.complete(text, limit, kinds)
         return [Hit(self.entries[id].chunk, score, lexical=score) for id, score in found]
 
-    def retrieve(self, question: str, limit: int = 10, kinds: Sequence[str] | None = PARAGRAPHS) -> list[Hit]:
+    def retrieve(
+        self,
+        question: str,
+        limit: int = 10,
+        kinds: Sequence[str] | None = PARAGRAPHS,
+        citable: bool = False,
+        vector: NDArray[np.float32] | None = None,
+    ) -> list[Hit]:
         """Passages for a question: full text and vectors in parallel, fused. Embeds what is not embedded yet.
 
         Without an embedder it is full text alone. Raises what the embedder raises (ModelUnavailable).
+        citable: only passages that may answer. vector: of the question, where it is at hand.
         """
+        subject = retrieve.subject(question)
         if self.embedder is None:
-            found = self.text.match(retrieve.subject(question), limit, kinds)
+            found = self.text.match(subject, limit, kinds, citable)
             return [Hit(self.entries[id].chunk, score, lexical=score) for id, score in found]
-        return self.retrieve_embedded(question, self.embed(question), limit, kinds)
-
-    def retrieve_embedded(
-        self,
-        question: str,
-        vector: NDArray[np.float32],
-        limit: int = 10,
-        kinds: Sequence[str] | None = PARAGRAPHS,
-    ) -> list[Hit]:
-        """As `retrieve`, for a question whose vector is at hand."""
         dense = self.dense
-        lexical = self._workers.submit(self.text.match, retrieve.subject(question), retrieve.DEPTH, kinds)
-        near = dense.search(vector, retrieve.DEPTH, kinds)
+        lexical = self._workers.submit(self.text.match, subject, retrieve.DEPTH, kinds, citable)
+        near = dense.search(
+            self.embed(question) if vector is None else vector, retrieve.DEPTH, kinds, citable
+        )
         return retrieve.fused(lexical.result(), near, self.entries)[:limit]
 
     def embed(self, question: str) -> NDArray[np.float32]:

@@ -16,6 +16,7 @@ from handbook.records import Hit
 Vectors = NDArray[np.float32]
 
 DEPTH = 30  # passages that each retriever hands to fusion
+FLATNESS = 10.0  # k of the fusion: below the usual 60, since the rankings are short and their tops mean much
 
 # Words that make a sentence a question and say nothing about its subject; the index's own stop words lack
 # them.
@@ -26,42 +27,50 @@ ASKING = frozenset(
 
 
 class DenseIndex:
-    """Unit vectors of all passages; a passage is as near as the nearest of its texts (whole, sentences,
-    questions it answers).
+    """Unit vectors of all passages.
+
+    A passage's score is the mean of two cosines to the query: of the whole, and of the nearest of its parts
+    (its sentences and the questions it answers).
 
     Args:
         entries: the passages.
         vectors: rows for `entry.vectors_of` of each entry, one after the other; [U, D], U the sum of their
-        counts.
+            counts. The first of each entry's rows is the whole. Where it is the only one, it counts twice.
     """
 
     def __init__(self, entries: Sequence[Entry], vectors: Vectors) -> None:
         counts = [len(entry.vectors_of) for entry in entries]
-        if sum(counts) != len(vectors):
-            raise ValueError(
-                f"expected {sum(counts)} vectors for {len(entries)} passages, got {len(vectors)}"
-            )
+        if sum(counts) != len(vectors) or 0 in counts:
+            raise ValueError(f"expected {sum(counts)} vectors, at least one a passage, got {len(vectors)}")
         self._vectors = vectors
         self._starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.intp)
         self._entries = entries
         self._place = {entry.chunk.id: i for i, entry in enumerate(entries)}
 
     def scores(self, query: Vectors) -> Vectors:  # [D] -> [E]
-        """Cosine of the query to each passage's nearest text."""
+        """Score of each passage, -1 to 1. One that is a single text has its cosine."""
         if not self._entries:
             return np.zeros(0, np.float32)
-        nearest: Vectors = np.maximum.reduceat(self._vectors @ query, self._starts[:-1])
-        return nearest
+        cosines = self._vectors @ query
+        wholes = cosines[self._starts[:-1]]
+        parts = cosines.copy()
+        parts[self._starts[:-1][np.diff(self._starts) > 1]] = -1.0  # the whole is no part of itself
+        nearest = np.maximum.reduceat(parts, self._starts[:-1])
+        means: Vectors = ((wholes + nearest) / 2).astype(np.float32)
+        return means
 
     def search(
-        self, query: Vectors, limit: int, kinds: Sequence[str] | None = None
+        self, query: Vectors, limit: int, kinds: Sequence[str] | None = None, citable: bool = False
     ) -> list[tuple[str, float]]:
-        """(id, cosine), best first."""
+        """(id, score), best first. citable: only passages that may answer."""
         scores = self.scores(query)
-        order = (int(i) for i in np.argsort(-scores, kind="stable"))
-        wanted = (i for i in order if kinds is None or self._entries[i].chunk.kind in kinds)
+
+        def wanted(entry: Entry) -> bool:
+            return (kinds is None or entry.chunk.kind in kinds) and (entry.answers or not citable)
+
+        order = (int(i) for i in np.argsort(-scores, kind="stable") if wanted(self._entries[i]))
         return [
-            (self._entries[i].chunk.id, float(scores[i])) for i, _ in zip(wanted, range(limit), strict=False)
+            (self._entries[i].chunk.id, float(scores[i])) for i, _ in zip(order, range(limit), strict=False)
         ]
 
     def sentence_vectors(self, id: str) -> Vectors:  # [S, D]
@@ -99,5 +108,5 @@ def fused(
     dense ranking.
     """
     bm25, cosine = dict(lexical), dict(dense)
-    ranked = reciprocal_rank_fusion([list(bm25), list(cosine)], weights=weights)
+    ranked = reciprocal_rank_fusion([list(bm25), list(cosine)], FLATNESS, weights)
     return [Hit(entries[id].chunk, score, cosine.get(id), bm25.get(id)) for id, score in ranked]

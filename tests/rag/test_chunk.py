@@ -20,21 +20,21 @@ def test_paragraphs_keep_their_addresses_and_carry_their_titles() -> None:
     assert entries["question:why-knead"].chunk.anchor == "knead"
 
 
-def test_outlines_questions_code_blocks_and_tables_do_not_answer() -> None:
+def test_outlines_questions_code_blocks_tables_and_pointers_do_not_answer() -> None:
+    prose = "Prose that says something in more than a handful of words."
     parts = [
-        paragraph("a", "Prose."),
-        paragraph("t", "| x | y |", kind="table"),
-        paragraph("c", "x = 1", kind="code"),
+        paragraph("a", prose),
+        paragraph("t", f"| x | {prose} |", kind="table"),
+        paragraph("c", f"x = 1  # {prose}", kind="code"),
+        paragraph("asked", f"{prose} Do it on the whiteboard.", box="The interviewer asks"),
+        paragraph("short", "Write it yourself: bread."),
     ]
     ask = question("q", "Why?", "Because.", "a")
-    entries = {
-        e.chunk.id: e
-        for e in book_entries(book(chapter("one", parts, [ask]), chapter("two", parts, written=False)))
-    }
+    chapters = book(chapter("one", parts, [ask]), chapter("two", parts, written=False))
+    entries = {entry.chunk.id: entry for entry in book_entries(chapters)}
     assert {id for id, entry in entries.items() if entry.answers} == {"one#a"}
-    assert "one#t" in entries
+    assert {"one#t", "one#asked", "one#short", "two", "two#a"} <= entries.keys()
     assert "one#c" not in entries
-    assert {"two", "two#a"} <= entries.keys()
 
 
 def test_the_digest_follows_everything_that_is_stored() -> None:

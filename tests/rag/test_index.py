@@ -62,12 +62,12 @@ def test_only_new_texts_are_embedded_and_only_changed_rows_written(open_small: O
     again.build()
     assert again.embedder.embedded == []  # type: ignore[union-attr]
 
-    edited = paragraph("bake", "Baking sets the crumb. A stone stores heat.")
+    edited = paragraph("bake", "Baking sets the crumb. A stone in the oven stores heat.")
     changed = open_small(book(chapter("bread-making", [*BREAD[:2], edited])))
     changed.build()
     assert changed.embedder.embedded == [  # type: ignore[union-attr]
-        "A stone stores heat.",
-        "Bread Making / First section. Baking sets the crumb. A stone stores heat.",
+        "A stone in the oven stores heat.",
+        "Bread Making / First section. Baking sets the crumb. A stone in the oven stores heat.",
     ]
     assert ids(changed.search("stone")) == ["bread-making#bake"]
     assert changed.search("steam") == changed.search("green") == []
