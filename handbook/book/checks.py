@@ -18,9 +18,10 @@ LinkAt = tuple[Path, Link]
 def fragments(located: LocatedChapter) -> Iterator[tuple[Path, str, int, str]]:
     """(file, Markdown, first line, address) of each text outside of the page: questions, statements."""
     folder = located.chapter.folder
+    questions = folder / "questions.yaml"
     for entry in located.questions:
         for text, line in entry.texts:
-            yield folder / "questions.yaml", text, line, f"question:{entry.question.id}"
+            yield questions, text, line, f"question:{entry.question.id}"
     for found in located.exercises:
         exercise = found.exercise
         yield exercise.file("statement.md"), exercise.statement, 1, f"exercise:{exercise.name}"

@@ -94,7 +94,7 @@ def parser() -> MarkdownIt:
     return md
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=8192)  # every text of a large book, questions included
 def parse(text: str) -> Parsed:
     """Parse, cached by content; treat the tokens as read-only."""
     env: dict[str, object] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import yaml
 
@@ -51,8 +52,12 @@ def _value(node: yaml.Node, shift: int, depth: int = 0) -> Value:
     return Value(line, line, table=table, repeated=tuple(repeated))
 
 
+@lru_cache(maxsize=256)
 def load(text: str, shift: int = 0) -> Value | None:
-    """Read one document; None where it is empty. shift is added to every line. Raises YamlFault."""
+    """Read one document; None where it is empty. shift is added to every line. Raises YamlFault.
+
+    Cached by content; treat what comes back as read-only.
+    """
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         node = yaml.compose(text, Loader=loader)

@@ -1,5 +1,6 @@
 """Submissions in their own process: a verdict whatever happens; and every exercise of the book."""
 
+import sys
 import time
 from pathlib import Path
 
@@ -46,8 +47,7 @@ MESSAGES = {
     "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n": "ended by SIGKILL",
     "def add(a, b):\n    raise SystemExit(0)\n": "SystemExit: 0",
     "def add(a, b):\n    return add(a, b)\n": "RecursionError",
-    "def add(a, b):\n    open('big', 'wb').write(b'x' * (1 << 27))\n": "",
-    "def add(a, b):\n    return bytearray(1 << 36)\n": "MemoryError",
+    "def add(a, b):\n    open('big', 'wb').write(b'x' * (1 << 27))\n    return a + b\n": "File too large",
 }
 
 
@@ -59,6 +59,14 @@ def test_wrong_answers(tiny: Tiny, code: str) -> None:
     assert not report.results[0].passed
     assert MESSAGES[code] in report.results[0].message
     assert report.results[0].message
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not hold the limit on address space")
+def test_memory_is_limited(tiny: Tiny) -> None:
+    """Far more address space than allowed, which without the limit would cost nothing to ask for."""
+    flags = "mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000"  # MAP_NORESERVE, which Python names from 3.12
+    code = f"import mmap\ndef add(a, b):\n    mmap.mmap(-1, 1 << 36, flags={flags})\n    return a + b\n"
+    assert "Cannot allocate memory" in submit(tiny, code).results[0].message
 
 
 def test_bare_assertion_shows_its_line(tiny: Tiny) -> None:

@@ -50,6 +50,13 @@ ONE_PLACE = [
     (CHAPTER, "Before any heading.", "Before.\n\n:::", "stray-box", ":::"),
     (CHAPTER, "Before any heading.", "Before\n{#it}", "stray-attribute", "{#it}"),
     (CHAPTER, "Before any heading.", "{#it .loud}\nBefore", "stray-attribute", "{#it"),
+    (
+        CHAPTER,
+        "What addition gives.\n:::",
+        "What addition gives.\n\n{#gone}\n:::",
+        "stray-attribute",
+        "{#gone}",
+    ),
     (CHAPTER, "Before any heading.", "Before <b>any</b>", "raw-html", "<b>"),
     (CHAPTER, "Before any heading.", r"A line.\nThen $ \alpha$", "stray-tex", r"\alpha"),
     (CHAPTER, "Before any heading.", "Before[^gone]", "dangling-footnote", "[^gone]"),

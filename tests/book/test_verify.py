@@ -145,6 +145,19 @@ def test_write(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     assert book.faults == ()
 
 
+def test_written_digits(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Six of a timing, all of an exact value."""
+    monkeypatch.setattr(verifying, "_machine", lambda: "a bench")
+    tiny.swap(CLAIMS, "== 7", ">= 6")
+    tiny.put(LAB, "def the_sum(small=True):\n    return 22 / 3\n\ndef plot(): pass\n")
+    for exact, expected in (("true", 22 / 3), ("false", 7.33333)):
+        tiny.swap(CLAIMS, "exact = true", f"exact = {exact}")
+        verify(tiny.open(), write=True)
+        measured = tiny.open().claims["the-sum"].measured
+        assert measured is not None
+        assert measured.value == expected
+
+
 def test_write_adds_a_first_measurement(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verifying, "_machine", lambda: "a bench")
     text = tiny.text(CLAIMS)
