@@ -1,0 +1,92 @@
+"""Costs from the configuration against the modules themselves and torch's FLOP counter: equal, not near."""
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from handbook.model import count, counting
+from handbook.model.config import ModelConfig
+from handbook.model.transformer import Trace, Transformer
+
+BASE = {
+    "vocab_size": 50,
+    "dim": 24,
+    "layers": 3,
+    "heads": 6,
+    "kv_heads": 2,
+    "head_dim": 4,
+    "hidden_dim": 40,
+    "context": 64,
+}
+CONFIGS = {
+    "plain": {},
+    "tied": {"tie_embeddings": True},
+    "wide heads": {"head_dim": 10, "kv_heads": 6},
+    "output bias": {"out_bias": True},
+    "network biases": {"mlp_bias": True},
+    "query biases, head norms": {"qkv_bias": True, "head_norm": True, "kv_heads": 1},
+}
+
+
+@pytest.fixture(params=CONFIGS)
+def config(request: pytest.FixtureRequest) -> ModelConfig:
+    return ModelConfig(**{**BASE, **CONFIGS[request.param]})
+
+
+def measured_flops(model: Transformer, tokens: int, cached: int, last_only: bool) -> int:
+    cache = model.new_cache(cached + tokens)
+    with torch.inference_mode():
+        if cached:
+            model(torch.zeros(1, cached, dtype=torch.long), cache)
+        with FlopCounterMode(display=False) as counter:
+            model(torch.zeros(1, tokens, dtype=torch.long), cache, Trace(), last_only)
+    return int(counter.get_total_flops())
+
+
+def test_parameters(config):
+    model = counting.shape_only(config)
+    assert count.parameters(config) == counting.parameters(model)
+    assert count.weight_bytes(config, 32) == sum(weight.nbytes for weight in model.parameters())
+    assert count.weight_bytes(config, 4.5) == pytest.approx(counting.parameters(model) * 4.5 / 8, abs=1)
+
+
+@pytest.mark.parametrize(("tokens", "cached"), [(1, 0), (1, 20), (13, 0), (5, 9)])
+@pytest.mark.parametrize("last_only", [False, True])
+def test_flops(config, tokens, cached, last_only):
+    expected = measured_flops(Transformer(config), tokens, cached, last_only)
+    assert count.forward_flops(config, tokens, cached, 1 if last_only else None) == expected
+
+
+def test_prefill_and_decode_are_two_views_of_the_same(config):
+    model = Transformer(config)
+    assert count.prefill_flops(config, 13) * 13 == pytest.approx(measured_flops(model, 13, 0, True))
+    assert count.decode_flops(config, 20) == measured_flops(model, 1, 20, False)
+
+
+def test_cache(config):
+    cache = Transformer(config).new_cache(17, batch=2)
+    assert count.kv_bytes(config, 17, batch=2, bytes_per_value=4) == cache.nbytes
+
+
+def test_a_dense_model_is_active_as_a_whole(config):
+    assert count.active_parameters(config) == count.parameters(config)
+
+
+def test_the_size_in_the_name():
+    """Llama 3.1 8B: 8.03 billion weights, 128 KiB of cache for each token (Grattafiori et al. 2024,
+    arXiv:2407.21783, table 3)."""
+    llama = ModelConfig(
+        vocab_size=128256,
+        dim=4096,
+        layers=32,
+        heads=32,
+        kv_heads=8,
+        head_dim=128,
+        hidden_dim=14336,
+        context=131072,
+    )
+    assert count.parameters(llama) == 8_030_261_248
+    assert count.kv_bytes(llama, 1) == 131072
+    assert count.decode_flops(llama, 0) == pytest.approx(
+        2 * (count.parameters(llama) - 128256 * 4096), rel=1e-3
+    )
