@@ -23,7 +23,8 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def chat() -> ScriptedChat:
-    return ScriptedChat(["Kneading builds gluten [1]. The moon is made of cheese [9].", "A second reply."])
+    supported = "Kneading builds gluten, a network of proteins that holds gas [1]."
+    return ScriptedChat([f"{supported} The moon is cheese [9].", "A second reply."])
 
 
 @pytest.fixture

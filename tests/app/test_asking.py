@@ -90,7 +90,7 @@ def test_chat_works_without_scripts_and_carries_the_conversation(
     client: TestClient, token: Token, chat: ScriptedChat
 ) -> None:
     first = client.post("/engine/chat", data={"message": "One <b>", "token": token()})
-    assert "Kneading builds gluten [1]." in first.text
+    assert "Kneading builds gluten, a network of proteins that holds gas [1]." in first.text
     assert "One &lt;b&gt;" in first.text
     assert "&#34;role&#34;: &#34;assistant&#34;" in first.text
 

@@ -196,8 +196,9 @@ def test_little_moves_while_a_chapter_loads(real_visit: Visit) -> None:
     page = real_visit.page
     page.add_init_script(
         """window.shift = 0;
-        new PerformanceObserver((list) => { for (const each of list.getEntries()) window.shift += each.value; })
-          .observe({ type: "layout-shift", buffered: true });"""
+        new PerformanceObserver((list) => {
+          for (const each of list.getEntries()) window.shift += each.value;
+        }).observe({ type: "layout-shift", buffered: true });"""
     )
     real_visit.go(CHAPTER)
     page.wait_for_load_state("networkidle")

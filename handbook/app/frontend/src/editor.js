@@ -1,10 +1,12 @@
 // CodeMirror over the exercise's textarea. It lives in a shadow root, where its style sheets are
 // constructed rather than inserted, which a strict content security policy allows.
-import { EditorView, basicSetup } from "codemirror";
-import { keymap } from "@codemirror/view";
+//
+// A plain setup: no completion and no search panel, as at a whiteboard.
+import { EditorView, minimalSetup } from "codemirror";
+import { highlightActiveLine, keymap, lineNumbers } from "@codemirror/view";
 import { indentWithTab } from "@codemirror/commands";
 import { python } from "@codemirror/lang-python";
-import { HighlightStyle, indentUnit, syntaxHighlighting } from "@codemirror/language";
+import { HighlightStyle, bracketMatching, indentOnInput, indentUnit, syntaxHighlighting } from "@codemirror/language";
 import { tags } from "@lezer/highlight";
 
 const area = document.querySelector("textarea[data-editor]");
@@ -30,6 +32,16 @@ const look = EditorView.theme({
   },
 });
 
+// Typing over a selection is done here: Chrome's own way inserts a styled span, which the policy blocks aloud.
+const typeOver = EditorView.domEventHandlers({
+  beforeinput(event, view) {
+    if (event.inputType !== "insertText" || event.isComposing || view.state.selection.main.empty) return false;
+    event.preventDefault();
+    view.dispatch(view.state.replaceSelection(event.data), { scrollIntoView: true, userEvent: "input.type" });
+    return true;
+  },
+});
+
 if (area) {
   const form = area.form;
   const key = `handbook:draft:${form.dataset.exercise}`;
@@ -51,7 +63,12 @@ if (area) {
         { key: "Escape", run: () => (form.querySelector("button[type=submit]").focus(), true) },
         indentWithTab,
       ]),
-      basicSetup,
+      minimalSetup,
+      lineNumbers(),
+      highlightActiveLine(),
+      indentOnInput(),
+      bracketMatching(),
+      typeOver,
       python(),
       indentUnit.of("    "),
       syntaxHighlighting(colours),
@@ -73,4 +90,6 @@ if (area) {
     view.focus();
   });
   host.editorView = view;
+  // Heights were taken in the fallback face if the monospace came later.
+  document.fonts.ready.then(() => view.requestMeasure());
 }

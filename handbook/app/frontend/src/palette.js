@@ -68,6 +68,10 @@ function go(option) {
 if (dialog) {
   let wait = 0;
   input.addEventListener("input", () => {
+    // What stands in the list answers an older text: Enter must not follow it.
+    chosen = -1;
+    input.removeAttribute("aria-activedescendant");
+    for (const option of list.children) option.setAttribute("aria-selected", "false");
     clearTimeout(wait);
     wait = setTimeout(ask, 70);
   });
