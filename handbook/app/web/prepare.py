@@ -26,6 +26,7 @@ def begin(shelf: Shelf, delay: float = DELAY) -> None:
     def work(progress: Progress) -> None:
         from handbook.model.weights import fetch
 
+        shelf.corpus.search("attention", 1)  # full text first: it needs no model
         for name in wanted(shelf):
             fetch.get(name, shelf.settings, progress)
         corpus = shelf.corpus

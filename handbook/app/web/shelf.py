@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from handbook.database import Database
     from handbook.embed import Embedder
     from handbook.rag.pipeline import Corpus
+    from handbook.records import Answer
     from handbook.tutor import Tutor
 
+ANSWERS_KEPT = 32
 LOOK_AGAIN = 1.0  # seconds between looks at the book's files
 RETRY_STATE = 10.0  # seconds before a database that could not be opened is tried again
 T = TypeVar("T")
@@ -46,11 +48,14 @@ class Shelf:
         self.settings = settings
         self.jobs = Jobs()
         self._lock = threading.RLock()
+        self._corpus_lock = threading.RLock()  # opening the corpus takes a while; pages don't wait for it
         self._chat, self._embedder = chat, embedder
         self._book: Book | None = None
         self._looked = 0.0
         self._rendered: dict[str, Rendered] = {}
-        self._corpus: Corpus | None = None
+        self._fragments: dict[tuple[str, str], str] = {}
+        self._answers: dict[str, Answer] = {}
+        self._corpus: tuple[Book, Corpus] | None = None
         self._database: Database | None = None
         self._database_fault: HandbookError | None = None
         self._database_tried = 0.0
@@ -67,7 +72,7 @@ class Shelf:
 
                 self._book = open_book(self.settings.book)
                 self._rendered.clear()
-                self._corpus = None
+                self._fragments.clear()
             if now - self._looked > LOOK_AGAIN:
                 self._looked = now
             return self._book
@@ -81,6 +86,16 @@ class Shelf:
 
                 self._rendered[chapter.path] = render(book, book.chapters[chapter.slug])
             return self._rendered[chapter.path]
+
+    def fragment(self, chapter: "Chapter", text: str) -> str:
+        """A piece of Markdown (an answer, a statement) as HTML, with a chapter's links; kept likewise."""
+        from handbook.book.render import render_fragment
+
+        book = self.book
+        key = (chapter.path, text)
+        if key not in self._fragments:
+            self._fragments[key] = render_fragment(book, book.chapters[chapter.slug], text)
+        return self._fragments[key]
 
     # Asking
 
@@ -96,13 +111,24 @@ class Shelf:
 
     @property
     def corpus(self) -> "Corpus":
-        book = self.book
-        with self._lock:
-            if self._corpus is None:
+        """Search and retrieval over the book as it is now."""
+        book, embedder = self.book, self.embedder
+        with self._corpus_lock:
+            if self._corpus is None or self._corpus[0] is not book:
                 from handbook.rag.pipeline import open_corpus
 
-                self._corpus = open_corpus(book, self.settings, self.embedder)
-            return self._corpus
+                self._corpus = (book, open_corpus(book, self.settings, embedder))
+                self._answers.clear()
+            return self._corpus[1]
+
+    def answer(self, question: str) -> "Answer":
+        """The tutor's answer. The last few are kept, so that reloading and generating don't ask again."""
+        tutor = self.tutor
+        if question not in self._answers:
+            self._answers[question] = tutor.ask(question)
+            while len(self._answers) > ANSWERS_KEPT:
+                self._answers.pop(next(iter(self._answers)), None)
+        return self._answers[question]
 
     @property
     def tutor(self) -> "Tutor":

@@ -1,7 +1,5 @@
 """Ask: a question, an answer of cited passages, and on request a generated one that is held against them."""
 
-import threading
-from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Annotated
 from urllib.parse import quote
@@ -18,24 +16,7 @@ from handbook.errors import HandbookError
 from handbook.records import Answer, Hit, Sentence
 
 router = APIRouter()
-KEPT = 32
 LONGEST = 2000
-_answers: OrderedDict[tuple[int, str], Answer] = OrderedDict()
-_lock = threading.Lock()
-
-
-def ask(shelf: Shelf, question: str) -> Answer:
-    """The tutor's answer; the last few are kept, so that reloading and generating don't ask again."""
-    key = (id(shelf.corpus), question)
-    with _lock:
-        if key in _answers:
-            return _answers[key]
-    answer = shelf.tutor.ask(question)
-    with _lock:
-        _answers[key] = answer
-        while len(_answers) > KEPT:
-            _answers.popitem(last=False)
-    return answer
 
 
 def not_ready(shelf: Shelf) -> str:
@@ -61,7 +42,7 @@ def page(request: Request, q: str = "") -> Response:
             nearest = shelf.corpus.search(question, 6, kinds=("paragraph",))
         else:
             try:
-                answer = ask(shelf, question)
+                answer = shelf.answer(question)
             except HandbookError as error:
                 waiting = f"{error.what} {error.remedy}"
                 nearest = shelf.corpus.search(question, 6, kinds=("paragraph",))
@@ -95,7 +76,7 @@ def log(request: Request, form: Annotated[dict[str, str], Depends(fields)]) -> R
         return RedirectResponse("/ask", 303)
     if not not_ready(shelf):
         try:
-            answer = ask(shelf, question)
+            answer = shelf.answer(question)
             shelf.state(lambda database: database.log_ask(answer), 0)
         except HandbookError:
             pass  # the page that follows asks again and says why
@@ -111,7 +92,7 @@ def _sentence(sentence: Sentence) -> events.Event:
 
 
 def _generated(shelf: Shelf, question: str) -> Iterator[events.Event]:
-    answer = ask(shelf, question)
+    answer = shelf.answer(question)
     total, supported, speed = 0, 0, ""
     for piece in shelf.tutor.generate(question, answer):
         if isinstance(piece, Sentence):

@@ -8,7 +8,6 @@ from fastapi import APIRouter, Depends, HTTPException, Request, Response
 
 from handbook.app.web.faults import wants
 from handbook.app.web.pages import shelf_of, show
-from handbook.app.web.rooms.text import markdown
 from handbook.app.web.shelf import Shelf
 from handbook.app.web.tokens import fields
 from handbook.book.nouns import Exercise
@@ -41,8 +40,8 @@ def _page(
     chapter = book.chapter(exercise.chapter)
     assert chapter is not None, "the loader gives each exercise its chapter"
     solution, symbol = _solution(exercise)
-    html = markdown(book, chapter, exercise.statement)
-    hints = [markdown(book, chapter, hint) for hint in exercise.hints]
+    html = shelf.fragment(chapter, exercise.statement)
+    hints = [shelf.fragment(chapter, hint) for hint in exercise.hints]
     return show(
         request,
         "exercise.html",

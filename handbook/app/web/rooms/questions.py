@@ -4,7 +4,6 @@ from fastapi import APIRouter, Request, Response
 
 from handbook.app.web.pages import shelf_of, show
 from handbook.app.web.rooms.chapter import find
-from handbook.app.web.rooms.text import markdown
 
 router = APIRouter()
 LEVELS = ("foundation", "senior", "lead", "architect")
@@ -33,7 +32,7 @@ def questions(request: Request, part: str, slug: str, level: str = "", kind: str
             "kind": kind,
             "kinds": sorted({question.kind for question in chapter.questions}),
             "counts": counts,
-            "markdown": lambda text: markdown(book, chapter, text),
+            "markdown": lambda text: shelf.fragment(chapter, text),
             "math": any("$" in question.answer + question.prompt for question in shown),
         },
     )
