@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from handbook.model.cache import KVCache
+from handbook.model.cache import Cache
 from handbook.model.layers import RMSNorm
 from handbook.model.rope import apply_rope
 
@@ -52,29 +52,68 @@ def repeat_heads(x: Tensor, heads: int) -> Tensor:
     return x if x.shape[1] == heads else x.repeat_interleave(heads // x.shape[1], dim=1)
 
 
-def attention_weights(q: Tensor, k: Tensor, mask: Tensor | None = None, scale: float | None = None) -> Tensor:
+def soft_cap(scores: Tensor, cap: float) -> Tensor:
+    """cap * tanh(scores / cap): small scores stay, none passes +-cap. Any shape.
+
+    Gemma 2 (Gemma Team 2024, arXiv:2408.00118, section 2): 50 on attention's scores, 30 on the logits.
+    """
+    return cap * torch.tanh(scores / cap)
+
+
+def attention_weights(
+    q: Tensor,
+    k: Tensor,
+    mask: Tensor | None = None,
+    scale: float | None = None,
+    softcap: float | None = None,
+    bias: Tensor | None = None,
+) -> Tensor:
     """How much each query takes from each key: q [B, H, T, D], k [B, J, S, D] -> [B, H, T, S], rows sum to 1.
 
-    scale defaults to 1 / sqrt(D) (Vaswani et al. 2017, section 3.2.1).
+    scale defaults to 1 / sqrt(D) (Vaswani et al. 2017, section 3.2.1). softcap bends scores so that none
+    passes +-softcap; bias, broadcastable to [B, H, T, S], is added to them (see `variants`).
     """
     scale = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
     scores = q @ repeat_heads(k, q.shape[1]).transpose(-2, -1) * scale
+    if softcap is not None:
+        scores = soft_cap(scores, softcap)
+    if bias is not None:
+        scores = scores + bias
     if mask is None:
         return scores.softmax(dim=-1)
     weights = scores.masked_fill(~mask, -math.inf).softmax(dim=-1)
     return weights.masked_fill(~mask, 0.0)  # only changes rows without any key, which softmax made NaN
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, scale: float | None = None) -> Tensor:
+def attend(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    mask: Tensor | None = None,
+    scale: float | None = None,
+    softcap: float | None = None,
+    bias: Tensor | None = None,
+) -> Tensor:
     """softmax(q k^T / sqrt(D)) v: q [B, H, T, D]; k, v [B, J, S, D]; mask bool, [T, S] or broadcastable to
     [B, H, T, S] -> [B, H, T, D]. Vaswani et al. 2017, equation 1. Memory grows with T * S."""
-    return attention_weights(q, k, mask, scale) @ repeat_heads(v, q.shape[1])
+    return attention_weights(q, k, mask, scale, softcap, bias) @ repeat_heads(v, q.shape[1])
 
 
 def attend_fused(
-    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, scale: float | None = None
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    mask: Tensor | None = None,
+    scale: float | None = None,
+    softcap: float | None = None,
+    bias: Tensor | None = None,
 ) -> Tensor:
-    """`attend` through torch's kernel, which holds no [T, S] matrix and reads shared key heads in place."""
+    """`attend` through torch's kernel, which holds no [T, S] matrix and reads shared key heads in place. The
+    kernel adds a bias but can't bend scores: a softcap takes the plain path."""
+    if softcap is not None:
+        return attend(q, k, v, mask, scale, softcap, bias)
+    if bias is not None:
+        mask = bias if mask is None else bias.masked_fill(~mask, -math.inf)
     shared = k.shape[1] != q.shape[1]
     return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale, enable_gqa=shared)
 
@@ -123,6 +162,7 @@ class Attention(nn.Module):
         bias: biases on query, key and value.
         out_bias: a bias on the output projection; as `bias` when not given.
         head_norm_eps: when given, queries and keys are RMS-normalised per head before rotation (Qwen3).
+        scale, softcap: see `attention_weights`.
     """
 
     def __init__(
@@ -134,6 +174,8 @@ class Attention(nn.Module):
         bias: bool = False,
         out_bias: bool | None = None,
         head_norm_eps: float | None = None,
+        scale: float | None = None,
+        softcap: float | None = None,
     ) -> None:
         super().__init__()
         kv_heads = heads if kv_heads is None else kv_heads
@@ -141,6 +183,7 @@ class Attention(nn.Module):
         if heads % kv_heads:
             raise ValueError(f"heads must be a multiple of kv_heads, got {heads} and {kv_heads}")
         self.heads, self.kv_heads, self.head_dim = heads, kv_heads, head_dim
+        self.scale, self.softcap = scale, softcap
         self.query = nn.Linear(dim, heads * head_dim, bias=bias)
         self.key = nn.Linear(dim, kv_heads * head_dim, bias=bias)
         self.value = nn.Linear(dim, kv_heads * head_dim, bias=bias)
@@ -162,7 +205,7 @@ class Attention(nn.Module):
         x: Tensor,
         mask: Tensor | None = None,
         rope: tuple[Tensor, Tensor] | None = None,
-        cache: KVCache | None = None,
+        cache: Cache | None = None,
         layer: int = 0,
         weights: list[Tensor] | None = None,
     ) -> Tensor:
@@ -179,7 +222,10 @@ class Attention(nn.Module):
             q, k = apply_rope(q, *rope), apply_rope(k, *rope)
         if cache is not None:
             k, v = cache.append(layer, k, v)
+        if mask is not None:
+            mask = mask[..., -k.shape[2] :]  # a cache may have forgotten what no query sees any more
         if weights is None:
-            return self.out(merge_heads(attend_fused(q, k, v, mask)))  # type: ignore[no-any-return]
-        weights.append(attention_weights(q, k, mask))
+            y = attend_fused(q, k, v, mask, self.scale, self.softcap)
+            return self.out(merge_heads(y))  # type: ignore[no-any-return]
+        weights.append(attention_weights(q, k, mask, self.scale, self.softcap))
         return self.out(merge_heads(weights[-1] @ repeat_heads(v, self.heads)))  # type: ignore[no-any-return]

@@ -8,6 +8,8 @@ Axes: B batch, J key and value heads, S positions held, D head size.
 Book: architectures/transformer-deep-dive
 """
 
+from typing import Protocol
+
 import torch
 from torch import Tensor
 
@@ -17,6 +19,20 @@ def cache_bytes(
 ) -> int:
     """Bytes of keys and values: 2 * layers * kv_heads * head_dim * tokens * batch * bytes_per_value."""
     return 2 * layers * kv_heads * head_dim * tokens * batch * bytes_per_value
+
+
+class Cache(Protocol):
+    """What attention asks of a cache: take new keys and values, give back all that are held."""
+
+    def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]: ...
+
+    @property
+    def length(self) -> int: ...
+
+    @property
+    def nbytes(self) -> int: ...
+
+    def truncate(self, n: int) -> None: ...
 
 
 class KVCache:

@@ -19,7 +19,9 @@ class ModelConfig:
     """The numbers of a decoder. Raises ModelFileError that names every value that cannot be.
 
     context is counted in tokens. The switches are biases on query, key and value, on the attention's output
-    and in the network, and normalised heads (Qwen3).
+    and in the network, and normalised heads (Qwen3). windows: how many positions each layer's queries see,
+    themselves included, 0 for all; empty means all in every layer. attention_scale: 1 / sqrt(head_dim) when
+    not given. attention_softcap, logit_softcap: bounds of scores and logits (Gemma 2).
     """
 
     vocab_size: int
@@ -38,6 +40,10 @@ class ModelConfig:
     out_bias: bool = False
     mlp_bias: bool = False
     head_norm: bool = False
+    windows: tuple[int, ...] = ()
+    attention_scale: float | None = None
+    attention_softcap: float | None = None
+    logit_softcap: float | None = None
 
     def __post_init__(self) -> None:
         sizes = ("vocab_size", "dim", "layers", "heads", "kv_heads", "head_dim", "hidden_dim", "context")
@@ -48,6 +54,8 @@ class ModelConfig:
             faults.append(f"head_dim ({self.head_dim}) is odd, and rotation needs pairs")
         if not (self.norm_eps > 0 and self.rope_theta > 1):
             faults.append(f"norm_eps is {self.norm_eps} and rope_theta {self.rope_theta}")
+        if self.windows and (len(self.windows) != self.layers or min(self.windows) < 0):
+            faults.append(f"windows should be one for each of {self.layers} layers, got {self.windows}")
         if faults:
             raise ModelFileError(
                 f"The model's configuration cannot be: {'; '.join(faults)}.", "Fetch the model again."
@@ -57,6 +65,10 @@ class ModelConfig:
     def group(self) -> int:
         """Query heads that share one key and value head."""
         return self.heads // self.kv_heads
+
+    def window(self, layer: int) -> int:
+        """Positions that queries of `layer` see, themselves included; 0 for all."""
+        return self.windows[layer] if self.windows else 0
 
     @classmethod
     def from_hf(cls, config: Mapping[str, Any]) -> "ModelConfig":
@@ -82,7 +94,8 @@ class ModelConfig:
             kv_heads=_whole(config, "num_key_value_heads", heads),
             head_dim=_whole(config, "head_dim", 128 if kind == "qwen3" else dim // max(heads, 1)),
             hidden_dim=_whole(config, "intermediate_size"),
-            context=min(context, _window(config) or context),
+            context=context,
+            windows=_windows(config),
             norm_eps=_real(config, "rms_norm_eps", 1e-6),
             rope_theta=_real(rope, "rope_theta", _real(config, "rope_theta", 10000.0)),
             rope_scaling=_scaling(rope, context),
@@ -161,11 +174,21 @@ def _real(values: Mapping[str, Any], key: str, default: float | None = None) -> 
     return float(got)
 
 
-def _window(config: Mapping[str, Any]) -> int:
-    """The sliding window of a checkpoint that uses one, else 0. Up to that many tokens attention is full, so
-    it becomes the context."""
+def _windows(config: Mapping[str, Any]) -> tuple[int, ...]:
+    """The sliding window of each layer, where there is one. Mistral has it in every layer, the others where
+    `layer_types` says so."""
     used = config.get("use_sliding_window", config.get("model_type") == "mistral")
-    return _whole(config, "sliding_window", 0) if used else 0
+    window = _whole(config, "sliding_window", 0) if used else 0
+    if not window:
+        return ()
+    layers = _whole(config, "num_hidden_layers")
+    kinds = config.get("layer_types")
+    if kinds is None and "max_window_layers" in config:
+        first = _whole(config, "max_window_layers")
+        return tuple(window if layer >= first else 0 for layer in range(layers))
+    if not isinstance(kinds, list):
+        return (window,) * min(layers, MOST)
+    return tuple(window if kind == "sliding_attention" else 0 for kind in kinds)
 
 
 def _scaling(rope: Mapping[str, Any], context: int) -> RopeScaling | None:

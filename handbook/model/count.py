@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from handbook.model.cache import cache_bytes
 from handbook.model.config import ModelConfig
+from handbook.model.variants import held_positions
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ def forward_flops(config: ModelConfig, tokens: int, cached: int = 0, logits: int
     total = 2 * logits * c.vocab_size * c.dim
     for layer in range(c.layers):
         total += 2 * tokens * (attention_size(c).active + mlp_size(c, layer).active)
-        total += attention_flops(c, tokens, cached + tokens)
+        total += attention_flops(c, tokens, held_positions(cached, c.window(layer)) + tokens)
     return total
 
 
@@ -98,7 +99,11 @@ def weight_bytes(config: ModelConfig, bits: float = 16) -> int:
     return -int(-parameters(config) * bits // 8)
 
 
-def kv_bytes(config: ModelConfig, tokens: int, batch: int = 1, bytes_per_value: int = 2) -> int:
-    """Bytes of keys and values that `tokens` positions of `batch` sequences leave behind."""
+def kv_bytes(
+    config: ModelConfig, tokens: int, batch: int = 1, bytes_per_value: int = 2, sinks: int = 0
+) -> int:
+    """Bytes of keys and values that `tokens` positions of `batch` sequences leave behind, where each layer
+    with a window keeps no more than that, and `sinks` positions from the start."""
     c = config
-    return cache_bytes(c.layers, c.kv_heads, c.head_dim, tokens, batch, bytes_per_value)
+    held = sum(held_positions(tokens, c.window(layer), sinks) for layer in range(c.layers))
+    return cache_bytes(1, c.kv_heads, c.head_dim, held, batch, bytes_per_value)

@@ -14,11 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from handbook.model.attention import Attention, causal_mask
-from handbook.model.cache import KVCache
+from handbook.model.attention import Attention, causal_mask, soft_cap
+from handbook.model.cache import Cache, KVCache
 from handbook.model.config import ModelConfig
 from handbook.model.layers import RMSNorm, SwiGLU
 from handbook.model.rope import rope_frequencies, rope_tables
+from handbook.model.variants import WindowCache, window_mask
 
 
 @dataclass
@@ -47,6 +48,8 @@ class Block(nn.Module):
             bias=config.qkv_bias,
             out_bias=config.out_bias,
             head_norm_eps=config.norm_eps if config.head_norm else None,
+            scale=config.attention_scale,
+            softcap=config.attention_softcap,
         )
         self.mlp_norm = RMSNorm(config.dim, config.norm_eps)
         self.mlp = SwiGLU(config.dim, config.hidden_dim, config.mlp_bias)
@@ -56,7 +59,7 @@ class Block(nn.Module):
         x: Tensor,
         mask: Tensor | None,
         rope: tuple[Tensor, Tensor],
-        cache: KVCache | None,
+        cache: Cache | None,
         layer: int,
         weights: list[Tensor] | None,
     ) -> Tensor:
@@ -88,10 +91,15 @@ class Transformer(nn.Module):
         c = self.config
         return KVCache(c.layers, c.kv_heads, c.head_dim, capacity, batch, self.dtype, self.device)
 
+    def new_window_cache(self) -> WindowCache:
+        """An empty cache that forgets what has left every query's window; as `new_cache` without windows."""
+        c = self.config
+        return WindowCache([c.window(layer) for layer in range(c.layers)])
+
     def forward(
         self,
         tokens: Tensor,
-        cache: KVCache | None = None,
+        cache: Cache | None = None,
         trace: Trace | None = None,
         last_only: bool = False,
     ) -> Tensor:
@@ -104,16 +112,23 @@ class Transformer(nn.Module):
         T = tokens.shape[1]
         if start + T > self.config.context:
             raise ValueError(f"the model reads {self.config.context} tokens, got {start + T}")
-        mask = None if T == 1 else causal_mask(T, start + T).to(self.device)
+        masks = {window: self.mask(T, start + T, window) for window in {0, *self.config.windows}}
         rope = self.rotation(torch.arange(start, start + T, device=self.device))
         x = self.embed(tokens)
         for layer, block in enumerate(self.blocks):
             if trace is not None:
                 trace.hidden.append(x)
+            mask = masks[self.config.window(layer)]
             x = block(x, mask, rope, cache, layer, None if trace is None else trace.attention)
         if trace is not None:
             trace.hidden.append(x)
         return self.logits_of(x[:, -1:] if last_only else x)
+
+    def mask(self, T: int, S: int, window: int) -> Tensor | None:
+        """Who may look where among S positions, the last T of them new: bool [T, S]; None is everywhere."""
+        if T == 1 and not 0 < window < S:
+            return None
+        return (window_mask(T, S, window=window) if window else causal_mask(T, S)).to(self.device)
 
     def rotation(self, positions: Tensor) -> tuple[Tensor, Tensor]:
         """cos and sin of positions [T] -> [T, D/2] each, with the context extension that the config names."""
@@ -128,4 +143,5 @@ class Transformer(nn.Module):
         """Final norm and head: hidden [B, T, C] of any layer -> logits [B, T, V]. On an inner layer's output
         this is the logit lens (nostalgebraist 2020)."""
         weight = self.embed.weight if self.head is None else self.head.weight
-        return F.linear(self.norm(hidden), weight)
+        logits = F.linear(self.norm(hidden), weight)
+        return logits if self.config.logit_softcap is None else soft_cap(logits, self.config.logit_softcap)

@@ -68,6 +68,20 @@ def test_cache(config):
     assert count.kv_bytes(config, 17, batch=2, bytes_per_value=4) == cache.nbytes
 
 
+def test_windows():
+    """One layer of three sees everything; the others keep 8 positions."""
+    config = ModelConfig(**BASE, windows=(8, 0, 8))
+    model = Transformer(config)
+    cache = model.new_window_cache()
+    with torch.inference_mode():
+        model(torch.zeros(2, 30, dtype=torch.long), cache)
+        assert cache.nbytes == count.kv_bytes(config, 30, batch=2, bytes_per_value=4) == (8 + 30 + 8) * 128
+        with FlopCounterMode(display=False) as counter:
+            model(torch.zeros(2, 1, dtype=torch.long), cache, Trace())
+    assert counter.get_total_flops() == 2 * count.decode_flops(config, 30)
+    assert count.kv_bytes(config, 30, sinks=4) == (12 + 30 + 12) * 32
+
+
 def test_a_dense_model_is_active_as_a_whole(config):
     assert count.active_parameters(config) == count.parameters(config)
 

@@ -270,20 +270,20 @@ def test_a_model_larger_than_memory_is_refused_before_it_is_read():
         build(config, names.HF, shapes, lambda name: pytest.fail(f"{name} was read"))
 
 
-def test_a_sliding_window_limits_the_context():
-    """Up to the window attention is full, so that far this decoder computes the same."""
+def test_sliding_windows_by_layer():
     config = {
         "model_type": "mistral",
         "hidden_size": 8,
         "num_attention_heads": 2,
         "vocab_size": 8,
-        "num_hidden_layers": 1,
+        "num_hidden_layers": 3,
         "intermediate_size": 8,
         "max_position_embeddings": 32768,
         "sliding_window": 4096,
     }
-    assert ModelConfig.from_hf(config).context == 4096
-    assert ModelConfig.from_hf(config | {"sliding_window": None}).context == 32768
-    assert (
-        ModelConfig.from_hf(config | {"model_type": "qwen2"} | {"use_sliding_window": False}).context == 32768
-    )
+    assert ModelConfig.from_hf(config).windows == (4096,) * 3
+    assert ModelConfig.from_hf(config | {"sliding_window": None}).windows == ()
+    qwen = config | {"model_type": "qwen2", "max_window_layers": 2}
+    assert ModelConfig.from_hf(qwen | {"use_sliding_window": True}).windows == (0, 0, 4096)
+    assert ModelConfig.from_hf(qwen | {"use_sliding_window": False}).windows == ()
+    assert ModelConfig.from_hf(qwen).windows == ()

@@ -29,6 +29,11 @@ SWITCHES = {
     "llama3": ("llama", {"rope_parameters": LLAMA3}),
     "yarn": ("llama", {"rope_parameters": YARN}),
     "mistral": ("mistral", {"head_dim": 8, "sliding_window": None}),
+    "mistral's window": ("mistral", {"head_dim": 8, "sliding_window": 9}),
+    "qwen2's windows": (
+        "qwen2",
+        {"use_sliding_window": True, "sliding_window": 7, "max_window_layers": 1},
+    ),
     "qwen2": ("qwen2", {}),
     "qwen2 never has an output bias": ("qwen2", {"attention_bias": True}),
     "qwen3": ("qwen3", {"head_dim": 12}),
@@ -66,6 +71,13 @@ def test_logits_with_cache_in_uneven_pieces(pair, tokens, expected):
     cache = pair.ours.new_cache(70, batch=2)
     with torch.inference_mode():
         pieces = [pair.ours(piece, cache) for piece in tokens.split([40, 1, 1, 17, 1, 10], dim=1)]
+    torch.testing.assert_close(torch.cat(pieces, dim=1), expected, **TOLERANCE)
+
+
+def test_logits_with_a_cache_that_forgets(pair, tokens, expected):
+    cache = pair.ours.new_window_cache()
+    with torch.inference_mode():
+        pieces = [pair.ours(piece, cache) for piece in tokens.split([3, 1, 36, 1, 1, 17, 1, 10], dim=1)]
     torch.testing.assert_close(torch.cat(pieces, dim=1), expected, **TOLERANCE)
 
 
