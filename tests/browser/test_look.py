@@ -131,6 +131,7 @@ def test_contents_fold_into_a_disclosure_on_a_phone(visit: Visit) -> None:
     expect(contents).to_be_visible()
     contents.get_by_role("link", name="Resting").click()
     expect(page).to_have_url(re.compile("#resting"))
+    expect(contents).to_be_hidden()
 
 
 def test_notes_fold_under_their_line_on_a_phone(visit: Visit) -> None:
@@ -203,6 +204,18 @@ def test_little_moves_while_a_chapter_loads(real_visit: Visit) -> None:
     real_visit.go(CHAPTER)
     page.wait_for_load_state("networkidle")
     assert page.evaluate("window.shift") < 0.1
+
+
+def test_a_chapter_weighs_less_than_400_kilobytes(real_visit: Visit) -> None:
+    """Bytes over the wire for page, styles, scripts and fonts, with an empty cache, without the lab."""
+    session = real_visit.page.context.new_cdp_session(real_visit.page)
+    session.send("Network.enable")
+    sizes: list[float] = []
+    session.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
+    real_visit.go(CHAPTER)
+    real_visit.page.wait_for_load_state("networkidle")
+    assert len(sizes) > 8
+    assert 50_000 < sum(sizes) < 400_000
 
 
 def test_skip_link_and_focus_are_visible(visit: Visit) -> None:

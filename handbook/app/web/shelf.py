@@ -47,6 +47,7 @@ class Shelf:
     ) -> None:
         self.settings = settings
         self.jobs = Jobs()
+        self.measuring = threading.Lock()  # timings of two claims at once would be of neither
         self._lock = threading.RLock()
         self._corpus_lock = threading.RLock()  # opening the corpus takes a while; pages don't wait for it
         self._chat, self._embedder = chat, embedder

@@ -4,6 +4,7 @@ import "./token.js";
 import "./theme.js";
 import "./keys.js";
 import "./palette.js";
+import "./contents.js";
 import "./notes.js";
 import "./reading.js";
 import "./ask.js";

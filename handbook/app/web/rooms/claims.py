@@ -62,8 +62,9 @@ def measure(shelf: Shelf, claim: Claim) -> None:
         raise HandbookError("This chapter has no lab.", "")
     if reason := verify.missing(claim):
         raise HandbookError(f"This claim can't be measured here yet. {reason}", "")
-    lab = modules.load(chapter.lab, f"handbook_claim_{claim.id.replace('-', '_')}")
-    outcome = verify.measure(claim, lab, small=True, compare=False)
+    with shelf.measuring:
+        lab = modules.load(chapter.lab, f"handbook_claim_{claim.id.replace('-', '_')}")
+        outcome = verify.measure(claim, lab, small=True, compare=False)
     if math.isnan(outcome.value):
         raise HandbookError(f"This claim could not be measured here: {outcome.reason}", "")
     shelf.database.save_measurement(
