@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from handbook.model.cache import Cache
 from handbook.model.layers import RMSNorm
-from handbook.model.rope import apply_rope
+from handbook.model.rope import apply_partial_rope
 
 
 def causal_mask(T: int, S: int | None = None, offset: int | None = None) -> Tensor:
@@ -219,7 +219,7 @@ class Attention(nn.Module):
         """
         q, k, v = self.project(x)
         if rope is not None:
-            q, k = apply_rope(q, *rope), apply_rope(k, *rope)
+            q, k = apply_partial_rope(q, *rope), apply_partial_rope(k, *rope)
         if cache is not None:
             k, v = cache.append(layer, k, v)
         if mask is not None:

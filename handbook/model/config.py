@@ -21,7 +21,8 @@ class ModelConfig:
     context is counted in tokens. The switches are biases on query, key and value, on the attention's output
     and in the network, and normalised heads (Qwen3). windows: how many positions each layer's queries see,
     themselves included, 0 for all; empty means all in every layer. attention_scale: 1 / sqrt(head_dim) when
-    not given. attention_softcap, logit_softcap: bounds of scores and logits (Gemma 2).
+    not given. rotary_dim: channels of a head that turn; all when not given. attention_softcap, logit_softcap:
+    bounds of scores and logits (Gemma 2).
     """
 
     vocab_size: int
@@ -40,6 +41,7 @@ class ModelConfig:
     out_bias: bool = False
     mlp_bias: bool = False
     head_norm: bool = False
+    rotary_dim: int | None = None
     windows: tuple[int, ...] = ()
     attention_scale: float | None = None
     attention_softcap: float | None = None
@@ -50,8 +52,11 @@ class ModelConfig:
         faults = [f"{name} is {getattr(self, name)}" for name in sizes if not 0 < getattr(self, name) <= MOST]
         if not faults and self.heads % self.kv_heads:
             faults.append(f"heads ({self.heads}) is not a multiple of kv_heads ({self.kv_heads})")
-        if not faults and self.head_dim % 2:
-            faults.append(f"head_dim ({self.head_dim}) is odd, and rotation needs pairs")
+        turning = self.head_dim if self.rotary_dim is None else self.rotary_dim
+        if not faults and (turning % 2 or not 0 < turning <= self.head_dim):
+            faults.append(
+                f"{turning} channels of {self.head_dim} cannot turn in pairs: the number is odd or not in it"
+            )
         if not (self.norm_eps > 0 and self.rope_theta > 1):
             faults.append(f"norm_eps is {self.norm_eps} and rope_theta {self.rope_theta}")
         if self.windows and (len(self.windows) != self.layers or min(self.windows) < 0):
@@ -86,19 +91,23 @@ class ModelConfig:
             raise _not_a_number("rope_parameters", rope)
         bias = bool(config.get("attention_bias", False))
         context = _whole(config, "max_position_embeddings")
+        head_dim = _whole(config, "head_dim", 128 if kind == "qwen3" else dim // max(heads, 1))
+        scaling = _scaling(rope, context)
+        share = _real(rope, "partial_rotary_factor", _real(config, "partial_rotary_factor", 1.0))
         return cls(
             vocab_size=_whole(config, "vocab_size"),
             dim=dim,
             layers=_whole(config, "num_hidden_layers"),
             heads=heads,
             kv_heads=_whole(config, "num_key_value_heads", heads),
-            head_dim=_whole(config, "head_dim", 128 if kind == "qwen3" else dim // max(heads, 1)),
+            head_dim=head_dim,
+            rotary_dim=None if share == 1 else int(head_dim * share),
             hidden_dim=_whole(config, "intermediate_size"),
-            context=context,
+            context=int(context * scaling.factor) if scaling and scaling.kind == "dynamic" else context,
             windows=_windows(config),
             norm_eps=_real(config, "rms_norm_eps", 1e-6),
             rope_theta=_real(rope, "rope_theta", _real(config, "rope_theta", 10000.0)),
-            rope_scaling=_scaling(rope, context),
+            rope_scaling=scaling,
             tie_embeddings=bool(config.get("tie_word_embeddings", False)),
             qkv_bias=kind == "qwen2" or bias,
             out_bias=kind != "qwen2" and bias,
@@ -193,14 +202,16 @@ def _windows(config: Mapping[str, Any]) -> tuple[int, ...]:
 
 def _scaling(rope: Mapping[str, Any], context: int) -> RopeScaling | None:
     kind = rope.get("rope_type", rope.get("type", "default"))
-    if rope.get("partial_rotary_factor", 1.0) != 1.0 or rope.get("mscale"):
-        raise _unsupported("partial rotation or mscale in RoPE", "RoPE over the whole head")
+    if rope.get("mscale"):
+        raise _unsupported("mscale in RoPE", "RoPE without it")
     original = _whole(rope, "original_max_position_embeddings", context)
     match kind:
         case "default":
             return None
         case "linear":
             return RopeScaling("linear", _real(rope, "factor"))
+        case "dynamic":
+            return RopeScaling("dynamic", _real(rope, "factor"), context)
         case "llama3":
             low, high = _real(rope, "low_freq_factor"), _real(rope, "high_freq_factor")
             return RopeScaling("llama3", _real(rope, "factor"), original, low, high)
@@ -208,7 +219,7 @@ def _scaling(rope: Mapping[str, Any], context: int) -> RopeScaling | None:
             low, high = _real(rope, "beta_slow", 1.0), _real(rope, "beta_fast", 32.0)
             scale = None if rope.get("attention_factor") is None else _real(rope, "attention_factor")
             return RopeScaling("yarn", _real(rope, "factor"), original, low, high, scale)
-    raise _unsupported(f"RoPE scaling {kind!r}", "default, linear, llama3 and yarn")
+    raise _unsupported(f"RoPE scaling {kind!r}", "default, linear, dynamic, llama3 and yarn")
 
 
 def _gguf_scaling(metadata: Mapping[str, Any], prefix: str, tensors: Mapping[str, Any]) -> RopeScaling | None:

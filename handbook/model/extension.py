@@ -1,7 +1,8 @@
 """Context extension: RoPE's angles changed so that a model reads further than it was trained.
 
 Position interpolation (Chen et al. 2023, arXiv:2306.15595, section 2.3) squeezes all positions into the
-trained range. "NTK-aware" scaling raises the base instead, which squeezes slow pairs and spares fast ones.
+trained range. "NTK-aware" scaling raises the base instead, which squeezes slow pairs and spares fast ones;
+dynamic NTK raises it no further than the text at hand needs.
 YaRN (Peng et al. 2023, arXiv:2309.00071) chooses by pair: turned often within the trained range, keep; never
 a full turn, squeeze; a ramp between. Llama 3.1 does nearly the same with other bounds.
 
@@ -17,28 +18,35 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from handbook.model.rope import rope_frequencies
+
 
 @dataclass(frozen=True, slots=True)
 class RopeScaling:
     """What a checkpoint says about its extension.
 
-    factor: how many times the trained context. original_context: positions it was trained on (yarn, llama3).
-    low, high: full turns within the trained range, below and above which a pair is squeezed or kept; YaRN's
-    beta_slow and beta_fast. attention: what YaRN multiplies cos and sin with; None derives it from factor.
+    factor: how many times the trained context. original_context: positions it was trained on; linear needs
+    none. low, high: full turns within the trained range, below and above which a pair is squeezed or kept;
+    YaRN's beta_slow and beta_fast. attention: what YaRN multiplies cos and sin with; None derives it from
+    factor.
     """
 
-    kind: Literal["linear", "yarn", "llama3"]
+    kind: Literal["linear", "dynamic", "yarn", "llama3"]
     factor: float
     original_context: int = 0
     low: float = 1.0
     high: float = 32.0
     attention: float | None = None
 
-    def apply(self, frequencies: Tensor, theta: float) -> tuple[Tensor, float]:
+    def apply(self, frequencies: Tensor, theta: float, length: int = 0) -> tuple[Tensor, float]:
         """Frequencies [D/2] of the trained model -> frequencies [D/2] of the extended one, and a factor for
-        cos and sin."""
+        cos and sin. length: tokens of the text so far, which dynamic NTK goes by."""
         if self.kind == "linear":
             return linear_frequencies(frequencies, self.factor), 1.0
+        if self.kind == "dynamic":
+            dim = 2 * len(frequencies)
+            base = dynamic_ntk_theta(theta, self.factor, dim, length, self.original_context)
+            return rope_frequencies(dim, base), 1.0
         if self.kind == "llama3":
             turns = self.original_context, self.low, self.high
             return llama3_frequencies(frequencies, self.factor, *turns), 1.0
@@ -59,6 +67,17 @@ def ntk_theta(theta: float, factor: float, dim: int) -> float:
     YaRN paper, definition 1.
     """
     return float(theta * factor ** (dim / (dim - 2)))
+
+
+def dynamic_ntk_theta(theta: float, factor: float, dim: int, length: int, original_context: int) -> float:
+    """`ntk_theta` for a text of `length` tokens: the trained base up to the trained context, then a base that
+    grows with the text. As transformers has it, with the factor in; YaRN paper, section 3.3, without.
+
+    Keys that a cache took in under an earlier base stay as they were turned, so a text that grows past the
+    trained context token by token gets other logits than the same text in one piece.
+    """
+    grown = factor * max(length, original_context) / original_context - (factor - 1)
+    return ntk_theta(theta, grown, dim)
 
 
 def llama3_frequencies(

@@ -2,10 +2,11 @@
 
 Su et al. 2021, RoFormer (arXiv:2104.09864), section 3.2 and equation 34. The paper turns neighbouring pairs
 (x0, x1), (x2, x3), ...; the Llama checkpoints on the hub pair x[i] with x[i + D/2], the two halves, which is
-the same rotation with the axes in another order. This file pairs halves. GGUF files of the Llama family keep
-the paper's order: `interleaved_to_half_split` reorders their query and key weights once, at loading.
+the same rotation with the axes in another order. The decoder pairs halves. GGUF files of the Llama family, and
+DeepSeek's checkpoints, keep the paper's order: `interleaved_to_half_split` reorders their query and key
+weights once, at loading. Weights of one order under the other's rotation run without any error and write nonsense.
 
-Axes: T positions, D head size.
+Axes: T positions, D head size, R channels of it that turn.
 
 Book: architectures/transformer-deep-dive
 """
@@ -40,6 +41,25 @@ def apply_rope(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     first, second = x.chunk(2, dim=-1)
     cos, sin = cos.to(x.dtype), sin.to(x.dtype)
     return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
+
+
+def apply_rope_interleaved(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """`apply_rope` in the paper's order: turn each pair (x[2i], x[2i + 1]). RoFormer, equation 34."""
+    even, odd = x[..., 0::2], x[..., 1::2]
+    cos, sin = cos.to(x.dtype), sin.to(x.dtype)
+    return torch.stack((even * cos - odd * sin, odd * cos + even * sin), dim=-1).flatten(-2)
+
+
+def apply_partial_rope(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """`apply_rope` on the first R channels, the others stay: x [..., T, D]; cos, sin [T, R/2] -> [..., T, D].
+
+    GPT-NeoX (Black et al. 2022, arXiv:2204.06745, section 2.1.1) turns a quarter; Phi-2 two fifths. With
+    R = D it is `apply_rope`.
+    """
+    turning = 2 * cos.shape[-1]
+    if turning == x.shape[-1]:
+        return apply_rope(x, cos, sin)
+    return torch.cat((apply_rope(x[..., :turning], cos, sin), x[..., turning:]), dim=-1)
 
 
 def interleaved_to_half_split(weight: Tensor, heads: int) -> Tensor:

@@ -113,7 +113,7 @@ class Transformer(nn.Module):
         if start + T > self.config.context:
             raise ValueError(f"the model reads {self.config.context} tokens, got {start + T}")
         masks = {window: self.mask(T, start + T, window) for window in {0, *self.config.windows}}
-        rope = self.rotation(torch.arange(start, start + T, device=self.device))
+        rope = self.rotation(torch.arange(start, start + T, device=self.device), start + T)
         x = self.embed(tokens)
         for layer, block in enumerate(self.blocks):
             if trace is not None:
@@ -130,13 +130,15 @@ class Transformer(nn.Module):
             return None
         return (window_mask(T, S, window=window) if window else causal_mask(T, S)).to(self.device)
 
-    def rotation(self, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """cos and sin of positions [T] -> [T, D/2] each, with the context extension that the config names."""
+    def rotation(self, positions: Tensor, length: int = 0) -> tuple[Tensor, Tensor]:
+        """cos and sin of positions [T] in a text of `length` -> [T, R/2] each, R the channels of a head that
+        turn, with the context extension that the config names."""
         c = self.config
-        frequencies, scale = rope_frequencies(c.head_dim, c.rope_theta), 1.0
+        turning = c.rotary_dim or c.head_dim
+        frequencies, scale = rope_frequencies(turning, c.rope_theta), 1.0
         if c.rope_scaling is not None:
-            frequencies, scale = c.rope_scaling.apply(frequencies, c.rope_theta)
-        cos, sin = rope_tables(positions, c.head_dim, frequencies=frequencies)
+            frequencies, scale = c.rope_scaling.apply(frequencies, c.rope_theta, length)
+        cos, sin = rope_tables(positions, turning, frequencies=frequencies)
         return cos * scale, sin * scale
 
     def logits_of(self, hidden: Tensor) -> Tensor:

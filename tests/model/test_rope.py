@@ -14,7 +14,9 @@ from handbook.model.extension import (
     yarn_frequencies,
 )
 from handbook.model.rope import (
+    apply_partial_rope,
     apply_rope,
+    apply_rope_interleaved,
     half_split_to_interleaved,
     interleaved_to_half_split,
     rope_frequencies,
@@ -65,16 +67,47 @@ def test_the_papers_pairing_is_the_same_rotation_with_axes_reordered():
     x, wq, wk = torch.randn(T, 20), torch.randn(heads * D, 20), torch.randn(heads * D, 20)
     cos, sin = rope_tables(torch.arange(T), D)
 
-    def turn_neighbours(y: torch.Tensor) -> torch.Tensor:
-        even, odd = y[..., 0::2], y[..., 1::2]
-        return torch.stack((even * cos - odd * sin, odd * cos + even * sin), dim=-1).flatten(-2)
-
     def per_head(w: torch.Tensor) -> torch.Tensor:
         return (x @ w.T).view(T, heads, D).transpose(0, 1)
 
-    papers = turn_neighbours(per_head(wq)) @ turn_neighbours(per_head(wk)).transpose(-1, -2)
+    q, k = (apply_rope_interleaved(per_head(w), cos, sin) for w in (wq, wk))
+    papers = q @ k.transpose(-1, -2)
     q, k = (apply_rope(per_head(interleaved_to_half_split(w, heads)), cos, sin) for w in (wq, wk))
     torch.testing.assert_close(q @ k.transpose(-1, -2), papers, rtol=1e-4, atol=1e-4)
+
+    wrong = [apply_rope(per_head(w), cos, sin) for w in (wq, wk)]
+    assert (wrong[0] @ wrong[1].transpose(-1, -2) - papers).abs().mean() > 1  # the bug that everybody meets
+
+
+def test_the_other_way_round():
+    """Half-split weights, reordered, under the paper's rotation."""
+    torch.manual_seed(1)
+    x, wq, wk = torch.randn(9, 20), torch.randn(24, 20), torch.randn(24, 20)
+    cos, sin = rope_tables(torch.arange(9), 8)
+
+    def scores(turn, reorder) -> torch.Tensor:
+        q, k = (turn((x @ reorder(w, 3).T).view(9, 3, 8).transpose(0, 1), cos, sin) for w in (wq, wk))
+        return q @ k.transpose(-1, -2)
+
+    expected = scores(apply_rope, lambda w, _: w)
+    got = scores(apply_rope_interleaved, half_split_to_interleaved)
+    torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_interleaved_by_hand():
+    """Channels 0 and 1 are a pair, 2 and 3 the slower one."""
+    turned = apply_rope_interleaved(torch.tensor([[1.0, 0, 1, 0]]), *rope_tables(torch.tensor([2]), 4, 100.0))
+    expected = torch.tensor([[math.cos(2), math.sin(2), math.cos(0.2), math.sin(0.2)]])
+    torch.testing.assert_close(turned, expected)
+
+
+def test_partial_rotation_leaves_the_rest():
+    x = torch.randn(2, 5, 10)
+    cos, sin = rope_tables(torch.arange(5), 4)
+    turned = apply_partial_rope(x, cos, sin)
+    assert torch.equal(turned[..., 4:], x[..., 4:])
+    assert torch.equal(turned[..., :4], apply_rope(x[..., :4], cos, sin))
+    assert torch.equal(apply_partial_rope(x[..., :4], cos, sin), apply_rope(x[..., :4], cos, sin))
 
 
 @pytest.mark.parametrize("shape", [(24, 5), (24,)])
@@ -115,6 +148,27 @@ def test_extensions_are_those_of_transformers(kind, theta):
     got, scale = OURS[kind].apply(rope_frequencies(128, theta), theta)
     torch.testing.assert_close(got, expected, rtol=1e-6, atol=0)
     assert scale == pytest.approx(factor)
+
+
+@pytest.mark.parametrize("length", [1, 100, 101, 250, 400])
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_dynamic_ntk_is_that_of_transformers(length, share):
+    from transformers import LlamaConfig
+    from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+
+    parameters = {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 4.0, "partial_rotary_factor": share}
+    config = LlamaConfig(
+        hidden_size=64, num_attention_heads=2, max_position_embeddings=100, rope_parameters=parameters
+    )
+    expected, _ = ROPE_INIT_FUNCTIONS["dynamic"](config, "cpu", seq_len=length)
+    frequencies = rope_frequencies(int(32 * share))
+    got, scale = RopeScaling("dynamic", 4.0, 100).apply(frequencies, 1e4, length)
+    torch.testing.assert_close(got, expected, rtol=1e-6, atol=0)
+    assert scale == 1
+    if length <= 100:
+        torch.testing.assert_close(got, frequencies, rtol=1e-6, atol=0)
+    if length == 400:  # the whole factor's worth: 4 * 4 - 3 = 13 times, more than NTK-aware's 4
+        assert got[-1] == pytest.approx(float(frequencies[-1]) / 13)
 
 
 def test_extensions_keep_fast_pairs_and_squeeze_slow_ones():

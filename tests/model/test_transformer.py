@@ -6,6 +6,7 @@ import torch
 from handbook.model.transformer import Trace
 
 YARN = {"rope_type": "yarn", "rope_theta": 10000.0, "factor": 4.0, "original_max_position_embeddings": 32}
+DYNAMIC = {"rope_type": "dynamic", "rope_theta": 10000.0, "factor": 3.0}
 LLAMA3 = {
     "rope_type": "llama3",
     "rope_theta": 500000.0,
@@ -27,6 +28,7 @@ SWITCHES = {
     "epsilon": ("llama", {"rms_norm_eps": 1e-2}),
     "linear": ("llama", {"rope_parameters": {"rope_type": "linear", "rope_theta": 1e4, "factor": 2.0}}),
     "llama3": ("llama", {"rope_parameters": LLAMA3}),
+    "dynamic, within": ("llama", {"rope_parameters": DYNAMIC}),
     "yarn": ("llama", {"rope_parameters": YARN}),
     "mistral": ("mistral", {"head_dim": 8, "sliding_window": None}),
     "mistral's window": ("mistral", {"head_dim": 8, "sliding_window": 9}),
@@ -98,6 +100,23 @@ def test_trace_takes_the_plain_path_to_the_same_logits(pair, tokens, expected):
     # transformers' last hidden state is already normalised; ours is the residual stream, which the lens needs
     for ours, other in zip(trace.hidden[:-1], theirs.hidden_states[:-1], strict=True):
         torch.testing.assert_close(ours, other, **TOLERANCE)
+
+
+def test_dynamic_ntk_past_the_trained_context(tiny, tokens):
+    """Theirs in the same pieces: the second finds keys that were turned under the trained base."""
+    pair = tiny("llama", rope_parameters=DYNAMIC, max_position_embeddings=40)
+    assert pair.ours.config.context == 120
+    with torch.inference_mode():
+        expected = pair.theirs(tokens).logits
+        torch.testing.assert_close(pair.ours(tokens), expected, **TOLERANCE)
+        cache = pair.ours.new_cache(70, batch=2)
+        pieces, held = [], None
+        for piece in tokens.split([38, 32], dim=1):
+            theirs = pair.theirs(piece, past_key_values=held, use_cache=True)
+            held = theirs.past_key_values
+            torch.testing.assert_close(pair.ours(piece, cache), theirs.logits, **TOLERANCE)
+            pieces.append(theirs.logits)
+    assert not torch.allclose(torch.cat(pieces, dim=1), expected, atol=1e-2)  # as the docstring warns
 
 
 def test_the_context_is_a_limit(tiny):
