@@ -2,9 +2,9 @@
 
 Su et al. 2021, RoFormer (arXiv:2104.09864), section 3.2 and equation 34. The paper turns neighbouring pairs
 (x0, x1), (x2, x3), ...; the Llama checkpoints on the hub pair x[i] with x[i + D/2], the two halves, which is
-the same rotation with the axes in another order. The decoder pairs halves. GGUF files of the Llama family, and
-DeepSeek's checkpoints, keep the paper's order: `interleaved_to_half_split` reorders their query and key
-weights once, at loading. Weights of one order under the other's rotation run without any error and write nonsense.
+the same rotation with the axes in another order. The decoder pairs halves. GGUF files of the Llama family,
+and DeepSeek's checkpoints, keep the paper's order: `interleaved_to_half_split` reorders their query and key
+weights once, at loading. Weights of one order under the other's rotation raise no error and give nonsense.
 
 Axes: T positions, D head size, R channels of it that turn.
 
