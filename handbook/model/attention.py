@@ -162,6 +162,7 @@ class Attention(nn.Module):
         bias: biases on query, key and value.
         out_bias: a bias on the output projection; as `bias` when not given.
         head_norm_eps: when given, queries and keys are RMS-normalised per head before rotation (Qwen3).
+        width_norm_eps: when given, they are normalised over all heads together (OLMoE).
         scale, softcap: see `attention_weights`.
     """
 
@@ -174,6 +175,7 @@ class Attention(nn.Module):
         bias: bool = False,
         out_bias: bool | None = None,
         head_norm_eps: float | None = None,
+        width_norm_eps: float | None = None,
         scale: float | None = None,
         softcap: float | None = None,
     ) -> None:
@@ -191,13 +193,17 @@ class Attention(nn.Module):
         if head_norm_eps is not None:
             self.query_norm = RMSNorm(head_dim, head_norm_eps)
             self.key_norm = RMSNorm(head_dim, head_norm_eps)
-        self.head_norm = head_norm_eps is not None
+        if width_norm_eps is not None:
+            self.query_norm = RMSNorm(heads * head_dim, width_norm_eps)
+            self.key_norm = RMSNorm(kv_heads * head_dim, width_norm_eps)
+        self.head_norm, self.width_norm = head_norm_eps is not None, width_norm_eps is not None
 
     def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """x [B, T, C] -> q [B, H, T, D], k and v [B, J, T, D], not rotated yet."""
-        q = split_heads(self.query(x), self.heads)
-        k = split_heads(self.key(x), self.kv_heads)
-        v = split_heads(self.value(x), self.kv_heads)
+        q, k, v = self.query(x), self.key(x), self.value(x)
+        if self.width_norm:
+            q, k = self.query_norm(q), self.key_norm(k)
+        q, k, v = split_heads(q, self.heads), split_heads(k, self.kv_heads), split_heads(v, self.kv_heads)
         return (self.query_norm(q), self.key_norm(k), v) if self.head_norm else (q, k, v)
 
     def forward(

@@ -41,6 +41,7 @@ class KVCache:
     Args:
         capacity: most positions that fit.
         dtype: of the stored values; the model's own.
+        value_dim: D of the values, where it is not that of the keys (`latent`).
     """
 
     def __init__(
@@ -52,10 +53,12 @@ class KVCache:
         batch: int = 1,
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
+        value_dim: int | None = None,
     ) -> None:
-        shape = (layers, batch, kv_heads, capacity, head_dim)
-        self.keys = torch.empty(shape, dtype=dtype, device=device)
-        self.values = torch.empty(shape, dtype=dtype, device=device)
+        shape = (layers, batch, kv_heads, capacity)
+        value_dim = head_dim if value_dim is None else value_dim
+        self.keys = torch.empty(*shape, head_dim, dtype=dtype, device=device)
+        self.values = torch.empty(*shape, value_dim, dtype=dtype, device=device)
         self._held = [0] * layers
 
     @property

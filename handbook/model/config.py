@@ -1,28 +1,65 @@
-"""What a decoder of the Llama family is made of, in numbers, and how the two file formats say it.
+"""What a decoder is made of, in numbers and a few switches. How files say it: `families` and `from_gguf`.
 
 Book: architectures/transformer-deep-dive
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, get_args
 
-from handbook.errors import ModelFileError
 from handbook.model.extension import RopeScaling
+from handbook.model.router import Gate, router_faults
+from handbook.model.values import Values, raise_faults
 
-FAMILY = ("llama", "mistral", "qwen2", "qwen3")
 MOST = 1 << 24  # no number in a configuration is larger; keeps a damaged file from asking for all memory
+GGUF_FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
+
+Norm = Literal["rms", "rms+1", "layer"]
+Network = Literal["swiglu", "geglu", "gelu", "gelu-tanh"]
+Layout = Literal["pre", "sandwich", "parallel"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mixture:
+    """A mixture of experts in place of the network. hidden_dim is that of one expert, shared_hidden_dim that
+    of all shared ones together; dense: layers that keep the plain network. The rest are switches of
+    `handbook.model.router.Router`."""
+
+    experts: int
+    k: int
+    hidden_dim: int
+    shared_hidden_dim: int = 0
+    shared_gate: bool = False
+    dense: tuple[int, ...] = ()
+    gate: Gate = "softmax"
+    normalise: bool = True
+    scale: float = 1.0
+    groups: int = 1
+    kept_groups: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latent:
+    """Multi-head latent attention (`handbook.model.latent`). rank: width of what the cache keeps; query_rank:
+    of what queries come from, 0 for the residual stream; rope_dim: channels of a head that turn, which keys
+    share; value_dim: of a head."""
+
+    rank: int
+    rope_dim: int
+    value_dim: int
+    query_rank: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelConfig:
     """The numbers of a decoder. Raises ModelFileError that names every value that cannot be.
 
-    context is counted in tokens. The switches are biases on query, key and value, on the attention's output
-    and in the network, and normalised heads (Qwen3). windows: how many positions each layer's queries see,
-    themselves included, 0 for all; empty means all in every layer. attention_scale: 1 / sqrt(head_dim) when
-    not given. rotary_dim: channels of a head that turn; all when not given. attention_softcap, logit_softcap:
-    bounds of scores and logits (Gemma 2).
+    context is counted in tokens. Biases: on query, key and value, on attention's output, in the network, on
+    the head. head_norm: queries and keys normalised per head (Qwen3); width_norm: over all heads together
+    (OLMoE). windows: how many positions each layer's queries see, themselves included, 0 for all; empty means
+    all in every layer. attention_scale: 1 / sqrt(head_dim) when not given. rotary_dim: channels of a head
+    that turn; all when not given. attention_softcap, logit_softcap: bounds of scores and logits. layout: what
+    a block is, see `transformer.BLOCKS`. scale_embedding: times sqrt(dim) (Gemma).
     """
 
     vocab_size: int
@@ -40,31 +77,23 @@ class ModelConfig:
     qkv_bias: bool = False
     out_bias: bool = False
     mlp_bias: bool = False
+    head_bias: bool = False
     head_norm: bool = False
+    width_norm: bool = False
     rotary_dim: int | None = None
     windows: tuple[int, ...] = ()
     attention_scale: float | None = None
     attention_softcap: float | None = None
     logit_softcap: float | None = None
+    scale_embedding: bool = False
+    norm: Norm = "rms"
+    network: Network = "swiglu"
+    layout: Layout = "pre"
+    mixture: Mixture | None = None
+    latent: Latent | None = None
 
     def __post_init__(self) -> None:
-        sizes = ("vocab_size", "dim", "layers", "heads", "kv_heads", "head_dim", "hidden_dim", "context")
-        faults = [f"{name} is {getattr(self, name)}" for name in sizes if not 0 < getattr(self, name) <= MOST]
-        if not faults and self.heads % self.kv_heads:
-            faults.append(f"heads ({self.heads}) is not a multiple of kv_heads ({self.kv_heads})")
-        turning = self.head_dim if self.rotary_dim is None else self.rotary_dim
-        if not faults and (turning % 2 or not 0 < turning <= self.head_dim):
-            faults.append(
-                f"{turning} channels of {self.head_dim} cannot turn in pairs: the number is odd or not in it"
-            )
-        if not (self.norm_eps > 0 and self.rope_theta > 1):
-            faults.append(f"norm_eps is {self.norm_eps} and rope_theta {self.rope_theta}")
-        if self.windows and (len(self.windows) != self.layers or min(self.windows) < 0):
-            faults.append(f"windows should be one for each of {self.layers} layers, got {self.windows}")
-        if faults:
-            raise ModelFileError(
-                f"The model's configuration cannot be: {'; '.join(faults)}.", "Fetch the model again."
-            )
+        raise_faults(faults({field.name: getattr(self, field.name) for field in fields(self)}))
 
     @property
     def group(self) -> int:
@@ -75,71 +104,45 @@ class ModelConfig:
         """Positions that queries of `layer` see, themselves included; 0 for all."""
         return self.windows[layer] if self.windows else 0
 
+    def mixture_in(self, layer: int) -> Mixture | None:
+        """The mixture of experts of `layer`, None where it has the plain network."""
+        return None if self.mixture is None or layer in self.mixture.dense else self.mixture
+
     @classmethod
     def from_hf(cls, config: Mapping[str, Any]) -> "ModelConfig":
         """From the `config.json` of a checkpoint on the hub.
 
-        Raises ModelFileError for an architecture or a switch that this decoder doesn't have.
+        Raises ModelFileError that lists all that this decoder can't compute.
         """
-        kind = config.get("model_type")
-        check_family(kind)
-        if config.get("hidden_act", "silu") != "silu":
-            raise _unsupported(f"activation {config['hidden_act']!r}", "silu")
-        dim, heads = _whole(config, "hidden_size"), _whole(config, "num_attention_heads")
-        rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
-        if not isinstance(rope, Mapping):
-            raise _not_a_number("rope_parameters", rope)
-        bias = bool(config.get("attention_bias", False))
-        context = _whole(config, "max_position_embeddings")
-        head_dim = _whole(config, "head_dim", 128 if kind == "qwen3" else dim // max(heads, 1))
-        scaling = _scaling(rope, context)
-        share = _real(rope, "partial_rotary_factor", _real(config, "partial_rotary_factor", 1.0))
-        return cls(
-            vocab_size=_whole(config, "vocab_size"),
-            dim=dim,
-            layers=_whole(config, "num_hidden_layers"),
-            heads=heads,
-            kv_heads=_whole(config, "num_key_value_heads", heads),
-            head_dim=head_dim,
-            rotary_dim=None if share == 1 else int(head_dim * share),
-            hidden_dim=_whole(config, "intermediate_size"),
-            context=int(context * scaling.factor) if scaling and scaling.kind == "dynamic" else context,
-            windows=_windows(config),
-            norm_eps=_real(config, "rms_norm_eps", 1e-6),
-            rope_theta=_real(rope, "rope_theta", _real(config, "rope_theta", 10000.0)),
-            rope_scaling=scaling,
-            tie_embeddings=bool(config.get("tie_word_embeddings", False)),
-            qkv_bias=kind == "qwen2" or bias,
-            out_bias=kind != "qwen2" and bias,
-            mlp_bias=bool(config.get("mlp_bias", False)),
-            head_norm=kind == "qwen3",
-        )
+        from handbook.model.families import read_config
+
+        return read_config(config)
 
     @classmethod
     def from_gguf(cls, metadata: Mapping[str, Any], tensors: Mapping[str, Any]) -> "ModelConfig":
         """From the metadata of a GGUF file; which tensors there are says what is tied and has biases."""
         kind = metadata.get("general.architecture")
-        check_family(kind)
-
-        def whole(key: str, default: int | None = None) -> int:
-            return _whole(metadata, f"{kind}.{key}", default)
-
-        dim, heads = whole("embedding_length"), whole("attention.head_count")
-        if f"{kind}.attention.sliding_window" in metadata:
-            raise _unsupported("sliding-window attention in GGUF", "full attention")
+        if kind not in GGUF_FAMILIES:
+            known = ", ".join(GGUF_FAMILIES)
+            raise_faults([f"it has architecture {kind!r}; this decoder computes one of {known} from GGUF"])
+        values = Values(metadata, prefix=f"{kind}.")
+        if values.raw("attention.sliding_window") is not None:
+            values.unsupported("sliding-window attention in GGUF", "full attention")
+        dim, heads = values.whole("embedding_length"), values.whole("attention.head_count")
         vocab = metadata.get("tokenizer.ggml.tokens")
-        return cls(
-            vocab_size=len(vocab) if isinstance(vocab, list) else whole("vocab_size"),
+        return assemble(
+            values,
+            vocab_size=len(vocab) if isinstance(vocab, list) else values.whole("vocab_size"),
             dim=dim,
-            layers=whole("block_count"),
+            layers=values.whole("block_count"),
             heads=heads,
-            kv_heads=whole("attention.head_count_kv", heads),
-            head_dim=whole("attention.key_length", dim // max(heads, 1)),
-            hidden_dim=whole("feed_forward_length"),
-            context=whole("context_length"),
-            norm_eps=_real(metadata, f"{kind}.attention.layer_norm_rms_epsilon"),
-            rope_theta=_real(metadata, f"{kind}.rope.freq_base", 10000.0),
-            rope_scaling=_gguf_scaling(metadata, f"{kind}.rope.scaling.", tensors),
+            kv_heads=values.whole("attention.head_count_kv", heads),
+            head_dim=values.whole("attention.key_length", share(dim, heads)),
+            hidden_dim=values.whole("feed_forward_length"),
+            context=values.whole("context_length"),
+            norm_eps=values.real("attention.layer_norm_rms_epsilon"),
+            rope_theta=values.real("rope.freq_base", 10000.0),
+            rope_scaling=_gguf_scaling(values, tensors),
             tie_embeddings="output.weight" not in tensors,
             qkv_bias="blk.0.attn_q.bias" in tensors,
             out_bias="blk.0.attn_output.bias" in tensors,
@@ -148,82 +151,92 @@ class ModelConfig:
         )
 
 
-def check_family(kind: object) -> None:
-    """Raises ModelFileError unless `kind` names an architecture that this decoder computes."""
-    if kind not in FAMILY:
-        raise _unsupported(f"architecture {kind!r}", f"one of {', '.join(FAMILY)}")
+SIZES = ("vocab_size", "dim", "layers", "heads", "kv_heads", "head_dim", "hidden_dim", "context")
 
 
-def _unsupported(got: str, known: str) -> ModelFileError:
-    return ModelFileError(
-        f"The model has {got}; this decoder computes {known}.",
-        "Choose another model, or serve this one elsewhere and set chat_url.",
-    )
+def faults(c: Mapping[str, Any]) -> list[str]:
+    """All that is wrong with the numbers of a ModelConfig; None counts as not known and is passed over."""
+    found = [f"{name} is {c[name]}" for name in SIZES if c[name] is not None and not 0 < c[name] <= MOST]
+
+    def known(*names: str) -> bool:
+        return all(c[name] is not None and c[name] > 0 for name in names)
+
+    if known("heads", "kv_heads") and c["heads"] % c["kv_heads"]:
+        found.append(f"heads ({c['heads']}) is not a multiple of kv_heads ({c['kv_heads']})")
+    turning = c["head_dim"] if c["rotary_dim"] is None else c["rotary_dim"]
+    if known("head_dim") and (turning % 2 or not 0 < turning <= c["head_dim"]):
+        found.append(f"{turning} channels of {c['head_dim']} cannot turn in pairs")
+    for name, low in (("norm_eps", 0.0), ("rope_theta", 1.0), *((name, 0.0) for name in FACTORS)):
+        if c[name] is not None and not c[name] > low:
+            found.append(f"{name} is {c[name]}")
+    for name, choice in (("norm", Norm), ("network", Network), ("layout", Layout)):
+        if c[name] not in get_args(choice):
+            found.append(f"{name} is {c[name]!r}, not one of {', '.join(get_args(choice))}")
+    if c["head_norm"] and c["width_norm"]:
+        found.append("heads are normalised either each or together, not both")
+    windows, layers = c["windows"], c["layers"]
+    if windows and layers is not None and (len(windows) != layers or min(windows) < 0):
+        found.append(
+            f"windows should be one for each of {layers} layers, got {len(windows)} from {min(windows)}"
+        )
+    if c["rope_scaling"] is not None:
+        found += _scaling_faults(c["rope_scaling"], c["context"])
+    if c["mixture"] is not None:
+        found += _mixture_faults(asdict(c["mixture"]), layers)
+    if c["latent"] is not None:
+        sizes = {name: value for name, value in asdict(c["latent"]).items() if name != "query_rank"}
+        found += [f"latent {name} is {value}" for name, value in sizes.items() if not 0 < value <= MOST]
+        if known("head_dim") and not 0 < c["latent"].rope_dim < c["head_dim"]:
+            found.append(
+                f"{c['latent'].rope_dim} channels of {c['head_dim']} cannot turn beside some that don't"
+            )
+    return found
 
 
-def _not_a_number(key: str, got: object) -> ModelFileError:
-    return ModelFileError(
-        f"The model's configuration should give {key} as a number, got {got!r}.", "Fetch the model again."
-    )
+FACTORS = ("attention_scale", "attention_softcap", "logit_softcap")
 
 
-def _whole(values: Mapping[str, Any], key: str, default: int | None = None) -> int:
-    """An integer; what is missing or null takes the default, where there is one."""
-    got = default if values.get(key) is None else values[key]
-    if not isinstance(got, int) or isinstance(got, bool):
-        raise _not_a_number(key, got)
-    return got
+def _scaling_faults(scaling: RopeScaling, context: int | None) -> list[str]:
+    found = []
+    if not scaling.factor >= 1:
+        found.append(f"RoPE's factor is {scaling.factor}, and a context is extended by 1 or more")
+    if scaling.kind != "linear" and scaling.original_context < 1:
+        found.append(f"RoPE's original context is {scaling.original_context}")
+    if scaling.kind in ("yarn", "llama3") and not 0 < scaling.low < scaling.high:
+        found.append(f"RoPE's bounds should rise from above 0, got {scaling.low} and {scaling.high}")
+    reach = scaling.factor * scaling.original_context
+    if scaling.kind in ("yarn", "dynamic") and context is not None and context > max(reach, 1):
+        found.append(f"context is {context}, and {scaling.kind} by {scaling.factor:g} reaches {reach:g}")
+    return found
 
 
-def _real(values: Mapping[str, Any], key: str, default: float | None = None) -> float:
-    """A number, as `_whole`."""
-    got = default if values.get(key) is None else values[key]
-    if not isinstance(got, int | float) or isinstance(got, bool):
-        raise _not_a_number(key, got)
-    return float(got)
+def _mixture_faults(m: dict[str, Any], layers: int | None) -> list[str]:
+    gates = {name: m[name] for name in ("gate", "groups", "kept_groups")}
+    found = router_faults(m["experts"], m["k"], **gates)
+    found += [f"experts is {m['experts']}"] if m["experts"] > MOST else []
+    if not 0 < m["hidden_dim"] <= MOST or not 0 <= m["shared_hidden_dim"] <= MOST:
+        found.append(f"expert widths are {m['hidden_dim']} and shared {m['shared_hidden_dim']}")
+    if m["shared_gate"] and not m["shared_hidden_dim"]:
+        found.append("a shared expert's gate needs a shared expert")
+    return found
 
 
-def _windows(config: Mapping[str, Any]) -> tuple[int, ...]:
-    """The sliding window of each layer, where there is one. Mistral has it in every layer, the others where
-    `layer_types` says so."""
-    used = config.get("use_sliding_window", config.get("model_type") == "mistral")
-    window = _whole(config, "sliding_window", 0) if used else 0
-    if not window:
-        return ()
-    layers = _whole(config, "num_hidden_layers")
-    kinds = config.get("layer_types")
-    if kinds is None and "max_window_layers" in config:
-        first = _whole(config, "max_window_layers")
-        return tuple(window if layer >= first else 0 for layer in range(layers))
-    if not isinstance(kinds, list):
-        return (window,) * min(layers, MOST)
-    return tuple(window if kind == "sliding_attention" else 0 for kind in kinds)
+def share(whole: int | None, parts: int | None) -> int | None:
+    """whole // parts, where both are known."""
+    return None if whole is None or not parts else whole // parts
 
 
-def _scaling(rope: Mapping[str, Any], context: int) -> RopeScaling | None:
-    kind = rope.get("rope_type", rope.get("type", "default"))
-    if rope.get("mscale"):
-        raise _unsupported("mscale in RoPE", "RoPE without it")
-    original = _whole(rope, "original_max_position_embeddings", context)
-    match kind:
-        case "default":
-            return None
-        case "linear":
-            return RopeScaling("linear", _real(rope, "factor"))
-        case "dynamic":
-            return RopeScaling("dynamic", _real(rope, "factor"), context)
-        case "llama3":
-            low, high = _real(rope, "low_freq_factor"), _real(rope, "high_freq_factor")
-            return RopeScaling("llama3", _real(rope, "factor"), original, low, high)
-        case "yarn":
-            low, high = _real(rope, "beta_slow", 1.0), _real(rope, "beta_fast", 32.0)
-            scale = None if rope.get("attention_factor") is None else _real(rope, "attention_factor")
-            return RopeScaling("yarn", _real(rope, "factor"), original, low, high, scale)
-    raise _unsupported(f"RoPE scaling {kind!r}", "default, linear, dynamic, llama3 and yarn")
+def assemble(values: Values, **numbers: Any) -> ModelConfig:
+    """A ModelConfig of what was read. Raises ModelFileError with the faults of reading and of the numbers."""
+    defaults = {field.name: field.default for field in fields(ModelConfig)}
+    raise_faults([*values.faults, *faults(defaults | numbers)])
+    return ModelConfig(**numbers)
 
 
-def _gguf_scaling(metadata: Mapping[str, Any], prefix: str, tensors: Mapping[str, Any]) -> RopeScaling | None:
-    kind = metadata.get(f"{prefix}type", "none")
+def _gguf_scaling(values: Values, tensors: Mapping[str, Any]) -> RopeScaling | None:
+    kind = values.raw("rope.scaling.type", "none")
     if "rope_freqs.weight" in tensors or kind not in ("none", "linear"):
-        raise _unsupported(f"RoPE scaling {kind!r} or stored frequencies in GGUF", "none and linear there")
-    return RopeScaling("linear", _real(metadata, f"{prefix}factor")) if kind == "linear" else None
+        values.unsupported(f"RoPE scaling {kind!r} or stored frequencies in GGUF", "none and linear there")
+    if kind != "linear" or (factor := values.real("rope.scaling.factor")) is None:
+        return None
+    return RopeScaling("linear", factor)

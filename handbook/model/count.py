@@ -35,28 +35,47 @@ class Size:
 
 
 def attention_size(config: ModelConfig) -> Size:
-    """Query, key, value and output projections of one block, with its head norms."""
+    """All projections of one block's attention, with the norms inside it."""
     c = config
-    query, shared = c.heads * c.head_dim, 2 * c.kv_heads * c.head_dim
-    matrices = c.dim * (query + shared) + query * c.dim
-    biases = (query + shared) * c.qkv_bias + c.dim * c.out_bias
-    return Size(matrices, biases + 2 * c.head_dim * c.head_norm, matrices)
+    if c.latent is not None:
+        heads, m = c.heads * c.head_dim, c.latent
+        queries = m.query_rank * (c.dim + heads) if m.query_rank else c.dim * heads
+        matrices = queries + c.dim * (m.rank + m.rope_dim) + _unfolding(c) + c.heads * m.value_dim * c.dim
+        return Size(matrices, m.query_rank + m.rank, matrices)
+    query, key = c.heads * c.head_dim, c.kv_heads * c.head_dim
+    matrices = c.dim * (query + 2 * key) + query * c.dim
+    biases = (query + 2 * key) * c.qkv_bias + c.dim * c.out_bias
+    norms = 2 * c.head_dim * c.head_norm + (query + key) * c.width_norm
+    return Size(matrices, biases + norms, matrices)
 
 
 def mlp_size(config: ModelConfig, layer: int) -> Size:
-    """The network of block `layer`: gate, up and down."""
-    c = config
-    matrices = 3 * c.dim * c.hidden_dim
-    return Size(matrices, (2 * c.hidden_dim + c.dim) * c.mlp_bias, matrices)
+    """The network of block `layer`, or the mixture of experts in its place."""
+    c, m = config, config.mixture_in(layer)
+    if m is None:
+        inward = 2 if c.network in ("swiglu", "geglu") else 1  # gate and up, or up alone
+        matrices = (inward + 1) * c.dim * c.hidden_dim
+        return Size(matrices, (inward * c.hidden_dim + c.dim) * c.mlp_bias, matrices)
+    always = c.dim * (m.experts + m.shared_gate + 3 * m.shared_hidden_dim)
+    expert = 3 * c.dim * m.hidden_dim
+    return Size(always + m.experts * expert, 0, always + m.k * expert)
+
+
+def norm_size(config: ModelConfig) -> int:
+    """Weights of one norm over the residual stream; a LayerNorm has a bias too."""
+    return config.dim * (2 if config.norm == "layer" else 1)
 
 
 def parameters(config: ModelConfig) -> int:
     """All weights; a tied embedding counts once."""
     c = config
-    ends = c.vocab_size * c.dim * (1 if c.tie_embeddings else 2)
-    norms = c.dim * (2 * c.layers + 1)
+    head = 0 if c.tie_embeddings else c.vocab_size * (c.dim + c.head_bias)
+    norms = norm_size(c) * (c.layers * NORMS_IN_BLOCK[c.layout] + 1)
     blocks = sum(attention_size(c).total + mlp_size(c, layer).total for layer in range(c.layers))
-    return ends + norms + blocks
+    return c.vocab_size * c.dim + head + norms + blocks
+
+
+NORMS_IN_BLOCK = {"pre": 2, "sandwich": 4, "parallel": 1}
 
 
 def active_parameters(config: ModelConfig) -> int:
@@ -68,8 +87,23 @@ def active_parameters(config: ModelConfig) -> int:
 
 def attention_flops(config: ModelConfig, queries: int, keys: int) -> int:
     """Scores and weighted values of one block for `queries` x `keys` pairs, masked ones included: a kernel
-    that skips what a causal mask hides does about half of it in prefill."""
-    return 2 * queries * keys * config.heads * 2 * config.head_dim
+    that skips what a causal mask hides does about half of it in prefill.
+
+    Latent attention unfolds every key first, or for a single query absorbs the unfolding and attends to
+    latents.
+    """
+    c = config
+    if c.latent is None:
+        return 2 * queries * keys * c.heads * 2 * c.head_dim
+    if queries == 1:
+        return 2 * keys * c.heads * (2 * c.latent.rank + c.latent.rope_dim) + 2 * _unfolding(c)
+    return 2 * queries * keys * c.heads * (c.head_dim + c.latent.value_dim) + 2 * keys * _unfolding(c)
+
+
+def _unfolding(config: ModelConfig) -> int:
+    """Entries of the matrix that makes all heads' keys and values of a latent; none without latents."""
+    c, m = config, config.latent
+    return 0 if m is None else m.rank * c.heads * (c.head_dim - m.rope_dim + m.value_dim)
 
 
 def forward_flops(config: ModelConfig, tokens: int, cached: int = 0, logits: int | None = None) -> int:
@@ -79,7 +113,7 @@ def forward_flops(config: ModelConfig, tokens: int, cached: int = 0, logits: int
     logits = tokens if logits is None else logits
     total = 2 * logits * c.vocab_size * c.dim
     for layer in range(c.layers):
-        total += 2 * tokens * (attention_size(c).active + mlp_size(c, layer).active)
+        total += 2 * tokens * (attention_size(c).active - _unfolding(c) + mlp_size(c, layer).active)
         total += attention_flops(c, tokens, held_positions(cached, c.window(layer)) + tokens)
     return total
 
@@ -102,8 +136,10 @@ def weight_bytes(config: ModelConfig, bits: float = 16) -> int:
 def kv_bytes(
     config: ModelConfig, tokens: int, batch: int = 1, bytes_per_value: int = 2, sinks: int = 0
 ) -> int:
-    """Bytes of keys and values that `tokens` positions of `batch` sequences leave behind, where each layer
-    with a window keeps no more than that, and `sinks` positions from the start."""
+    """Bytes of keys and values, or latents, that `tokens` positions of `batch` sequences leave behind, where
+    each layer with a window keeps no more than that, and `sinks` positions from the start."""
     c = config
     held = sum(held_positions(tokens, c.window(layer), sinks) for layer in range(c.layers))
+    if c.latent is not None:
+        return (c.latent.rank + c.latent.rope_dim) * held * batch * bytes_per_value
     return cache_bytes(1, c.kv_heads, c.head_dim, held, batch, bytes_per_value)

@@ -107,7 +107,7 @@ def yarn_frequencies(
     return frequencies * (1 - squeeze) + frequencies / factor * squeeze
 
 
-def yarn_attention(factor: float) -> float:
+def yarn_attention(factor: float, weight: float = 1.0) -> float:
     """sqrt(1/t) = 0.1 ln(factor) + 1: scales queries and keys alike, so the logits by its square. YaRN paper,
-    section 3.4."""
-    return 0.1 * math.log(factor) + 1.0 if factor > 1 else 1.0
+    section 3.4. weight: DeepSeek's mscale, on the logarithm."""
+    return 0.1 * weight * math.log(factor) + 1.0 if factor > 1 else 1.0

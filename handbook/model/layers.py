@@ -38,6 +38,22 @@ class RMSNorm(nn.Module):
         return rms_norm(x, self.weight, self.eps)
 
 
+class OffsetRMSNorm(nn.Module):
+    """RMSNorm whose weight [C] is stored less one, so that weight decay pulls it to 1: Gemma
+    (arXiv:2403.08295).
+
+    The product is taken in fp32, then rounded, where RMSNorm rounds first.
+    """
+
+    def __init__(self, dim: int, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(dim))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        return rms_norm(x.float(), 1.0 + self.weight.float(), self.eps).to(x.dtype)
+
+
 class LayerNorm(nn.Module):
     """`layer_norm` with learned weight and bias [C], through torch's kernel."""
 
@@ -64,16 +80,26 @@ class SwiGLU(nn.Module):
         return self.down(F.silu(self.gate(x)) * self.up(x))  # type: ignore[no-any-return]
 
 
+class GeGLU(SwiGLU):
+    """down(gelu(gate(x)) * up(x)), gelu in its tanh form: Gemma. Shazeer 2020, equation 6 again."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate = F.gelu(self.gate(x), approximate="tanh")
+        return self.down(gate * self.up(x))  # type: ignore[no-any-return]
+
+
 class GeluMLP(nn.Module):
-    """down(gelu(up(x))): [..., C] -> [..., C], the network of BERT; gelu in its exact, erf form.
+    """down(gelu(up(x))): [..., C] -> [..., C], the network of BERT; gelu in its exact, erf form, or with
+    approximate="tanh" in the form of GPT-2 and Phi.
 
     Hendrycks and Gimpel 2016 (arXiv:1606.08415), section 2.
     """
 
-    def __init__(self, dim: int, hidden_dim: int, bias: bool = True) -> None:
+    def __init__(self, dim: int, hidden_dim: int, bias: bool = True, approximate: str = "none") -> None:
         super().__init__()
+        self.approximate = approximate
         self.up = nn.Linear(dim, hidden_dim, bias=bias)
         self.down = nn.Linear(hidden_dim, dim, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.down(F.gelu(self.up(x)))  # type: ignore[no-any-return]
+        return self.down(F.gelu(self.up(x), approximate=self.approximate))  # type: ignore[no-any-return]

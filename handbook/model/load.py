@@ -19,6 +19,7 @@ from torch import Tensor
 
 from handbook.errors import ModelFileError, ModelUnavailable
 from handbook.model.config import ModelConfig
+from handbook.model.families import family_of
 from handbook.model.rope import interleaved_to_half_split
 from handbook.model.template import ChatTemplate
 from handbook.model.tokenizer import Tokenizer, read_json
@@ -27,6 +28,7 @@ from handbook.model.weights import names
 from handbook.model.weights.dequantize import dequantize
 from handbook.model.weights.gguf import GgufTensor, read_gguf
 from handbook.model.weights.safetensors import INDEX, SINGLE, SafetensorsWeights
+from handbook.model.weights.unfuse import unfuse
 from handbook.settings import Settings
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
@@ -146,9 +148,11 @@ def _from_folder(path: Path, name: str, dtype: torch.dtype, device: str) -> Load
         raise ModelFileError(
             f"{folder} has no config.json.", "A model needs it beside its weights: fetch it."
         )
-    config = ModelConfig.from_hf(read_json(config_file))
+    raw = read_json(config_file)
+    config, family = ModelConfig.from_hf(raw), family_of(raw)
     weights = SafetensorsWeights(path)
-    model = build(config, names.HF, weights.shapes, weights.tensor, dtype, device)
+    shapes, tensor = unfuse(weights.shapes, weights.tensor, family.split, config)
+    model = build(config, family.table, shapes, tensor, dtype, device)
     tokenizer = Tokenizer.from_folder(folder)
     return Loaded(model, tokenizer, _template(_template_source(folder), tokenizer), config, name)
 

@@ -1,14 +1,16 @@
 """The decoder: embed, then blocks that each add attention and a network to the residual stream, then logits.
 
 The Llama family's layout (Touvron et al. 2023, arXiv:2302.13971, section 2.2): normalisation before each
-part, RMSNorm, SwiGLU, rotary positions.
+part, RMSNorm, SwiGLU, rotary positions. Other families change a part or two, by name in the configuration.
 
 Axes: B batch, T tokens in this call, S positions seen, C width, V vocabulary.
 
 Book: architectures/transformer-deep-dive
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +19,9 @@ from torch import Tensor, nn
 from handbook.model.attention import Attention, causal_mask, soft_cap
 from handbook.model.cache import Cache, KVCache
 from handbook.model.config import ModelConfig
-from handbook.model.layers import RMSNorm, SwiGLU
+from handbook.model.latent import LatentAttention
+from handbook.model.layers import GeGLU, GeluMLP, LayerNorm, OffsetRMSNorm, RMSNorm, SwiGLU
+from handbook.model.moe import MoE
 from handbook.model.rope import rope_frequencies, rope_tables
 from handbook.model.variants import WindowCache, window_mask
 
@@ -34,25 +38,71 @@ class Trace:
     hidden: list[Tensor] = field(default_factory=list)
 
 
+NORMS: dict[str, Callable[[int, float], nn.Module]] = {
+    "rms": RMSNorm,
+    "rms+1": OffsetRMSNorm,
+    "layer": LayerNorm,
+}
+NETWORKS: dict[str, Callable[[int, int, bool], nn.Module]] = {
+    "swiglu": SwiGLU,
+    "geglu": GeGLU,
+    "gelu": GeluMLP,
+    "gelu-tanh": partial(GeluMLP, approximate="tanh"),
+}
+
+
+def norm_of(config: ModelConfig) -> nn.Module:
+    return NORMS[config.norm](config.dim, config.norm_eps)
+
+
+def attention_of(config: ModelConfig) -> Attention | LatentAttention:
+    c = config
+    if c.latent is not None:
+        sizes = c.dim, c.heads, c.head_dim - c.latent.rope_dim, c.latent.rope_dim, c.latent.value_dim
+        return LatentAttention(*sizes, c.latent.rank, c.latent.query_rank, scale=c.attention_scale)
+    return Attention(
+        c.dim,
+        c.heads,
+        c.kv_heads,
+        c.head_dim,
+        bias=c.qkv_bias,
+        out_bias=c.out_bias,
+        head_norm_eps=c.norm_eps if c.head_norm else None,
+        width_norm_eps=c.norm_eps if c.width_norm else None,
+        scale=c.attention_scale,
+        softcap=c.attention_softcap,
+    )
+
+
+def network_of(config: ModelConfig, layer: int) -> nn.Module:
+    """The network of block `layer`, or the mixture of experts in its place."""
+    m = config.mixture_in(layer)
+    if m is None:
+        return NETWORKS[config.network](config.dim, config.hidden_dim, config.mlp_bias)
+    return MoE(
+        config.dim,
+        m.hidden_dim,
+        m.experts,
+        m.k,
+        shared_hidden_dim=m.shared_hidden_dim,
+        shared_gate=m.shared_gate,
+        gate=m.gate,
+        normalise=m.normalise,
+        scale=m.scale,
+        groups=m.groups,
+        kept_groups=m.kept_groups,
+    )
+
+
 class Block(nn.Module):
     """x + attention(norm(x)), then x + mlp(norm(x)): [B, T, C] -> [B, T, C]."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, layer: int) -> None:
         super().__init__()
-        self.attention_norm = RMSNorm(config.dim, config.norm_eps)
-        self.attention = Attention(
-            config.dim,
-            config.heads,
-            config.kv_heads,
-            config.head_dim,
-            bias=config.qkv_bias,
-            out_bias=config.out_bias,
-            head_norm_eps=config.norm_eps if config.head_norm else None,
-            scale=config.attention_scale,
-            softcap=config.attention_softcap,
-        )
-        self.mlp_norm = RMSNorm(config.dim, config.norm_eps)
-        self.mlp = SwiGLU(config.dim, config.hidden_dim, config.mlp_bias)
+        self.attention_norm = norm_of(config)
+        self.attention = attention_of(config)
+        self.mlp_norm = norm_of(config)
+        self.mlp = network_of(config, layer)
 
     def forward(
         self,
@@ -67,16 +117,71 @@ class Block(nn.Module):
         return x + self.mlp(self.mlp_norm(x))  # type: ignore[no-any-return]
 
 
+class SandwichBlock(Block):
+    """`Block` with a norm behind each part as well: x + norm(attention(norm(x))), and so the network. Gemma 2
+    (arXiv:2408.00118), section 2."""
+
+    def __init__(self, config: ModelConfig, layer: int) -> None:
+        super().__init__(config, layer)
+        self.attention_post_norm = norm_of(config)
+        self.mlp_post_norm = norm_of(config)
+
+    def forward(
+        self,
+        x: Tensor,
+        mask: Tensor | None,
+        rope: tuple[Tensor, Tensor],
+        cache: Cache | None,
+        layer: int,
+        weights: list[Tensor] | None,
+    ) -> Tensor:
+        y = self.attention(self.attention_norm(x), mask, rope, cache, layer, weights)
+        x = x + self.attention_post_norm(y)
+        return x + self.mlp_post_norm(self.mlp(self.mlp_norm(x)))  # type: ignore[no-any-return]
+
+
+class ParallelBlock(nn.Module):
+    """x + attention(norm(x)) + mlp(norm(x)), one norm for both: GPT-J and Phi. PaLM (Chowdhery et al. 2022,
+    arXiv:2204.02311), section 2, says why."""
+
+    def __init__(self, config: ModelConfig, layer: int) -> None:
+        super().__init__()
+        self.attention_norm = norm_of(config)
+        self.attention = attention_of(config)
+        self.mlp = network_of(config, layer)
+
+    def forward(
+        self,
+        x: Tensor,
+        mask: Tensor | None,
+        rope: tuple[Tensor, Tensor],
+        cache: Cache | None,
+        layer: int,
+        weights: list[Tensor] | None,
+    ) -> Tensor:
+        normed = self.attention_norm(x)
+        y = self.attention(normed, mask, rope, cache, layer, weights)
+        return x + y + self.mlp(normed)  # type: ignore[no-any-return]
+
+
+BLOCKS: dict[str, Callable[[ModelConfig, int], nn.Module]] = {
+    "pre": Block,
+    "sandwich": SandwichBlock,
+    "parallel": ParallelBlock,
+}
+
+
 class Transformer(nn.Module):
-    """A decoder of the Llama family."""
+    """A decoder: Llama's, or what its configuration makes of it."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
         self.embed = nn.Embedding(config.vocab_size, config.dim)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
-        self.norm = RMSNorm(config.dim, config.norm_eps)
-        self.head = None if config.tie_embeddings else nn.Linear(config.dim, config.vocab_size, bias=False)
+        self.blocks = nn.ModuleList(BLOCKS[config.layout](config, layer) for layer in range(config.layers))
+        self.norm = norm_of(config)
+        tied = config.tie_embeddings
+        self.head = None if tied else nn.Linear(config.dim, config.vocab_size, bias=config.head_bias)
 
     @property
     def device(self) -> torch.device:
@@ -88,8 +193,10 @@ class Transformer(nn.Module):
 
     def new_cache(self, capacity: int, batch: int = 1) -> KVCache:
         """An empty cache of this model's shape, dtype and device, for `capacity` positions."""
-        c = self.config
-        return KVCache(c.layers, c.kv_heads, c.head_dim, capacity, batch, self.dtype, self.device)
+        c, kind = self.config, (self.dtype, self.device)
+        if c.latent is not None:
+            return KVCache(c.layers, 1, c.latent.rope_dim, capacity, batch, *kind, value_dim=c.latent.rank)
+        return KVCache(c.layers, c.kv_heads, c.head_dim, capacity, batch, *kind)
 
     def new_window_cache(self) -> WindowCache:
         """An empty cache that forgets what has left every query's window; as `new_cache` without windows."""
@@ -115,6 +222,8 @@ class Transformer(nn.Module):
         masks = {window: self.mask(T, start + T, window) for window in {0, *self.config.windows}}
         rope = self.rotation(torch.arange(start, start + T, device=self.device), start + T)
         x = self.embed(tokens)
+        if self.config.scale_embedding:
+            x = x * torch.tensor(self.config.dim**0.5, dtype=x.dtype, device=x.device)
         for layer, block in enumerate(self.blocks):
             if trace is not None:
                 trace.hidden.append(x)
@@ -145,5 +254,5 @@ class Transformer(nn.Module):
         """Final norm and head: hidden [B, T, C] of any layer -> logits [B, T, V]. On an inner layer's output
         this is the logit lens (nostalgebraist 2020)."""
         weight = self.embed.weight if self.head is None else self.head.weight
-        logits = F.linear(self.norm(hidden), weight)
+        logits = F.linear(self.norm(hidden), weight, None if self.head is None else self.head.bias)
         return logits if self.config.logit_softcap is None else soft_cap(logits, self.config.logit_softcap)

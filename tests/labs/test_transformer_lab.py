@@ -97,9 +97,9 @@ def test_a_wrong_tile_is_noticed(lab: ModuleType, monkeypatch: pytest.MonkeyPatc
 def test_wrong_groups_are_noticed(lab: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     right = attention.attend_fused
 
-    def interleaved(q, k, v, mask=None, scale=None):
+    def interleaved(q, k, v, *rest):
         times = q.shape[1] // k.shape[1]  # query head h must use KV head h // times, not h % kv_heads
-        return right(q, k.repeat(1, times, 1, 1), v.repeat(1, times, 1, 1), mask, scale)
+        return right(q, k.repeat(1, times, 1, 1), v.repeat(1, times, 1, 1), *rest)
 
     monkeypatch.setattr(attention, "attend_fused", interleaved)
     assert not held(CLAIMS["gqa-equals-repeated-mha"], lab)

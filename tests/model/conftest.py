@@ -11,10 +11,12 @@ import pytest
 import torch
 
 from handbook.model.config import ModelConfig
+from handbook.model.families import family_of
 from handbook.model.load import build
 from handbook.model.transformer import Transformer
 from handbook.model.weights import names
 from handbook.model.weights.safetensors import SafetensorsWeights
+from handbook.model.weights.unfuse import unfuse
 
 TINY = {
     "vocab_size": 96,
@@ -53,9 +55,11 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pair]:
                 value.normal_(mean=1.0 if "norm" in name else 0.0, std=0.15)
         folder = tmp_path_factory.mktemp(kind)
         theirs.save_pretrained(folder)
-        ours_config = ModelConfig.from_hf(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+        raw = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        ours_config, family = ModelConfig.from_hf(raw), family_of(raw)
         weights = SafetensorsWeights(folder)
-        ours = build(ours_config, names.HF, weights.shapes, weights.tensor)
+        shapes, tensor = unfuse(weights.shapes, weights.tensor, family.split, ours_config)
+        ours = build(ours_config, family.table, shapes, tensor)
         return Pair(theirs, ours, folder)
 
     return make

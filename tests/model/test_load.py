@@ -190,7 +190,7 @@ def rewrite(path: Path, **changes: object) -> None:
         ({"attention_bias": True}, "query.bias is missing"),
         ({"rope_parameters": {"rope_type": "longrope"}}, "RoPE scaling 'longrope'"),
         ({"rope_parameters": {"rope_type": "linear"}}, "factor as a number, got None"),
-        ({"rope_parameters": [1]}, "rope_parameters as a number"),
+        ({"rope_parameters": [1]}, "rope_parameters as a table"),
         ({"rope_parameters": {"partial_rotary_factor": 0.7}}, "5 channels of 8 cannot turn in pairs"),
         ({"rope_parameters": {"partial_rotary_factor": 0.0}}, "0 channels of 8 cannot turn in pairs"),
         ({"rope_parameters": {"partial_rotary_factor": 2.0}}, "16 channels of 8 cannot turn in pairs"),

@@ -23,11 +23,20 @@ DECODER = (
     ("head", "lm_head", "output"),
 )
 
+# where a mixture of experts replaces the network, its experts stacked in one tensor; most families' names
+EXPERTS = (
+    ("blocks.{n}.mlp.router", "model.layers.{n}.mlp.gate"),
+    ("blocks.{n}.mlp.experts.gate", "model.layers.{n}.mlp.experts.gate_proj.weight"),
+    ("blocks.{n}.mlp.experts.up", "model.layers.{n}.mlp.experts.up_proj.weight"),
+    ("blocks.{n}.mlp.experts.down", "model.layers.{n}.mlp.experts.down_proj.weight"),
+)
+
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.)")
 
 
 class NameTable:
-    """A reversible table of names. Raises ValueError where a name stands twice on one side."""
+    """A reversible table of names, with `.weight` and `.bias` left off but where only one side has it. Raises
+    ValueError where a name stands twice on one side."""
 
     def __init__(self, pairs: tuple[tuple[str, str], ...]) -> None:
         self._theirs = dict(pairs)
@@ -46,8 +55,11 @@ class NameTable:
 
 
 def _rename(name: str, table: dict[str, str]) -> str | None:
-    stem, _, kind = name.rpartition(".")
     number = _NUMBER.search(name)
+    whole = table.get(_NUMBER.sub("{n}", f"{name}.", count=1)[:-1])
+    if whole is not None and "experts." in name:
+        return whole.replace("{n}", number.group() if number else "")
+    stem, _, kind = name.rpartition(".")
     to = table.get(_NUMBER.sub("{n}", f"{stem}.", count=1)[:-1])
     if to is None or kind not in ("weight", "bias"):
         return None
@@ -55,4 +67,11 @@ def _rename(name: str, table: dict[str, str]) -> str | None:
 
 
 HF = NameTable(tuple((ours, hub) for ours, hub, _ in DECODER))
+
+
+def hub_table(rows: tuple[tuple[str, str], ...]) -> NameTable:
+    """The hub's names with a family's own rows in place of Llama's."""
+    return NameTable(tuple(({ours: hub for ours, hub, _ in DECODER} | dict(rows)).items()))
+
+
 GGUF = NameTable(tuple((ours, gguf) for ours, _, gguf in DECODER))

@@ -1,0 +1,314 @@
+"""The families of decoders on the hub: what each calls its weights, and what it does differently.
+
+A family is one entry of `FAMILIES`: rows of names that differ from Llama's, switches that all its models
+share, and what its `config.json` says in words of its own. The decoder has no file for any of them.
+
+Book: architectures/transformer-deep-dive
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from handbook.model.config import Latent, Mixture, ModelConfig, assemble, share
+from handbook.model.extension import RopeScaling, yarn_attention
+from handbook.model.values import Values, raise_faults
+from handbook.model.weights.names import EXPERTS, NameTable, hub_table
+from handbook.model.weights.unfuse import Split
+
+GATED = {"silu": "swiglu", "gelu_pytorch_tanh": "geglu"}
+PLAIN = {"gelu": "gelu", "gelu_new": "gelu-tanh", "gelu_pytorch_tanh": "gelu-tanh"}
+
+
+def nothing(values: Values) -> dict[str, Any]:
+    return {}
+
+
+@dataclass(frozen=True)
+class Family:
+    """rows: (ours, theirs) where Llama's names don't hold. switches: fields of ModelConfig. read: more of
+    them, from config.json. split: tensors that hold several of ours. activations: theirs to our network."""
+
+    rows: tuple[tuple[str, str], ...] = ()
+    switches: Mapping[str, Any] = field(default_factory=dict)
+    read: Callable[[Values], Mapping[str, Any]] = nothing
+    split: tuple[Split, ...] = ()
+    activations: Mapping[str, str] = field(default_factory=lambda: GATED)
+    turning: float = 1.0  # share of a head that turns, where config.json doesn't say
+
+    @property
+    def table(self) -> NameTable:
+        return hub_table(self.rows)
+
+
+def biases(values: Values) -> dict[str, Any]:
+    bias = values.flag("attention_bias")
+    return {"qkv_bias": bias, "out_bias": bias, "mlp_bias": values.flag("mlp_bias")}
+
+
+def windows(values: Values, used: bool = True) -> dict[str, Any]:
+    """The sliding window of each layer: where `layer_types` says so, else from `max_window_layers` on, else
+    in every layer."""
+    width, layers = values.whole("sliding_window", 0) if used else 0, values.whole("num_hidden_layers")
+    kinds = values.raw("layer_types")
+    if not width or layers is None:
+        return {}
+    if isinstance(kinds, list):
+        return {"windows": tuple(width if kind == "sliding_attention" else 0 for kind in kinds)}
+    first = values.whole("max_window_layers", 0) or 0
+    return {"windows": tuple(width * (layer >= first) for layer in range(min(layers, 1 << 12)))}
+
+
+def qwen(values: Values, **switches: Any) -> dict[str, Any]:
+    return windows(values, values.flag("use_sliding_window")) | switches
+
+
+def gemma2(values: Values) -> dict[str, Any]:
+    """Every other layer has a window, from the first on (Gemma 2, arXiv:2408.00118, section 2)."""
+    scalar = values.real("query_pre_attn_scalar", 256.0)
+    found = windows(values)
+    if found and not isinstance(values.raw("layer_types"), list):
+        found = {"windows": tuple(w * (1 - layer % 2) for layer, w in enumerate(found["windows"]))}
+    return found | {
+        "attention_scale": scalar**-0.5 if scalar and scalar > 0 else scalar,
+        "attention_softcap": values.real("attn_logit_softcapping", None),
+        "logit_softcap": values.real("final_logit_softcapping", None),
+        **biases(values),
+    }
+
+
+def mixture(values: Values, hidden: str, **switches: Any) -> dict[str, Any]:
+    """A mixture whose experts are `hidden` wide: the name of a key."""
+    key = next(
+        (k for k in ("num_local_experts", "n_routed_experts") if values.raw(k) is not None), "num_experts"
+    )
+    numbers = {
+        "experts": values.whole(key),
+        "k": values.whole("num_experts_per_tok"),
+        "hidden_dim": values.whole(hidden),
+        **switches,
+    }
+    return {} if None in numbers.values() else {"mixture": Mixture(**numbers)}
+
+
+def qwen_mixture(values: Values, **switches: Any) -> dict[str, Any]:
+    layers, step = values.whole("num_hidden_layers") or 0, values.whole("decoder_sparse_step", 1) or 1
+    sparse = {layer for layer in range(min(layers, 1 << 12)) if (layer + 1) % step == 0}
+    dense = {*range(min(layers, 1 << 12))} - sparse | {*values.numbers("mlp_only_layers")}
+    switches |= {"dense": tuple(sorted(dense)), "normalise": values.flag("norm_topk_prob")}
+    return qwen(values) | mixture(values, "moe_intermediate_size", **switches)
+
+
+def qwen2_moe(values: Values) -> dict[str, Any]:
+    shared = values.whole("shared_expert_intermediate_size")
+    found = qwen_mixture(values, shared_hidden_dim=shared, shared_gate=True)
+    return found | {"qkv_bias": values.flag("qkv_bias", True)}
+
+
+def olmoe(values: Values) -> dict[str, Any]:
+    if values.raw("clip_qkv") is not None:
+        values.unsupported("clipped queries, keys and values", "them unclipped")
+    return biases(values) | mixture(values, "intermediate_size", normalise=values.flag("norm_topk_prob"))
+
+
+def deepseek_v2(values: Values) -> dict[str, Any]:
+    """Latent attention; the first layers dense, then fine-grained experts beside shared ones."""
+    if values.flag("attention_bias"):
+        values.unsupported("biases in latent attention", "it without")
+    heads, plain, turning = (
+        values.whole(key) for key in ("num_attention_heads", "qk_nope_head_dim", "qk_rope_head_dim")
+    )
+    sizes = {
+        "rank": values.whole("kv_lora_rank"),
+        "rope_dim": turning,
+        "value_dim": values.whole("v_head_dim"),
+        "query_rank": values.whole("q_lora_rank", 0),
+    }
+    known = None not in (plain, *sizes.values())
+    groups: dict[str, Any] = {}
+    method = values.raw("topk_method", "greedy")
+    if method == "group_limited_greedy":
+        groups = {"groups": values.whole("n_group"), "kept_groups": values.whole("topk_group")}
+    elif method != "greedy":
+        values.unsupported(f"routing {method!r}", "greedy and group_limited_greedy")
+    width, shared = values.whole("moe_intermediate_size"), values.whole("n_shared_experts", 0)
+    first = values.whole("first_k_dense_replace", 0) or 0
+    experts = mixture(
+        values,
+        "moe_intermediate_size",
+        shared_hidden_dim=None if width is None or shared is None else width * shared,
+        dense=tuple(range(min(first, 1 << 12))),
+        normalise=False,
+        scale=values.real("routed_scaling_factor", 1.0),
+        **groups,
+    )
+    head_dim = plain + turning if known else None
+    rope = values.inner("rope_parameters", "rope_scaling")
+    again = rope.real("mscale_all_dim", 0.0) or 0.0
+    scale = yarn_attention(rope.real("factor", 1.0) or 1.0, again) ** 2 if again else 1.0
+    return experts | {
+        "kv_heads": heads,
+        "head_dim": head_dim,
+        "rotary_dim": turning,
+        "attention_scale": head_dim**-0.5 * scale if head_dim and head_dim > 0 else None,
+        "latent": Latent(**sizes) if known else None,
+    }
+
+
+def phi(values: Values) -> dict[str, Any]:
+    if values.flag("qk_layernorm"):
+        values.unsupported("normalised heads in Phi", "them plain")
+    return {"norm_eps": values.real("layer_norm_eps", 1e-5)}
+
+
+PHI3_SPLIT = (
+    Split(
+        "self_attn.qkv_proj",
+        ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+        lambda c: (c.heads * c.head_dim, c.kv_heads * c.head_dim, c.kv_heads * c.head_dim),
+    ),
+    Split(
+        "mlp.gate_up_proj",
+        ("mlp.gate_proj", "mlp.up_proj"),
+        lambda c: (c.hidden_dim, c.hidden_dim),
+    ),
+)
+GEMMA = {"norm": "rms+1", "network": "geglu", "scale_embedding": True, "tie_embeddings": True}
+SHARED = tuple(
+    (f"blocks.{{n}}.mlp.shared.{ours}", f"model.layers.{{n}}.mlp.shared_expert.{ours}_proj")
+    for ours in ("gate", "up", "down")
+)
+FAMILIES: dict[str, Family] = {
+    "llama": Family(read=biases),
+    "mistral": Family(read=windows),
+    "qwen2": Family(read=lambda v: qwen(v, qkv_bias=True)),
+    "qwen3": Family(switches={"head_norm": True, "head_dim": 128}, read=lambda v: qwen(v, **biases(v))),
+    "gemma": Family(switches=GEMMA | {"head_dim": 256}, read=biases, activations=GATED | {"gelu": "geglu"}),
+    "gemma2": Family(
+        rows=(
+            ("blocks.{n}.attention_post_norm", "model.layers.{n}.post_attention_layernorm"),
+            ("blocks.{n}.mlp_norm", "model.layers.{n}.pre_feedforward_layernorm"),
+            ("blocks.{n}.mlp_post_norm", "model.layers.{n}.post_feedforward_layernorm"),
+        ),
+        switches=GEMMA | {"head_dim": 256, "layout": "sandwich"},
+        read=gemma2,
+    ),
+    "phi": Family(
+        rows=(
+            ("blocks.{n}.attention.out", "model.layers.{n}.self_attn.dense"),
+            ("blocks.{n}.mlp.up", "model.layers.{n}.mlp.fc1"),
+            ("blocks.{n}.mlp.down", "model.layers.{n}.mlp.fc2"),
+            ("norm", "model.final_layernorm"),
+        ),
+        switches={
+            "norm": "layer",
+            "layout": "parallel",
+            **dict.fromkeys(("qkv_bias", "out_bias", "mlp_bias", "head_bias"), True),
+        },
+        read=phi,
+        activations=PLAIN,
+        turning=0.5,
+    ),
+    "phi3": Family(read=windows, split=PHI3_SPLIT),
+    "mixtral": Family(
+        rows=(
+            ("blocks.{n}.mlp.router", "model.layers.{n}.block_sparse_moe.gate"),
+            ("blocks.{n}.mlp.experts.gate", "model.layers.{n}.block_sparse_moe.experts.w1.weight"),
+            ("blocks.{n}.mlp.experts.up", "model.layers.{n}.block_sparse_moe.experts.w3.weight"),
+            ("blocks.{n}.mlp.experts.down", "model.layers.{n}.block_sparse_moe.experts.w2.weight"),
+        ),
+        read=lambda v: windows(v) | mixture(v, "intermediate_size"),
+    ),
+    "olmoe": Family(rows=EXPERTS, switches={"width_norm": True}, read=olmoe),
+    "qwen2_moe": Family(
+        rows=(*EXPERTS, *SHARED, ("blocks.{n}.mlp.shared_gate", "model.layers.{n}.mlp.shared_expert_gate")),
+        read=qwen2_moe,
+    ),
+    "qwen3_moe": Family(
+        rows=EXPERTS, switches={"head_norm": True}, read=lambda v: qwen_mixture(v) | biases(v)
+    ),
+    "deepseek_v2": Family(
+        rows=(
+            *EXPERTS,
+            *((ours, theirs.replace("expert.", "experts.")) for ours, theirs in SHARED),
+            ("blocks.{n}.attention.query_down", "model.layers.{n}.self_attn.q_a_proj"),
+            ("blocks.{n}.attention.query_norm", "model.layers.{n}.self_attn.q_a_layernorm"),
+            ("blocks.{n}.attention.query_up", "model.layers.{n}.self_attn.q_b_proj"),
+            ("blocks.{n}.attention.down", "model.layers.{n}.self_attn.kv_a_proj_with_mqa"),
+            ("blocks.{n}.attention.norm", "model.layers.{n}.self_attn.kv_a_layernorm"),
+            ("blocks.{n}.attention.up", "model.layers.{n}.self_attn.kv_b_proj"),
+        ),
+        read=deepseek_v2,
+    ),
+}
+
+
+def family_of(config: Mapping[str, Any]) -> Family:
+    """Raises ModelFileError for an architecture that no row is about."""
+    kind = config.get("model_type")
+    if not isinstance(kind, str) or kind not in FAMILIES:
+        raise_faults([f"it has architecture {kind!r}; this decoder computes one of {', '.join(FAMILIES)}"])
+    return FAMILIES[str(kind)]
+
+
+def read_config(config: Mapping[str, Any]) -> ModelConfig:
+    """The ModelConfig of a `config.json`. Raises ModelFileError with all faults at once."""
+    family, values = family_of(config), Values(config)
+    dim, heads = values.whole("hidden_size"), values.whole("num_attention_heads")
+    activation = values.raw("hidden_activation") or values.raw("hidden_act", next(iter(family.activations)))
+    if activation not in family.activations:
+        values.unsupported(f"activation {activation!r}", ", ".join(family.activations))
+    rope = values.inner("rope_parameters", "rope_scaling")
+    context = values.whole("max_position_embeddings")
+    scaling = _scaling(rope, context)
+    head_dim = values.whole("head_dim", family.switches.get("head_dim", share(dim, heads)))
+    part = rope.real("partial_rotary_factor", values.real("partial_rotary_factor", family.turning))
+    numbers = {
+        "vocab_size": values.whole("vocab_size"),
+        "dim": dim,
+        "layers": values.whole("num_hidden_layers"),
+        "heads": heads,
+        "kv_heads": values.whole("num_key_value_heads", heads),
+        "hidden_dim": values.whole("intermediate_size"),
+        "norm_eps": values.real("rms_norm_eps", 1e-6),
+        "rope_theta": rope.real("rope_theta", values.real("rope_theta", 10000.0)),
+        "rope_scaling": scaling,
+        "network": family.activations.get(str(activation), "swiglu"),
+        **family.switches,
+        "head_dim": head_dim,
+        "rotary_dim": None if part in (1, None) or head_dim is None else int(head_dim * part),
+        "context": _reach(context, scaling),
+        **family.read(values),
+    }
+    tied = values.raw("tie_word_embeddings", family.switches.get("tie_embeddings", False))
+    return assemble(values, **numbers | {"tie_embeddings": bool(tied)})
+
+
+def _reach(context: int | None, scaling: RopeScaling | None) -> int | None:
+    """Dynamic NTK is the one method whose config.json gives the trained context, not the extended one."""
+    dynamic = scaling is not None and scaling.kind == "dynamic"
+    return int(context * scaling.factor) if context and scaling and dynamic else context
+
+
+def _scaling(rope: Values, context: int | None) -> RopeScaling | None:
+    kind = rope.raw("rope_type", rope.raw("type", "default"))
+    if kind == "default":
+        return None
+    if kind not in ("linear", "dynamic", "llama3", "yarn"):
+        rope.unsupported(f"RoPE scaling {kind!r}", "default, linear, dynamic, llama3 and yarn")
+        return None
+    factor = rope.real("factor")
+    original = context if kind == "dynamic" else rope.whole("original_max_position_embeddings", context)
+    turns: tuple[Any, ...] = ()
+    if kind == "llama3":
+        turns = rope.real("low_freq_factor"), rope.real("high_freq_factor")
+    if kind == "yarn":
+        turns = rope.real("beta_slow", 1.0), rope.real("beta_fast", 32.0)
+        first, again = rope.real("mscale", 0.0), rope.real("mscale_all_dim", 0.0)
+        given = rope.real("attention_factor", None)
+        if given is None and factor and first and again:
+            given = yarn_attention(factor, first) / yarn_attention(factor, again)
+        turns = (*turns, given)
+    if factor is None or original is None or None in turns[:2]:
+        return None
+    return RopeScaling(kind, factor, original, *turns)

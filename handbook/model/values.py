@@ -1,0 +1,79 @@
+"""Numbers out of a model's metadata, with every fault noted instead of the first one raised."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from handbook.errors import ModelFileError
+
+REQUIRED = object()
+
+
+class Values:
+    """A mapping from a file, read key by key.
+
+    What is missing or null takes the default. What can't be is None, and a sentence in `faults`. `prefix`
+    stands before every key.
+    """
+
+    def __init__(self, mapping: Mapping[str, Any], prefix: str = "", faults: list[str] | None = None) -> None:
+        self.mapping, self.prefix = mapping, prefix
+        self.faults: list[str] = [] if faults is None else faults
+
+    def raw(self, key: str, default: object = None) -> Any:
+        got = self.mapping.get(self.prefix + key)
+        return default if got is None else got
+
+    def whole(self, key: str, default: object = REQUIRED) -> Any:
+        """An integer."""
+        got = self.raw(key, default)
+        if got is default and default is not REQUIRED:
+            return got
+        return (
+            got if isinstance(got, int) and not isinstance(got, bool) else self._fault(key, got, "a number")
+        )
+
+    def real(self, key: str, default: object = REQUIRED) -> Any:
+        """A finite number."""
+        got = self.raw(key, default)
+        if got is default and default is not REQUIRED:
+            return got
+        if isinstance(got, int | float) and not isinstance(got, bool) and math.isfinite(got):
+            return float(got)
+        return self._fault(key, got, "a number")
+
+    def flag(self, key: str, default: bool = False) -> bool:
+        return bool(self.raw(key, default))
+
+    def numbers(self, key: str) -> Sequence[int]:
+        """A list of integers, empty where there is none."""
+        got = self.raw(key, [])
+        if isinstance(got, list) and all(isinstance(item, int) for item in got):
+            return got
+        self._fault(key, got, "a list of numbers")
+        return []
+
+    def inner(self, *keys: str) -> "Values":
+        """The mapping under the first of `keys` that is there; its faults are noted here."""
+        for key in keys:
+            if got := self.raw(key):
+                if isinstance(got, Mapping):
+                    return Values(got, faults=self.faults)
+                self._fault(key, got, "a table")
+        return Values({}, faults=self.faults)
+
+    def unsupported(self, got: str, known: str) -> None:
+        self.faults.append(f"it has {got}, and this decoder computes {known}")
+
+    def _fault(self, key: str, got: object, wanted: str) -> None:
+        got = None if got is REQUIRED else got
+        self.faults.append(f"it should give {self.prefix}{key} as {wanted}, got {got!r}")
+
+
+def raise_faults(faults: Sequence[str]) -> None:
+    """Raises ModelFileError with all of them, where there are any."""
+    if faults:
+        raise ModelFileError(
+            f"The model's configuration cannot be: {'; '.join(faults)}.",
+            "Fetch the model again, or choose one that this decoder computes.",
+        )
