@@ -1,9 +1,9 @@
 """Stage 2, chunk: the book, its questions and the code's docstrings as passages with addresses.
 
 A paragraph of the book is a passage: short enough to cite, and it already has an address. What is indexed for
-it is more than what is shown: the titles above it, and the interview questions that point at it, since those
-say in a person's words what it answers (document expansion: Nogueira et al. 2019, arXiv:1904.08375, with
-written questions in place of generated ones).
+it is more than what is shown: the titles above it, and the interview questions and follow-ups that point at
+it, since those say in a person's words what it answers (document expansion: Nogueira et al. 2019,
+arXiv:1904.08375, with written questions in place of generated ones).
 """
 
 import ast
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 PROSE = ("paragraph", "list", "item", "quote", "box")  # kinds of paragraph that sentences can be taken from
 SHORTEST = 10  # words; what is shorter is a pointer ("Write it yourself: ...") and no answer
+LEAD_IN = 25  # words; what is shorter and ends in a colon only announces what follows
 UNREAD = ("code",)  # kinds that are not indexed: the docstrings of the same code are
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
@@ -91,7 +92,8 @@ def book_entries(book: "Book") -> Iterator[Entry]:
         sections = {section.id: section.title for section in chapter.sections}
         asks: dict[str, list[str]] = {}
         for question in chapter.questions:
-            asks.setdefault(question.anchor, []).append(" ".join(question.prompt.split()))
+            asked = (question.prompt, *(follow_up.ask for follow_up in question.follow_ups))
+            asks.setdefault(question.anchor, []).extend(" ".join(ask.split()) for ask in asked)
         head = Chunk(slug, slug, "", chapter.title, chapter.summary, f"/book/{chapter.path}")
         yield Entry(head, f"{chapter.title}\n{chapter.summary}", order=order)
         order += 1
@@ -107,11 +109,10 @@ def book_entries(book: "Book") -> Iterator[Entry]:
                 text=paragraph.text.strip(),
                 url=f"/book/{chapter.path}#{paragraph.anchor}",
             )
-            asked = tuple(asks.get(paragraph.anchor, ()))
-            body = "\n".join((title, chunk.text, *asked))
-            says = len(chunk.text.split()) >= SHORTEST and not paragraph.box.lower().endswith("asks")
-            answers = chapter.written and paragraph.kind in PROSE and says
-            yield Entry(chunk, body, asked, answers, order)
+            answered = tuple(asks.get(paragraph.anchor, ()))
+            body = "\n".join((title, chunk.text, *answered))
+            answers = chapter.written and paragraph.kind in PROSE and _says(chunk.text, paragraph.box)
+            yield Entry(chunk, body, answered, answers, order)
             order += 1
         for question in chapter.questions:
             chunk = Chunk(
@@ -125,6 +126,16 @@ def book_entries(book: "Book") -> Iterator[Entry]:
             )
             yield Entry(chunk, f"{chunk.title}\n{chunk.text}", (), False, order)
             order += 1
+
+
+def _says(text: str, box: str) -> bool:
+    """Whether a paragraph says something: not a pointer, a lead-in or the interviewer's question."""
+    words = len(text.split())
+    return (
+        words >= SHORTEST
+        and not (words < LEAD_IN and text.endswith(":"))
+        and not box.lower().endswith("asks")
+    )
 
 
 def package_root() -> Path:

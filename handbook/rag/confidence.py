@@ -13,6 +13,7 @@ from functools import cache
 from importlib import resources
 
 from handbook.rag.index import Vocabulary
+from handbook.rag.rerank import coverage
 from handbook.rag.retrieve import subject
 from handbook.records import Hit
 
@@ -36,21 +37,17 @@ def features(
         if full text lacks it.
     """
     cosines = sorted((hit.dense for hit in hits if hit.dense is not None), reverse=True)
-    stems = list(dict.fromkeys(vocabulary.stems(subject(question))))
-    weights = {stem: vocabulary.idf(stem) for stem in stems}
-    total = sum(weights.values())
-
-    def share(found: set[str]) -> float:
-        return sum(weight for stem, weight in weights.items() if stem in found) / total if total else 0.0
-
+    weights = vocabulary.weights(subject(question))
     nearest = max(hits, key=lambda hit: -2.0 if hit.dense is None else hit.dense, default=None)
     ranked = sorted((hit for hit in hits if hit.lexical is not None), key=lambda hit: -(hit.lexical or 0.0))
     rank = next((i for i, hit in enumerate(ranked) if nearest and hit.chunk.id == nearest.chunk.id), None)
     return {
         "top": cosines[0] if cosines else 0.0,
         "mean3": sum(cosines[:3]) / 3,
-        "coverage": max((share(set(vocabulary.stems(body))) for body in bodies[:3]), default=0.0),
-        "known": share(set(vocabulary.frequency)),
+        "coverage": max(
+            (coverage(weights, frozenset(vocabulary.stems(body))) for body in bodies[:3]), default=0.0
+        ),
+        "known": coverage(weights, frozenset(vocabulary.frequency)),
         "agreement": 0.0 if rank is None else 1 / (1 + rank),
     }
 

@@ -63,6 +63,10 @@ class Vocabulary:
         n = self.frequency.get(stem, 0)
         return math.log(1 + (self.size - n + 0.5) / (n + 0.5))
 
+    def weights(self, text: str) -> dict[str, float]:
+        """The stems of a text's content words, each with its idf."""
+        return {stem: self.idf(stem) for stem in self.stems(text)}
+
     def completions(self, prefix: str) -> list[str]:
         """Words that begin so, one a stem, the most frequent first."""
         best: dict[str, str] = {}

@@ -1,7 +1,7 @@
 """The stages composed: a corpus that is searched while someone types and asked when they have a question.
 
     chunk -> index (full text) -> search
-       `---> embed -> retrieve (both in parallel) -> fuse -> [Tutor]
+       `---> embed -> retrieve (both in parallel) -> fuse -> rerank -> [Tutor]
 
 Opening reads the book only. LanceDB is imported at the first search, the encoder at the first question.
 """
@@ -21,6 +21,7 @@ from handbook.rag import retrieve
 from handbook.rag.chunk import Entry, book_entries, code_entries
 from handbook.rag.embed import Progress, VectorCache
 from handbook.rag.index import TextIndex, Vocabulary
+from handbook.rag.rerank import POOL, Reranker
 from handbook.rag.retrieve import DenseIndex
 from handbook.rag.store import Store
 from handbook.records import Chunk, Hit
@@ -64,9 +65,10 @@ class Corpus:
         citable: bool = False,
         vector: NDArray[np.float32] | None = None,
     ) -> list[Hit]:
-        """Passages for a question: full text and vectors in parallel, fused. Embeds what is not embedded yet.
+        """Passages for a question: full text and vectors in parallel, fused, the first of them reranked.
 
-        Without an embedder it is full text alone. Raises what the embedder raises (ModelUnavailable).
+        Embeds what is not embedded yet. Without an embedder it is full text alone. Raises what the embedder
+        raises (ModelUnavailable).
         citable: only passages that may answer. vector: of the question, where it is at hand.
         """
         subject = retrieve.subject(question)
@@ -74,11 +76,13 @@ class Corpus:
             found = self.text.match(subject, limit, kinds, citable)
             return [Hit(self.entries[id].chunk, score, lexical=score) for id, score in found]
         dense = self.dense
+        vector = self.embed(question) if vector is None else vector
         lexical = self._workers.submit(self.text.match, subject, retrieve.DEPTH, kinds, citable)
-        near = dense.search(
-            self.embed(question) if vector is None else vector, retrieve.DEPTH, kinds, citable
-        )
-        return retrieve.fused(lexical.result(), near, self.entries)[:limit]
+        near = dense.search(vector, retrieve.DEPTH, kinds, citable)
+        hits = retrieve.fused(lexical.result(), near, self.entries)
+        if any(hit.chunk.kind == "code" for hit in hits):
+            return hits[:limit]  # code has no vectors to look at it with
+        return self.rerank(question, vector, hits[: max(limit, POOL)])[:limit]
 
     def embed(self, question: str) -> NDArray[np.float32]:
         """The vector of a question. Raises HandbookError where the corpus was opened without an embedder."""
@@ -101,6 +105,11 @@ class Corpus:
                 texts = [text for entry in entries for text in entry.vectors_of]
                 vectors = VectorCache(self._store, self.embedder).vectors(texts, progress)
                 self._dense = DenseIndex(entries, vectors)
+
+    @cached_property
+    def rerank(self) -> Reranker:
+        """The last look at what was retrieved."""
+        return Reranker(self.entries, self.dense, self.vocabulary)
 
     @property
     def ready(self) -> bool:

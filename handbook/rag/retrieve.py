@@ -83,13 +83,20 @@ class DenseIndex:
         parts = len(entry.sentences) if entry.answers and len(entry.sentences) > 1 else 0
         return self._vectors[start + 1 : start + 1 + parts] if parts else self._vectors[start : start + 1]
 
-    def passage_vectors(self, id: str) -> Vectors:  # [S, D]
+    def passage_vectors(self, id: str) -> Vectors:  # [1 + S, D]
         """Vectors of a passage as a whole and of its sentences, without the questions that it answers."""
+        rows, asks = self._rows(id)
+        return rows[: len(rows) - asks]
+
+    def question_vectors(self, id: str) -> Vectors:  # [A, D]
+        """Vectors of the questions that a passage answers."""
+        rows, asks = self._rows(id)
+        return rows[len(rows) - asks :]
+
+    def _rows(self, id: str) -> tuple[Vectors, int]:
+        """All vectors of a passage, and how many of the last are of questions."""
         place = self._place[id]
-        start = int(self._starts[place])
-        return self._vectors[
-            start : start + len(self._entries[place].vectors_of) - len(self._entries[place].asks)
-        ]
+        return self._vectors[self._starts[place] : self._starts[place + 1]], len(self._entries[place].asks)
 
 
 def subject(question: str) -> str:

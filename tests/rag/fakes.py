@@ -36,8 +36,9 @@ def paragraph(anchor: str, text: str, section: str = "s", kind: str = "paragraph
     return SimpleNamespace(anchor=anchor, text=text, section=section, kind=kind, box=box, line=1)
 
 
-def question(id: str, prompt: str, answer: str, anchor: str) -> Any:
-    return SimpleNamespace(id=id, prompt=prompt, answer=answer, anchor=anchor)
+def question(id: str, prompt: str, answer: str, anchor: str, *follow_ups: str) -> Any:
+    asks = tuple(SimpleNamespace(ask=ask, criterion="c") for ask in follow_ups)
+    return SimpleNamespace(id=id, prompt=prompt, answer=answer, anchor=anchor, follow_ups=asks)
 
 
 def chapter(slug: str, paragraphs: Sequence[Any], questions: Sequence[Any] = (), written: bool = True) -> Any:
@@ -75,7 +76,13 @@ COFFEE = (paragraph("grind", "Grinding coffee finer slows the water. Not written
 
 def small_book() -> Any:
     asks = (
-        question("why-knead", "What makes bread elastic?", "Gluten does, which kneading develops.", "knead"),
+        question(
+            "why-knead",
+            "What makes bread elastic?",
+            "Gluten does, which kneading develops.",
+            "knead",
+            "And chewy?",
+        ),
     )
     return book(
         chapter("bread-making", BREAD, asks),

@@ -12,7 +12,7 @@ def test_paragraphs_keep_their_addresses_and_carry_their_titles() -> None:
     assert knead.chunk.url == "/book/part/bread-making#knead"
     assert knead.chunk.title == "Bread Making / First section"
     assert knead.answers
-    assert knead.asks == ("What makes bread elastic?",)
+    assert knead.asks == ("What makes bread elastic?", "And chewy?")
     assert "elastic" in knead.body
     assert "elastic" not in knead.chunk.text
     assert knead.vectors_of == (knead.headed, *knead.sentences, *knead.asks)
@@ -28,12 +28,13 @@ def test_outlines_questions_code_blocks_tables_and_pointers_do_not_answer() -> N
         paragraph("c", f"x = 1  # {prose}", kind="code"),
         paragraph("asked", f"{prose} Do it on the whiteboard.", box="The interviewer asks"),
         paragraph("short", "Write it yourself: bread."),
+        paragraph("lead-in", f"{prose} In figures:"),
     ]
     ask = question("q", "Why?", "Because.", "a")
     chapters = book(chapter("one", parts, [ask]), chapter("two", parts, written=False))
     entries = {entry.chunk.id: entry for entry in book_entries(chapters)}
     assert {id for id, entry in entries.items() if entry.answers} == {"one#a"}
-    assert {"one#t", "one#asked", "one#short", "two", "two#a"} <= entries.keys()
+    assert {"one#t", "one#asked", "one#short", "one#lead-in", "two", "two#a"} <= entries.keys()
     assert "one#c" not in entries
 
 

@@ -33,6 +33,8 @@ def test_vectors_of_sentences_and_of_the_passage_without_its_questions() -> None
     index = DenseIndex(entries, vectors)
     assert index.sentence_vectors("p").tolist() == vectors[1:3].tolist()
     assert index.passage_vectors("p").tolist() == vectors[0:3].tolist()
+    assert index.question_vectors("p").tolist() == vectors[3:4].tolist()
+    assert index.question_vectors("q").tolist() == []
     assert (
         index.sentence_vectors("q").tolist() == index.passage_vectors("q").tolist() == vectors[4:5].tolist()
     )
@@ -62,7 +64,8 @@ def test_the_subject_of_a_question_is_never_empty() -> None:
 
 
 def test_a_question_that_a_passage_answers_leads_to_it(open_small: Open) -> None:
-    """The passage itself has none of these words; the interview question that points at it has."""
-    (hit, *_) = open_small().retrieve("makes bread elastic")
-    assert hit.chunk.id == "bread-making#knead"
-    assert "elastic" not in hit.chunk.text
+    """The passage itself has none of these words; the interview questions that point at it have."""
+    for question in ("makes bread elastic", "And chewy?"):
+        (hit, *_) = open_small().retrieve(question, citable=True)
+        assert hit.chunk.id == "bread-making#knead"
+        assert "elastic" not in hit.chunk.text
