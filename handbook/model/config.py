@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
-from handbook.model.extension import RopeScaling
+from handbook.model.extension import RopeScaling, ScalingKind
 from handbook.model.router import Gate, router_faults
 from handbook.model.values import Values, raise_faults
 
@@ -198,6 +198,9 @@ FACTORS = ("attention_scale", "attention_softcap", "logit_softcap")
 
 def _scaling_faults(scaling: RopeScaling, context: int | None) -> list[str]:
     found = []
+    kinds = get_args(ScalingKind)
+    if scaling.kind not in kinds:
+        found.append(f"RoPE scaling is {scaling.kind!r}, not one of {', '.join(kinds)}")
     if not scaling.factor >= 1:
         found.append(f"RoPE's factor is {scaling.factor}, and a context is extended by 1 or more")
     if scaling.kind != "linear" and scaling.original_context < 1:

@@ -20,6 +20,8 @@ from torch import Tensor
 
 from handbook.model.rope import rope_frequencies
 
+ScalingKind = Literal["linear", "dynamic", "yarn", "llama3"]
+
 
 @dataclass(frozen=True, slots=True)
 class RopeScaling:
@@ -31,7 +33,7 @@ class RopeScaling:
     factor.
     """
 
-    kind: Literal["linear", "dynamic", "yarn", "llama3"]
+    kind: ScalingKind
     factor: float
     original_context: int = 0
     low: float = 1.0

@@ -16,6 +16,7 @@ from handbook.model.values import Values, raise_faults
 from handbook.model.weights.names import EXPERTS, NameTable, hub_table
 from handbook.model.weights.unfuse import Split
 
+MOST_LAYERS = 1 << 12  # a list by layer is made for no more; the weights must have as many anyway
 GATED = {"silu": "swiglu", "gelu_pytorch_tanh": "geglu"}
 PLAIN = {"gelu": "gelu", "gelu_new": "gelu-tanh", "gelu_pytorch_tanh": "gelu-tanh"}
 
@@ -51,12 +52,12 @@ def windows(values: Values, used: bool = True) -> dict[str, Any]:
     in every layer."""
     width, layers = values.whole("sliding_window", 0) if used else 0, values.whole("num_hidden_layers")
     kinds = values.raw("layer_types")
-    if not width or layers is None:
+    if not width or layers is None or layers > MOST_LAYERS:
         return {}
     if isinstance(kinds, list):
         return {"windows": tuple(width if kind == "sliding_attention" else 0 for kind in kinds)}
     first = values.whole("max_window_layers", 0) or 0
-    return {"windows": tuple(width * (layer >= first) for layer in range(min(layers, 1 << 12)))}
+    return {"windows": tuple(width * (layer >= first) for layer in range(layers))}
 
 
 def qwen(values: Values, **switches: Any) -> dict[str, Any]:
@@ -93,8 +94,8 @@ def mixture(values: Values, hidden: str, **switches: Any) -> dict[str, Any]:
 
 def qwen_mixture(values: Values, **switches: Any) -> dict[str, Any]:
     layers, step = values.whole("num_hidden_layers") or 0, values.whole("decoder_sparse_step", 1) or 1
-    sparse = {layer for layer in range(min(layers, 1 << 12)) if (layer + 1) % step == 0}
-    dense = {*range(min(layers, 1 << 12))} - sparse | {*values.numbers("mlp_only_layers")}
+    every = range(min(layers, MOST_LAYERS))
+    dense = {layer for layer in every if (layer + 1) % step} | {*values.numbers("mlp_only_layers")}
     switches |= {"dense": tuple(sorted(dense)), "normalise": values.flag("norm_topk_prob")}
     return qwen(values) | mixture(values, "moe_intermediate_size", **switches)
 
@@ -137,7 +138,7 @@ def deepseek_v2(values: Values) -> dict[str, Any]:
         values,
         "moe_intermediate_size",
         shared_hidden_dim=None if width is None or shared is None else width * shared,
-        dense=tuple(range(min(first, 1 << 12))),
+        dense=tuple(range(min(first, MOST_LAYERS))),
         normalise=False,
         scale=values.real("routed_scaling_factor", 1.0),
         **groups,
@@ -256,7 +257,7 @@ def read_config(config: Mapping[str, Any]) -> ModelConfig:
     family, values = family_of(config), Values(config)
     dim, heads = values.whole("hidden_size"), values.whole("num_attention_heads")
     activation = values.raw("hidden_activation") or values.raw("hidden_act", next(iter(family.activations)))
-    if activation not in family.activations:
+    if not isinstance(activation, str) or activation not in family.activations:
         values.unsupported(f"activation {activation!r}", ", ".join(family.activations))
     rope = values.inner("rope_parameters", "rope_scaling")
     context = values.whole("max_position_embeddings")

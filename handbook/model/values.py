@@ -1,12 +1,12 @@
 """Numbers out of a model's metadata, with every fault noted instead of the first one raised."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from handbook.errors import ModelFileError
 
 REQUIRED = object()
+LARGE = 1 << 53  # beyond it a float is no exact integer, and no configuration means it
 
 
 class Values:
@@ -29,16 +29,14 @@ class Values:
         got = self.raw(key, default)
         if got is default and default is not REQUIRED:
             return got
-        return (
-            got if isinstance(got, int) and not isinstance(got, bool) else self._fault(key, got, "a number")
-        )
+        return got if _is(got, int) else self._fault(key, got, "a number")
 
     def real(self, key: str, default: object = REQUIRED) -> Any:
-        """A finite number."""
+        """A number of a size that calculations stand."""
         got = self.raw(key, default)
         if got is default and default is not REQUIRED:
             return got
-        if isinstance(got, int | float) and not isinstance(got, bool) and math.isfinite(got):
+        if _is(got, int, float):
             return float(got)
         return self._fault(key, got, "a number")
 
@@ -48,7 +46,7 @@ class Values:
     def numbers(self, key: str) -> Sequence[int]:
         """A list of integers, empty where there is none."""
         got = self.raw(key, [])
-        if isinstance(got, list) and all(isinstance(item, int) for item in got):
+        if isinstance(got, list) and all(_is(item, int) for item in got):
             return got
         self._fault(key, got, "a list of numbers")
         return []
@@ -68,6 +66,10 @@ class Values:
     def _fault(self, key: str, got: object, wanted: str) -> None:
         got = None if got is REQUIRED else got
         self.faults.append(f"it should give {self.prefix}{key} as {wanted}, got {got!r}")
+
+
+def _is(got: object, *kinds: type) -> bool:
+    return isinstance(got, kinds) and not isinstance(got, bool) and abs(got) < LARGE  # type: ignore[arg-type]
 
 
 def raise_faults(faults: Sequence[str]) -> None:

@@ -1,0 +1,242 @@
+"""Configurations that cannot be: every fault in one error, and nothing but that error."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from handbook.errors import ModelFileError
+from handbook.model.config import Latent, Mixture, ModelConfig
+from handbook.model.extension import RopeScaling
+from handbook.model.families import FAMILIES
+from handbook.model.transformer import Transformer
+
+SIZES = {
+    "vocab_size": 50,
+    "dim": 24,
+    "layers": 3,
+    "heads": 6,
+    "kv_heads": 2,
+    "head_dim": 4,
+    "hidden_dim": 40,
+    "context": 64,
+}
+HUB = {
+    "vocab_size": 50,
+    "hidden_size": 24,
+    "intermediate_size": 40,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 6,
+    "num_key_value_heads": 6,
+    "head_dim": 4,
+    "max_position_embeddings": 64,
+    "num_experts": 4,
+    "num_experts_per_tok": 2,
+    "moe_intermediate_size": 20,
+    "shared_expert_intermediate_size": 16,
+    "n_shared_experts": 1,
+    "kv_lora_rank": 8,
+    "qk_nope_head_dim": 4,
+    "qk_rope_head_dim": 4,
+    "v_head_dim": 6,
+}
+
+
+def message(build) -> str:
+    with pytest.raises(ModelFileError) as caught:
+        build()
+    assert caught.value.remedy
+    return caught.value.what
+
+
+def test_every_fault_of_a_config_is_named():
+    what = message(
+        lambda: ModelConfig(
+            **SIZES | {"dim": 0, "kv_heads": 4, "head_dim": 7},
+            norm_eps=0.0,
+            rope_theta=1.0,
+            rope_scaling=RopeScaling("yarn", 0.5, 0, 4.0, 2.0),
+            windows=(4, -1),
+            attention_softcap=-1.0,
+            norm="batch",
+            network="relu",
+            layout="ring",
+            head_norm=True,
+            width_norm=True,
+            mixture=Mixture(experts=7, k=9, hidden_dim=0, groups=2, shared_gate=True),
+            latent=Latent(rank=0, rope_dim=8, value_dim=4),
+        )
+    )
+    for part in (
+        "dim is 0",
+        "heads (6) is not a multiple of kv_heads (4)",
+        "7 channels of 7 cannot turn in pairs",
+        "norm_eps is 0.0",
+        "rope_theta is 1.0",
+        "RoPE's factor is 0.5",
+        "RoPE's original context is 0",
+        "RoPE's bounds should rise from above 0, got 4.0 and 2.0",
+        "windows should be one for each of 3 layers, got 2 from -1",
+        "attention_softcap is -1.0",
+        "norm is 'batch', not one of rms, rms+1, layer",
+        "network is 'relu'",
+        "layout is 'ring'",
+        "not both",
+        "k must lie between 1 and the number of experts, got k = 9 of 7",
+        "experts must divide into equal groups, got 7 experts in 2 groups",
+        "expert widths are 0",
+        "gate needs a shared expert",
+        "latent rank is 0",
+        "8 channels of 7 cannot turn beside some that don't",
+    ):
+        assert part in what
+
+
+def test_every_fault_of_a_file_is_named_with_those_of_its_numbers():
+    raw = HUB | {
+        "model_type": "mixtral",
+        "hidden_size": "24",
+        "hidden_act": "relu",
+        "num_key_value_heads": 4,
+        "vocab_size": None,
+        "num_experts_per_tok": 5,
+        "sliding_window": -3,
+        "rope_parameters": {"rope_type": "longrope"},
+        "rms_norm_eps": True,
+    }
+    what = message(lambda: ModelConfig.from_hf(raw))
+    for part in (
+        "give hidden_size as a number, got '24'",
+        "activation 'relu', and this decoder computes silu, gelu_pytorch_tanh",
+        "heads (6) is not a multiple of kv_heads (4)",
+        "give vocab_size as a number, got None",
+        "got k = 5 of 4",
+        "got 3 from -3",
+        "RoPE scaling 'longrope'",
+        "give rms_norm_eps as a number, got True",
+    ):
+        assert part in what
+    assert "dim is" not in what, "what could not be read is said once"
+
+
+@pytest.mark.parametrize(
+    ("kind", "rope", "context", "reach"),
+    [
+        (
+            "yarn",
+            {"factor": 4.0, "original_max_position_embeddings": 32},
+            129,
+            "129, and yarn by 4 reaches 128",
+        ),
+        ("yarn", {"factor": 4.0, "original_max_position_embeddings": 32}, 128, None),
+        ("dynamic", {"factor": 4.0}, 500, None),
+        (
+            "llama3",  # Llama 3.1 itself: 8 times 8192 is less than the 131072 it was trained on
+            {
+                "factor": 8.0,
+                "low_freq_factor": 1.0,
+                "high_freq_factor": 4.0,
+                "original_max_position_embeddings": 8192,
+            },
+            131072,
+            None,
+        ),
+    ],
+)
+def test_a_context_that_the_method_does_not_reach(kind, rope, context, reach):
+    raw = HUB | {"model_type": "llama", "max_position_embeddings": context}
+    raw["rope_parameters"] = {"rope_type": kind, "rope_theta": 1e4} | rope
+    if reach is None:
+        ModelConfig.from_hf(raw)
+    else:
+        assert reach in message(lambda: ModelConfig.from_hf(raw))
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "part"),
+    [
+        ("phi", {"qk_layernorm": True}, "normalised heads in Phi"),
+        ("phi", {"hidden_act": "silu"}, "activation 'silu'"),
+        ("olmoe", {"clip_qkv": 8.0}, "clipped queries"),
+        ("deepseek_v2", {"topk_method": "noaux_tc"}, "routing 'noaux_tc'"),
+        (
+            "deepseek_v2",
+            {"topk_method": "group_limited_greedy", "n_group": 3, "topk_group": 1},
+            "4 experts in 3",
+        ),
+        ("deepseek_v2", {"topk_method": "group_limited_greedy"}, "give n_group as a number, got None"),
+        ("deepseek_v2", {"qk_rope_head_dim": 3}, "3 channels of 7 cannot turn in pairs"),
+        ("deepseek_v2", {"attention_bias": True}, "biases in latent attention"),
+        ("gemma2", {"query_pre_attn_scalar": -4}, "attention_scale is -4"),
+        ("qwen3_moe", {"mlp_only_layers": "all"}, "mlp_only_layers as a list of numbers"),
+        (
+            "mistral",
+            {"sliding_window": 4, "layer_types": ["full_attention"]},
+            "one for each of 3 layers, got 1",
+        ),
+    ],
+)
+def test_what_a_family_may_not_have(kind, changes, part):
+    ModelConfig.from_hf(HUB | {"model_type": kind})
+    assert part in message(lambda: ModelConfig.from_hf(HUB | {"model_type": kind} | changes))
+
+
+ODD = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-3, 9),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=3),
+    st.lists(st.integers(-1, 4), max_size=3),
+    st.just({}),
+)
+KEYS = [
+    *HUB,
+    *(
+        "hidden_act",
+        "sliding_window",
+        "layer_types",
+        "max_window_layers",
+        "decoder_sparse_step",
+        "mlp_only_layers",
+    ),
+    *(
+        "rms_norm_eps",
+        "query_pre_attn_scalar",
+        "final_logit_softcapping",
+        "partial_rotary_factor",
+        "q_lora_rank",
+    ),
+    *("n_group", "topk_group", "topk_method", "first_k_dense_replace", "rope_theta", "routed_scaling_factor"),
+]
+ROPE = st.fixed_dictionaries(
+    {"rope_type": st.sampled_from(["default", "linear", "dynamic", "llama3", "yarn", 3])},
+    optional={
+        key: st.one_of(ODD, st.floats(0.5, 8.0))
+        for key in (
+            "factor",
+            "original_max_position_embeddings",
+            "low_freq_factor",
+            "beta_fast",
+            "mscale",
+            "rope_theta",
+        )
+    },
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    kind=st.sampled_from(sorted(FAMILIES)),
+    changes=st.dictionaries(st.sampled_from(KEYS), ODD, max_size=4),
+    rope=st.one_of(ROPE, ODD),
+)
+def test_whatever_a_file_says_is_a_model_or_one_error(kind, changes, rope):
+    try:
+        config = ModelConfig.from_hf(HUB | {"model_type": kind, "rope_parameters": rope} | changes)
+    except ModelFileError:
+        return
+    if config.layers < 20:
+        with torch.device("meta"):
+            Transformer(config)
