@@ -26,6 +26,7 @@ PROSE = ("paragraph", "list", "item", "quote", "box")  # kinds of paragraph that
 SHORTEST = 10  # words; what is shorter is a pointer ("Write it yourself: ...") and no answer
 LEAD_IN = 25  # words; what is shorter and ends in a colon only announces what follows
 UNREAD = ("code",)  # kinds that are not indexed: the docstrings of the same code are
+_COMPOUND = re.compile(r"\b[A-Za-z]*(?:[a-z][A-Z]|[A-Z]{2}[a-z])[A-Za-z]*\b")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
@@ -95,7 +96,7 @@ def book_entries(book: "Book") -> Iterator[Entry]:
             asked = (question.prompt, *(follow_up.ask for follow_up in question.follow_ups))
             asks.setdefault(question.anchor, []).extend(" ".join(ask.split()) for ask in asked)
         head = Chunk(slug, slug, "", chapter.title, chapter.summary, f"/book/{chapter.path}")
-        yield Entry(head, f"{chapter.title}\n{chapter.summary}", order=order)
+        yield Entry(head, body_of(chapter.title, chapter.summary), order=order)
         order += 1
         for paragraph in chapter.paragraphs:
             if paragraph.kind in UNREAD or not paragraph.text.strip():
@@ -110,7 +111,7 @@ def book_entries(book: "Book") -> Iterator[Entry]:
                 url=f"/book/{chapter.path}#{paragraph.anchor}",
             )
             answered = tuple(asks.get(paragraph.anchor, ()))
-            body = "\n".join((title, chunk.text, *answered))
+            body = body_of(title, chunk.text, *answered)
             answers = chapter.written and paragraph.kind in PROSE and _says(chunk.text, paragraph.box)
             yield Entry(chunk, body, answered, answers, order)
             order += 1
@@ -124,8 +125,15 @@ def book_entries(book: "Book") -> Iterator[Entry]:
                 url=f"/book/{chapter.path}/questions#{question.id}",
                 kind="question",
             )
-            yield Entry(chunk, f"{chunk.title}\n{chunk.text}", (), False, order)
+            yield Entry(chunk, body_of(chunk.title, chunk.text), (), False, order)
             order += 1
+
+
+def body_of(*texts: str) -> str:
+    """Texts as they are indexed: compounds also in parts, so `flash attention` finds FlashAttention."""
+    text = "\n".join(texts)
+    parts = (_CAMEL.sub(" ", word) for word in dict.fromkeys(_COMPOUND.findall(text)))
+    return "\n".join((text, *parts))
 
 
 def _says(text: str, box: str) -> bool:
@@ -193,4 +201,4 @@ def _code_entry(module: str, symbol: str, doc: str) -> Entry:
         url=f"/code/{module}#{symbol}" if symbol else f"/code/{module}",
         kind="code",
     )
-    return Entry(chunk, f"{title}\n{_CAMEL.sub(' ', symbol)}\n{doc}")
+    return Entry(chunk, body_of(title, doc))

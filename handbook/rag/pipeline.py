@@ -6,6 +6,7 @@
 Opening reads the book only. LanceDB is imported at the first search, the encoder at the first question.
 """
 
+import re
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from handbook.embed import Embedder
 
 PARAGRAPHS = ("paragraph",)
+IDENTIFIER = re.compile(r"[A-Za-z]_|_[A-Za-z]|[a-z]\.[a-z]|\w\(|[a-z][A-Z]")
+ASIDE = 0.4  # what a full-text score of code counts in a search
+POINTER = 0.6  # what that of a paragraph counts which could not be an answer
 
 
 class Corpus:
@@ -52,10 +56,24 @@ class Corpus:
     def search(self, text: str, limit: int = 10, kinds: Sequence[str] | None = None) -> list[Hit]:
         """Passages for a text that is still being typed, by full text alone: no model, no vectors.
 
-        kinds: any of paragraph, question, code; all when None.
+        kinds: any of paragraph, question, code; all when None. What says little counts less: pointers, outlines,
+        and docstrings, which are short and name their subject over and over (unless a name in code is typed).
         """
-        found = self.text.complete(text, limit, kinds)
-        return [Hit(self.entries[id].chunk, score, lexical=score) for id, score in found]
+        wanted = ("paragraph", "question", "code") if kinds is None else kinds
+        book, code = [kind for kind in wanted if kind != "code"], [kind for kind in wanted if kind == "code"]
+        found = self.text.complete(text, limit, book) if book else []
+        found += self.text.complete(text, limit, code) if code else []
+        named = bool(IDENTIFIER.search(text))
+        weighed = [(id, score * self._weight(id, named)) for id, score in found]
+        ranked = sorted(weighed, key=lambda pair: -pair[1])[:limit]
+        return [Hit(self.entries[id].chunk, score, lexical=score) for id, score in ranked]
+
+    def _weight(self, id: str, named: bool) -> float:
+        """What a full-text score counts in a search; named: the text is written like a name in code."""
+        entry = self.entries[id]
+        if entry.chunk.kind == "code":
+            return 1.0 if named else ASIDE
+        return 1.0 if entry.answers or entry.chunk.kind == "question" or not entry.chunk.anchor else POINTER
 
     def retrieve(
         self,

@@ -2,7 +2,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from handbook.rag.chunk import book_entries, code_entries
+from handbook.rag.chunk import body_of, book_entries, code_entries
 from tests.rag.fakes import book, chapter, paragraph, question, small_book
 
 
@@ -63,6 +63,12 @@ def test_code_is_read_by_ast_and_private_or_broken_files_are_left_out(tmp_path: 
     assert set(found) == {"pack", "pack.sub.mod", "pack.sub.mod:KVCache", "pack.sub.mod:KVCache.add"}
     assert found["pack.sub.mod:KVCache.add"].chunk.url == "/code/pack.sub.mod#KVCache.add"
     assert "KV Cache" in found["pack.sub.mod:KVCache"].body
+
+
+def test_compounds_are_indexed_in_parts_too() -> None:
+    assert body_of("FlashAttention and RMSNorm.", "A KVCache, FlashAttention, KV") == (
+        "FlashAttention and RMSNorm.\nA KVCache, FlashAttention, KV\nFlash Attention\nRMS Norm\nKV Cache"
+    )
 
 
 def test_importing_and_chunking_load_neither_lancedb_nor_torch() -> None:

@@ -205,3 +205,19 @@ def test_words_are_cut_as_the_index_cuts_them(open_small: Open) -> None:
 def test_idf_is_lower_for_common_words(open_small: Open) -> None:
     vocabulary = open_small(small_book()).vocabulary
     assert vocabulary.idf("section") < vocabulary.idf("gluten") < vocabulary.idf("zebra")
+
+
+def test_the_book_comes_before_code_unless_a_name_is_typed(open_small: Open) -> None:
+    from handbook.rag.chunk import Entry, book_entries
+    from handbook.records import Chunk
+
+    doc = "Gluten. Kneads gluten, adds gluten."
+    code = Entry(
+        Chunk("m:add_gluten", "m", "add_gluten", "m:add_gluten", doc, "/code/m", "code"), f"add_gluten {doc}"
+    )
+    corpus = open_small()
+    corpus = type(corpus)([*book_entries(small_book()), code], corpus._store)
+    assert ids(corpus.search("gluten"))[-1] == "m:add_gluten"
+    assert ids(corpus.search("add_glu"))[0] == "m:add_gluten"
+    assert ids(corpus.search("gluten", kinds=["code"])) == ["m:add_gluten"]
+    assert len(corpus.search("gluten", limit=2)) == 2
