@@ -181,6 +181,26 @@ def test_what_a_family_may_not_have(kind, changes, part):
     assert part in message(lambda: ModelConfig.from_hf(HUB | {"model_type": kind} | changes))
 
 
+def test_what_a_file_may_leave_unsaid():
+    """As the oldest files of each family do."""
+
+    def read(kind: str, **changes: object) -> ModelConfig:
+        return ModelConfig.from_hf(HUB | {"model_type": kind, "head_dim": None} | changes)
+
+    assert read("gemma2", sliding_window=9).windows == (9, 0, 9)
+    assert read("gemma2", sliding_window=9, head_dim=12).attention_scale == 256**-0.5
+    assert read("gemma").head_dim == 256
+    assert read("gemma").tie_embeddings
+    assert not read("gemma", tie_word_embeddings=False).tie_embeddings
+    assert read("phi").rotary_dim == 2
+    assert read("phi", partial_rotary_factor=1.0).rotary_dim is None
+    assert read("qwen3").head_dim == 128
+    assert read("llama").head_dim == 4
+    assert read("mixtral", num_key_value_heads=None).kv_heads == 6
+    assert read("qwen2_moe", decoder_sparse_step=2).mixture.dense == (0, 2)
+    assert read("mistral", sliding_window=1 << 20, num_hidden_layers=1 << 23).windows == ()
+
+
 ODD = st.one_of(
     st.none(),
     st.booleans(),
