@@ -207,8 +207,8 @@ def test_the_decision_s_features_say_what_they_say(open_small: Open) -> None:  #
 
     near, far = found("Gluten network of proteins"), found("volcano eruption Naples")
     assert set(near) == set(NAMES)
-    assert near["coverage"] == near["known"] == near["agreement"] == 1.0
-    assert far["coverage"] == far["known"] == far["agreement"] == 0.0
+    assert near["coverage"] == near["known"] == 1.0
+    assert far["coverage"] == far["known"] == 0.0
     assert near["top"] > far["top"]
     assert features("x", [], [], corpus.vocabulary) == dict.fromkeys(NAMES, 0.0)
 
@@ -217,8 +217,8 @@ def test_the_shipped_weights_fit_the_features() -> None:
     shipped = fitted()
     assert set(shipped.weights) == set(NAMES)
     assert 0 < shipped.support < 1
-    sure = shipped.of({"top": 0.8, "mean3": 0.7, "coverage": 0.8, "known": 1, "agreement": 1})
-    unsure = shipped.of({"top": 0.2, "mean3": 0.15, "coverage": 0.1, "known": 0.3, "agreement": 0})
+    sure = shipped.of({"top": 0.8, "mean3": 0.7, "coverage": 0.8, "known": 1})
+    unsure = shipped.of({"top": 0.2, "mean3": 0.15, "coverage": 0.1, "known": 0.3})
     assert sure > 0.9 > 0.1 > unsure
 
 

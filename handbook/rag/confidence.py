@@ -17,7 +17,7 @@ from handbook.rag.rerank import coverage
 from handbook.rag.retrieve import subject
 from handbook.records import Hit
 
-NAMES = ("top", "mean3", "coverage", "known", "agreement")
+NAMES = ("top", "mean3", "coverage", "known")
 
 
 def features(
@@ -33,14 +33,9 @@ def features(
         top: best cosine. mean3: mean of the three best cosines.
         coverage: share of the question's words, weighted by idf, that the best passage covering most of them
         has (among three). known: share of the question's words, weighted by idf, that the corpus has at all.
-        agreement: 1 / (1 + full-text rank of the passage nearest by vector), ranks among these hits from 0; 0
-        if full text lacks it.
     """
     cosines = sorted((hit.dense for hit in hits if hit.dense is not None), reverse=True)
     weights = vocabulary.weights(subject(question))
-    nearest = max(hits, key=lambda hit: -2.0 if hit.dense is None else hit.dense, default=None)
-    ranked = sorted((hit for hit in hits if hit.lexical is not None), key=lambda hit: -(hit.lexical or 0.0))
-    rank = next((i for i, hit in enumerate(ranked) if nearest and hit.chunk.id == nearest.chunk.id), None)
     return {
         "top": cosines[0] if cosines else 0.0,
         "mean3": sum(cosines[:3]) / 3,
@@ -48,7 +43,6 @@ def features(
             (coverage(weights, frozenset(vocabulary.stems(body))) for body in bodies[:3]), default=0.0
         ),
         "known": coverage(weights, frozenset(vocabulary.frequency)),
-        "agreement": 0.0 if rank is None else 1 / (1 + rank),
     }
 
 
