@@ -1,6 +1,7 @@
 """What a decoder costs, counted on a model without weights: parameters, FLOPs of one decode step.
 
-Nothing is estimated from a formula here; the formulas of the chapter are held against these counts.
+Nothing is estimated from a formula here; the formulas of the chapter, and those of `count`, are held against
+these counts.
 """
 
 import torch
@@ -28,9 +29,10 @@ def filled_cache(model: Transformer, context: int, batch: int = 1) -> KVCache:
 
     For timing and counting: what a step costs does not depend on what it reads.
     """
-    c, cache = model.config, model.new_cache(context + 1, batch)
-    for layer in range(c.layers if context else 0):
-        k, v = torch.randn(2, batch, c.kv_heads, context, c.head_dim, device=model.device, dtype=model.dtype)
+    cache = model.new_cache(context + 1, batch)
+    for layer in range(model.config.layers if context else 0):
+        # keys and values are of two widths in a latent cache
+        k, v = (torch.randn_like(held[layer, :, :, :context]) for held in (cache.keys, cache.values))
         cache.append(layer, k, v)
     return cache
 
@@ -50,7 +52,8 @@ def step_flops(config: ModelConfig, context: int) -> int:
 
     Torch counts them from the shapes that run, a multiplication and an addition as two. Element-wise work
     (norms, softmax, activations) is left out, as in the rule of two FLOPs a parameter (Kaplan et al. 2020,
-    arXiv:2001.08361, section 2.1).
+    arXiv:2001.08361, section 2.1). Not for mixtures of experts, whose shapes hang on the numbers: `count`
+    knows those.
     """
     model = shape_only(config)
     cache, token = filled_cache(model, context), torch.zeros(1, 1, dtype=torch.long, device="meta")

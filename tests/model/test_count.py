@@ -104,3 +104,63 @@ def test_the_size_in_the_name():
     assert count.decode_flops(llama, 0) == pytest.approx(
         2 * (count.parameters(llama) - 128256 * 4096), rel=1e-3
     )
+
+
+MIXTRAL = {
+    "model_type": "mixtral",
+    "vocab_size": 32000,
+    "hidden_size": 4096,
+    "intermediate_size": 14336,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "num_local_experts": 8,
+    "num_experts_per_tok": 2,
+    "max_position_embeddings": 32768,
+}
+DEEPSEEK_V2 = {
+    "model_type": "deepseek_v2",
+    "vocab_size": 102400,
+    "hidden_size": 5120,
+    "intermediate_size": 12288,
+    "moe_intermediate_size": 1536,
+    "num_hidden_layers": 60,
+    "num_attention_heads": 128,
+    "num_key_value_heads": 128,
+    "n_routed_experts": 160,
+    "n_shared_experts": 2,
+    "num_experts_per_tok": 6,
+    "first_k_dense_replace": 1,
+    "q_lora_rank": 1536,
+    "kv_lora_rank": 512,
+    "qk_nope_head_dim": 128,
+    "qk_rope_head_dim": 64,
+    "v_head_dim": 128,
+    "max_position_embeddings": 163840,
+}
+GEMMA_2_2B = {
+    "model_type": "gemma2",
+    "vocab_size": 256000,
+    "hidden_size": 2304,
+    "intermediate_size": 9216,
+    "num_hidden_layers": 26,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 4,
+    "head_dim": 256,
+    "max_position_embeddings": 8192,
+}
+
+
+@pytest.mark.parametrize(
+    ("raw", "total", "active"),
+    [
+        (MIXTRAL, 46.7e9, 12.9e9),  # Jiang et al. 2024, arXiv:2401.04088: 47 and 13 billion
+        (DEEPSEEK_V2, 236e9, 21e9),  # arXiv:2405.04434, section 3.1.2: 236 and 21 billion
+        (GEMMA_2_2B, 2.6e9, 2.6e9),  # arXiv:2408.00118, table 2: 590 million embedded, 2,024 million others
+    ],
+    ids=["mixtral", "deepseek v2", "gemma 2"],
+)
+def test_published_sizes(raw, total, active):
+    config = ModelConfig.from_hf(raw)
+    assert count.parameters(config) == pytest.approx(total, rel=0.01)
+    assert count.active_parameters(config) == pytest.approx(active, rel=0.02)

@@ -159,6 +159,13 @@ def test_counted_from_the_configuration(pair, tokens):
     assert cache.nbytes == count.kv_bytes(config, 70, batch=2, bytes_per_value=4)
 
 
+def test_a_filled_cache_is_of_the_models_shape(pair):
+    cache = counting.filled_cache(pair.ours, 12, batch=2)
+    assert cache.length == 12
+    with torch.inference_mode():
+        assert pair.ours(torch.zeros(2, 1, dtype=torch.long), cache).isfinite().all()
+
+
 def test_the_table_of_families_is_tested():
     tested = {kind for kind, _ in SWITCHES.values()}
     assert tested | {"llama", "mistral", "qwen2", "qwen3"} == set(FAMILIES)
