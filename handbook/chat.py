@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from handbook.errors import ChatError
 from handbook.records import Message, Sampling, Usage
+from handbook.settings import shown, without
 
 if TYPE_CHECKING:
     import openai
@@ -153,8 +154,9 @@ class HttpChat:
 
     def __init__(self, url: str, model: str, key: str | None = None, timeout: float = 120.0) -> None:
         self.name = model
-        self.url = url
-        self._key = key
+        self.url = shown(url)
+        self._address = url
+        self._key = (key or "").strip()  # a line's end in it would be refused, and quoted, by the client
         self._timeout = timeout
         self._client: openai.OpenAI | None = None
 
@@ -172,7 +174,7 @@ class HttpChat:
             if "timeout" in type(error).__name__.lower():
                 raise self._silence() from error
             raise ChatError(
-                f"The reply of {self.url} broke off or is not in OpenAI's format ({_brief(error)}).",
+                f"The reply of {self.url} broke off or is not in OpenAI's format ({self._brief(error)}).",
                 "Check that chat_url is the base URL of an OpenAI-compatible server, then send it again.",
             ) from error
 
@@ -212,7 +214,7 @@ class HttpChat:
 
         if self._client is None:
             self._client = openai.OpenAI(
-                base_url=self.url,
+                base_url=self._address,
                 api_key=self._key or "none",  # the client wants one; the environment's is another server's
                 timeout=openai.Timeout(self._timeout, connect=5.0),
                 max_retries=1,
@@ -251,13 +253,13 @@ class HttpChat:
     def _fault(self, error: openai.OpenAIError) -> ChatError:
         import openai
 
-        said = _brief(error)
+        said = self._brief(error)
         match error:
             case openai.APITimeoutError():
                 return self._silence()
             case openai.APIConnectionError():
                 return ChatError(
-                    f"Nothing answers at {self.url} ({_brief(error.__cause__ or error)}).",
+                    f"Nothing answers at {self.url} ({self._brief(error.__cause__ or error)}).",
                     "Start the server, or correct chat_url.",
                 )
             case openai.AuthenticationError() | openai.PermissionDeniedError():
@@ -280,10 +282,9 @@ class HttpChat:
             case _:
                 return ChatError(f"{self.url} failed in its reply ({said}).", "Read the server's log.")
 
-
-def _brief(error: BaseException) -> str:
-    """The first line of an error, at most 200 characters."""
-    body = getattr(error, "body", None)
-    said = body.get("message") if isinstance(body, dict) else None
-    lines = str(said or error).strip().splitlines()
-    return (lines[0][:200] if lines else type(error).__name__).rstrip(".")
+    def _brief(self, error: BaseException) -> str:
+        """The first line of an error, at most 200 characters, without the key (servers quote it)."""
+        body = getattr(error, "body", None)
+        said = body.get("message") if isinstance(body, dict) else None
+        lines = without(self._key, str(said or error)).strip().splitlines()
+        return (lines[0][:200] if lines else type(error).__name__).rstrip(".")

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handbook.errors import ModelFileError, ModelUnavailable
+from handbook.settings import shown, without
 
 if TYPE_CHECKING:
     import openai
@@ -145,8 +146,9 @@ class HttpEmbedder:
 
     def __init__(self, url: str, model: str, key: str | None = None, timeout: float = 60.0) -> None:
         self.name = model
-        self.url = url
-        self._key = key
+        self.url = shown(url)
+        self._address = url
+        self._key = (key or "").strip()
         self._timeout = timeout
         self._client: openai.OpenAI | None = None
         self._dimension: int | None = None
@@ -184,7 +186,7 @@ class HttpEmbedder:
 
         if self._client is None:
             self._client = openai.OpenAI(
-                base_url=self.url, api_key=self._key or "none", timeout=self._timeout, max_retries=1
+                base_url=self._address, api_key=self._key or "none", timeout=self._timeout, max_retries=1
             )
         try:
             reply = self._client.embeddings.create(model=self.name, input=texts, encoding_format="float")
@@ -192,7 +194,7 @@ class HttpEmbedder:
         except Exception as error:  # a reply in another format surfaces as an error of many kinds
             raise ModelUnavailable(
                 f"{self.url} sent no embeddings from {self.name!r} "
-                f"({type(error).__name__}: {str(error)[:200]}).",
+                f"({type(error).__name__}: {without(self._key, str(error))[:200]}).",
                 "Check embed_url, embed_key and embedder in the settings, and that the server runs.",
             ) from error
         if len(rows) != len(texts):

@@ -6,6 +6,7 @@ like one that does not work.
 """
 
 import os
+import re
 import tomllib
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +19,7 @@ from handbook.errors import SettingsError
 
 PREFIX = "HANDBOOK_"
 RESERVED = {"HANDBOOK_SETTINGS"}
+PRIVATE = ("key", "url")  # a setting whose name holds one of these may hold a secret
 
 
 class Settings(BaseModel):
@@ -47,7 +49,7 @@ class Settings(BaseModel):
     )
     embed_key: str | None = Field(default=None, description="API key for embed_url.", repr=False)
     database_url: str | None = Field(
-        default=None, description="SQLAlchemy URL; SQLite in the data folder when not given."
+        default=None, description="SQLAlchemy URL; SQLite in the data folder when not given.", repr=False
     )
     store_url: str | None = Field(default=None, description="LanceDB URI; by default in the data folder.")
     host: str = Field(default="127.0.0.1", description="Loopback address to listen on.")
@@ -75,6 +77,25 @@ def settings_file() -> Path:
     return Path(platformdirs.user_config_dir("handbook", appauthor=False)) / "settings.toml"
 
 
+def shown(url: str) -> str:
+    """A URL for messages and pages: without user, password and query, where secrets stand."""
+    scheme, separator, rest = url.partition("://")
+    place, slash, path = re.split(r"[?#]", rest or scheme, maxsplit=1)[0].partition("/")
+    return (scheme + separator if rest else "") + place.rpartition("@")[2] + slash + path
+
+
+def without(secret: str, text: str) -> str:
+    """The text with a secret blotted out."""
+    return text.replace(secret, "***") if secret else text
+
+
+def _fault(error: Any) -> str:
+    """One fault that pydantic found; with the value, unless it may be a secret (a misspelt key may)."""
+    name = ".".join(map(str, error["loc"]))
+    known = name in Settings.model_fields and not any(word in name for word in PRIVATE)
+    return f"{name}: {error['msg']}" + (f" (got {error['input']!r})" if known else "")
+
+
 def load(**overrides: Any) -> Settings:
     """Read file and environment; `overrides` win. None among them means 'not given'."""
     path = settings_file()
@@ -94,9 +115,7 @@ def load(**overrides: Any) -> Settings:
     try:
         return Settings(**values)
     except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(map(str, e['loc']))}: {e['msg']} (got {e['input']!r})" for e in error.errors()
-        )
+        faults = "; ".join(map(_fault, error.errors()))
         known = ", ".join(Settings.model_fields)
         where = f"Known settings: {known}. File read: {path}."
-        raise SettingsError(f"Settings are not usable: {faults}.", where) from error
+        raise SettingsError(f"Settings are not usable: {faults}.", where) from None  # it holds the values

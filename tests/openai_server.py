@@ -86,6 +86,8 @@ def build(state: State) -> FastAPI:
         model = body["model"]
         if model == "locked" and state.keys[-1] != f"Bearer {KEY}":
             return refuse(401, "Incorrect API key provided")
+        if model == "echo":
+            return refuse(401, f"Incorrect API key provided: {state.keys[-1]}")
         if model == "unknown":
             return refuse(404, "The model `unknown` does not exist")
         if model == "busy":
@@ -100,6 +102,8 @@ def build(state: State) -> FastAPI:
     async def embeddings(request: Request) -> Response:
         body = await request.json()
         state.requests.append(body)
+        if body["model"] == "echo":
+            return refuse(401, f"Incorrect API key provided: {request.headers.get('authorization')}")
         if body["model"] == "unknown":
             return refuse(404, "The model `unknown` does not exist")
         data = [

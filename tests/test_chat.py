@@ -10,6 +10,7 @@ import pytest
 from openai_server import KEY, PREFILL, WORDS, State, serving
 
 from handbook.chat import Chat, HttpChat, LocalChat, ScriptedChat, open_chat
+from handbook.embed import HttpEmbedder
 from handbook.errors import ChatError, ModelUnavailable
 from handbook.records import Message, Sampling, Usage
 from handbook.settings import Settings
@@ -66,6 +67,23 @@ def test_scripted_raises_what_it_is_told_to_and_when_it_has_no_reply_left() -> N
 def server() -> Iterator[State]:
     with serving() as state:
         yield state
+
+
+@pytest.mark.parametrize("key", ["sk-private", "sk-private\n"])
+def test_http_never_repeats_the_key(server: State, key: str) -> None:
+    with pytest.raises(ChatError, match=r"refused the key \(401: Incorrect") as caught:
+        said(HttpChat(server.url, "echo", key))
+    assert "sk-private" not in str(caught.value)
+    with pytest.raises(ModelUnavailable, match="Incorrect") as unavailable:
+        HttpEmbedder(server.url, "echo", key).embed(["x"])
+    assert "sk-private" not in str(unavailable.value)
+
+
+def test_http_shows_the_address_without_its_secrets() -> None:
+    chat = HttpChat("http://me:hunter2@127.0.0.1:9/v1?key=hunter3", "m")
+    with pytest.raises(ChatError, match=r"Nothing answers at http://127\.0\.0\.1:9/v1 ") as caught:
+        said(chat)
+    assert "hunter" not in str(caught.value)
 
 
 def test_http_streams_and_takes_the_servers_usage(server: State) -> None:

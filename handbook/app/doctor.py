@@ -125,7 +125,9 @@ def _database(settings: Settings, missing: list[Missing]) -> dict[str, Any]:
 
 def _hidden(make_url: Any, url: str) -> str:
     try:
-        return str(make_url(url).render_as_string(hide_password=True))
+        from handbook.database.store import without_secrets
+
+        return without_secrets(make_url(url))
     except Exception:  # whatever can't be parsed is not shown
         return "(not a URL)"
 

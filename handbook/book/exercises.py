@@ -31,6 +31,8 @@ TIMEOUT = 30.0  # seconds for all tests together; importing torch takes two of t
 MEMORY = 16 * GIGA  # address space, not memory: torch maps far more than it uses
 FILE = 64 << 20
 OUTPUT = 64 << 10
+LINE = 64 << 10  # bytes of one message of the child
+LONGEST = 2000  # characters of what is kept of it
 PROCESSES = 256  # beyond those that the user has already
 KEPT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SYSTEMROOT", "VIRTUAL_ENV")
 RUNNER = Path(__file__).with_name("runner.py")
@@ -65,8 +67,9 @@ class Report:
 
 @dataclass
 class _Heard:
-    """What the child said on its channel."""
+    """What the child said on its channel. A submission can write there too, so nothing of it is trusted."""
 
+    planned: frozenset[str]
     broken: str = ""
     running: str = ""
     results: dict[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -74,17 +77,25 @@ class _Heard:
     def take(self, line: bytes) -> None:
         try:
             message = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             return
         if not isinstance(message, dict):
             return
         if "broken" in message:
-            self.broken = str(message["broken"])
+            self.broken = _text(message["broken"])
         elif "start" in message:
             self.running = str(message["start"])
         elif {"name", "passed", "message", "seconds"} <= message.keys():
-            self.results[str(message["name"])] = message
+            name, seconds = str(message["name"]), message["seconds"]
+            if name in self.planned and isinstance(seconds, float) and math.isfinite(seconds):
+                self.results[name] = message
             self.running = ""
+
+
+def _text(said: object) -> str:
+    """What the child said, as text that a page and a database take: no half characters, no null."""
+    text = str(said)[:LONGEST].replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _processes() -> dict[str, int]:
@@ -122,7 +133,7 @@ def _drain(stream: IO[bytes], kept: bytearray) -> None:
 
 def _listen(channel: int, heard: _Heard) -> None:
     with os.fdopen(channel, "rb") as stream:
-        for line in stream:
+        while line := stream.readline(LINE):
             heard.take(line)
 
 
@@ -151,7 +162,7 @@ def judge(exercise: Exercise, submission: Path, hidden: bool = True, timeout: fl
     """
     stems = ("tests", "hidden") if hidden else ("tests",)
     planned = [(stem, name) for stem in stems for name, _, _ in tests_in(exercise.file(f"{stem}.py"))]
-    heard, output = _Heard(), bytearray()
+    heard, output = _Heard(frozenset(f"{stem}:{name}" for stem, name in planned)), bytearray()
     begin = time.perf_counter()
     with _folder(exercise, submission, stems) as folder:
         reading, writing = os.pipe()
@@ -208,7 +219,7 @@ def _verdict(stem: str, name: str, heard: _Heard, ended: str) -> TestResult:
     said = heard.results.get(key)
     if said is not None:
         return TestResult(
-            name, said["passed"] is True, str(said["message"]), float(said["seconds"]), stem == "hidden"
+            name, said["passed"] is True, _text(said["message"]), said["seconds"], stem == "hidden"
         )
     message = f"{ended} This test was running." if key == heard.running else ended
     if not heard.broken and key != heard.running:

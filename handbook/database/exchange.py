@@ -1,7 +1,8 @@
 """Reads an exported state back: checked whole first, then turned into rows that are not there yet."""
 
+import math
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import inspect, select
@@ -12,6 +13,9 @@ from handbook.errors import DatabaseError
 
 FORMAT = "handbook-state"
 VERSION = 1
+LONGEST = 200_000  # characters of one text
+LARGEST = 2**31 - 1  # what an integer column of PostgreSQL holds
+DEEPEST = 20
 
 
 def rows_to_add(state: Mapping[str, Any], session: Session) -> list[Base]:
@@ -39,7 +43,7 @@ def rows_to_add(state: Mapping[str, Any], session: Session) -> list[Base]:
         for number, values in enumerate(listed, start=1):
             try:
                 row = _row(cls, values)
-            except (TypeError, ValueError, KeyError) as error:
+            except (TypeError, ValueError, KeyError, OverflowError) as error:
                 faults.append(f"{name} row {number}: {error}")
                 continue
             if _identity(row) not in present:
@@ -73,8 +77,28 @@ def _row(cls: type[Base], values: Any) -> Base:
             raise TypeError(f"{key}: expected {column.type}, got {type(value).__name__}")
         if key == "at" and value.tzinfo is None:
             raise ValueError("at: expected a time with its zone")
-        kept[key] = value
+        kept[key] = value.astimezone(UTC) if key == "at" else _storable(value, key)
+        longest = getattr(column.type, "length", None) or LONGEST
+        if isinstance(value, str) and len(value) > longest:
+            raise ValueError(f"{key}: expected at most {longest} characters, got {len(value)}")
     return cls(**kept)
+
+
+def _storable(value: Any, key: str, depth: int = 0) -> Any:
+    """The value, when every database keeps it and gives it back. Raises ValueError."""
+    match value:
+        case str():
+            if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+                raise ValueError(f"{key}: it holds a character that can't be stored")
+        case int() | float():
+            if not math.isfinite(value) or (isinstance(value, int) and abs(value) > LARGEST):
+                raise ValueError(f"{key}: {value} can't be stored")
+        case dict() | list():
+            if depth == DEEPEST:
+                raise ValueError(f"{key}: it goes deeper than {DEEPEST} levels")
+            for each in [*value, *value.values()] if isinstance(value, dict) else value:
+                _storable(each, key, depth + 1)
+    return value
 
 
 def _identity(row: Base) -> tuple[Any, ...]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import create_engine, delete, event, make_url, select
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import URL, Engine
 from sqlalchemy.exc import (
     ArgumentError,
     NoSuchModuleError,
@@ -49,7 +49,7 @@ def open_database(settings: Settings) -> "Database":
         raise _explained(error, str(settings.database)) from error
     if engine.dialect.name == "sqlite":
         _prepare_sqlite(engine)
-    shown = url.render_as_string(hide_password=True)
+    shown = without_secrets(url)
     try:
         bring_up_to_date(engine)
     except SqlDatabaseError as error:
@@ -59,6 +59,11 @@ def open_database(settings: Settings) -> "Database":
         engine.dispose()
         raise
     return Database(engine, shown)
+
+
+def without_secrets(url: URL) -> str:
+    """For messages and pages: no password, and no query, where drivers take one too."""
+    return url.set(query={}).render_as_string(hide_password=True)
 
 
 def _prepare_sqlite(engine: Engine) -> None:

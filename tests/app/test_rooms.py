@@ -222,7 +222,7 @@ def test_assets_are_kept_for_good_and_pages_are_not(client: TestClient) -> None:
         answer = client.get(url)
         assert answer.status_code == 200, url
         assert "immutable" in answer.headers["cache-control"], url
-    assert client.get("/").headers["cache-control"] == "no-cache"
+    assert client.get("/").headers["cache-control"] == "private, no-cache"
 
 
 def test_an_unexpected_error_is_a_page_with_the_headers(settings: Settings) -> None:

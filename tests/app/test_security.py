@@ -3,6 +3,8 @@
 import asyncio
 import re
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
@@ -10,8 +12,9 @@ from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 from starlette.types import Message, Receive, Scope, Send
 
-from handbook.app.web import tokens
+from handbook.app.web import create_app, tokens
 from handbook.app.web.security import BODY_LIMIT, LAB_POLICY, POLICY, Guard
+from handbook.settings import Settings
 
 ROOMS = (
     "/",
@@ -233,3 +236,87 @@ def test_a_websocket_comes_from_our_own_pages_only(origin: str | None, host: str
     asyncio.run(Guard(inner)(scope, receive, send))
     assert bool(reached) is let_in
     assert sent == ([] if let_in else [{"type": "websocket.close", "code": 1008}])
+
+
+FROM_ELSEWHERE = (
+    {"origin": "http://evil.example"},
+    {"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors", "sec-fetch-dest": "image"},
+    {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "iframe"},
+    {"sec-fetch-site": "same-site", "sec-fetch-mode": "cors", "sec-fetch-dest": "empty"},
+)
+
+
+@pytest.mark.parametrize("headers", FROM_ELSEWHERE)
+@pytest.mark.parametrize("path", ["/ask?q=bread", "/about/export", f"{LIVE}sse?session_id=s_1"])
+def test_another_site_loads_nothing_from_here(client: TestClient, headers: dict[str, str], path: str) -> None:
+    answer = client.get(path, headers=headers)
+    assert answer.status_code == 403
+    assert "set-cookie" not in answer.headers  # a new session would push out an old one
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"},
+        {"sec-fetch-site": "none", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"},
+        {"sec-fetch-site": "same-origin", "sec-fetch-mode": "navigate", "sec-fetch-dest": "iframe"},
+        {"origin": "http://127.0.0.1:8017", "sec-fetch-site": "same-origin", "sec-fetch-mode": "cors"},
+    ],
+)
+def test_a_link_and_our_own_pages_are_answered(client: TestClient, headers: dict[str, str]) -> None:
+    assert client.get("/book", headers=headers).status_code == 200
+
+
+def test_no_site_may_read_the_lab(client: TestClient) -> None:
+    for path in (LIVE, f"{LIVE}api/version", "/book"):
+        headers = client.get(path).headers
+        assert [name for name in headers if name.startswith("access-control-")] == []
+
+
+def test_a_planted_session_is_not_taken_over(client: TestClient, app: FastAPI) -> None:
+    name = tokens.COOKIE + "_8017"
+    planted = {"cookie": f"{name}=planted"}
+    begun = client.get("/token", headers=planted)
+    assert begun.cookies[name] != "planted"
+    form = {"chapter": "basics/bread", "token": begun.text}
+    with TestClient(app, base_url=str(client.base_url), cookies={name: "planted"}) as other:
+        assert other.post("/reading", data=form).status_code == 403
+
+
+def test_one_token_sent_by_many_at_once_is_spent_once(client: TestClient, token: Callable[[], str]) -> None:
+    form = {"chapter": "basics/bread", "token": token()}
+    headers = {"accept": "application/json"}
+    with ThreadPoolExecutor(8) as pool:
+        sent = [pool.submit(client.post, "/reading", data=form, headers=headers) for _ in range(8)]
+    assert sorted(each.result().status_code for each in sent) == [200] + [409] * 7
+
+
+@pytest.mark.parametrize("history", ["[" * 100_000, '[{"role": "user", "content": "\\ud800"}]'])
+def test_a_conversation_that_is_none_is_refused(
+    client: TestClient, token: Callable[[], str], history: str
+) -> None:
+    answer = client.post("/engine/chat", data={"message": "hi", "history": history, "token": token()})
+    assert answer.status_code == 400
+    assert "Start a new one" in answer.text
+
+
+def test_an_import_of_brackets_is_refused(client: TestClient, token: Callable[[], str]) -> None:
+    answer = client.post("/about/import", data={"token": token()}, files={"file": b"[" * 100_000})
+    assert answer.status_code == 400
+    assert "Nothing was imported" in answer.text
+
+
+def test_null_characters_do_not_reach_the_database(client: TestClient, token: Callable[[], str]) -> None:
+    client.post("/ask", data={"question": "why\0knead", "token": token()})
+    export = client.get("/about/export").text
+    assert "why\N{REPLACEMENT CHARACTER}knead" in export
+
+
+def test_secrets_in_addresses_are_not_shown(tmp_path: Path, settings: Settings) -> None:
+    secret = settings.model_copy(
+        update={"chat_url": "http://me:hunter2@127.0.0.1:9/v1?key=hunter3", "chat_key": "hunter4"}
+    )
+    with TestClient(create_app(secret, background=False), base_url="http://127.0.0.1:8017") as client:
+        for path in ("/about?doctor=1", "/engine", "/about/export"):
+            assert "hunter" not in client.get(path).text
+        assert "http://127.0.0.1:9/v1" in client.get("/about").text

@@ -101,6 +101,8 @@ XMLNS = 'xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"'
         ),
         (f'<svg {XMLNS}><g fill="url(https://e.org/x)"/></svg>', "outside"),
         (f'<!DOCTYPE svg [<!ENTITY a "b">]><svg {XMLNS}/>', "document type"),
+        (f"<svg {XMLNS}><desc><g><![CDATA[><img src='x'>]]></g></desc></svg>", "CDATA"),
+        (f"<svg {XMLNS}><?x ><img src='x'> ?></svg>", "processing instruction"),
         ('<svg xmlns="http://www.w3.org/2000/svg"/>', "viewBox"),
         ("<svg viewBox='0 0 1 1'/>", "root"),
         ("<svg", "well-formed"),

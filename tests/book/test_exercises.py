@@ -1,11 +1,15 @@
 """Submissions in their own process: a verdict whatever happens; and every exercise of the book."""
 
+import os
 import sys
+import threading
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
+from handbook.book import exercises
 from handbook.book.exercises import Report, judge, run
 from handbook.book.load import open_book
 from handbook.book.nouns import Exercise
@@ -119,6 +123,42 @@ def test_writing_to_the_working_folder_leaves_nothing_behind(tiny: Tiny) -> None
     assert submit(tiny, "open('tests.py', 'w').close()\ndef add(a, b):\n    return a + b\n").results
     assert sorted(exercise.folder.iterdir()) == before
     assert exercise.file("tests.py").stat().st_size > 0
+
+
+def test_a_flood_on_the_channel_fills_no_memory(tiny: Tiny) -> None:
+    heard = exercises._Heard(frozenset())
+    reading, writing = os.pipe()
+    writer = threading.Thread(target=_flood, args=(writing, 64 << 20))
+    tracemalloc.start()
+    writer.start()
+    exercises._listen(reading, heard)
+    writer.join()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 << 20
+    assert heard.results == {}
+
+
+def _flood(channel: int, size: int) -> None:
+    with os.fdopen(channel, "wb") as stream:
+        piece = b"x" * (1 << 16)
+        for _ in range(size // len(piece)):
+            stream.write(piece)
+
+
+def test_half_characters_and_nulls_in_a_message_become_text(tiny: Tiny) -> None:
+    report = submit(tiny, "def add(a, b):\n    raise ValueError('\\ud800 and \\0')\n")
+    message = report.results[0].message
+    assert message.startswith("ValueError: ? and \N{REPLACEMENT CHARACTER}")
+    assert message.encode()
+
+
+@pytest.mark.parametrize("seconds", ['"x"', "NaN", "[]"])
+def test_a_forged_verdict_with_a_time_that_is_none_does_not_count(tiny: Tiny, seconds: str) -> None:
+    line = f'{{"name": "tests:test_small", "passed": true, "message": "", "seconds": {seconds}}}\n'
+    code = f"import os, sys\nos.write(int(sys.argv[2]), {line.encode() + b'[' * 50_000!r})\nos._exit(0)\n"
+    report = submit(tiny, code)
+    assert not any(result.passed for result in report.results)
 
 
 def test_forged_lines_on_the_channel_are_ignored_when_malformed(tiny: Tiny) -> None:

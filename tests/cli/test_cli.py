@@ -3,6 +3,7 @@ import socket
 import subprocess
 import sys
 import time
+import traceback
 import urllib.request
 from pathlib import Path
 
@@ -90,6 +91,24 @@ def test_faulty_settings_file(text: str, monkeypatch: pytest.MonkeyPatch, tmp_pa
     with pytest.raises(SettingsError) as caught:
         load()
     assert caught.value.remedy
+
+
+@pytest.mark.parametrize("name", ["CHAT_KEYS", "DATABASE_URLS", "HOST_PASSWORD"])
+def test_a_misspelt_secret_is_not_repeated(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"HANDBOOK_{name}", "hunter2")
+    with pytest.raises(SettingsError, match=name.lower()) as caught:
+        load()
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_secret_of_the_wrong_type_is_not_repeated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text('chat_key = ["hunter2"]\nport = "far"\n')
+    monkeypatch.setenv("HANDBOOK_SETTINGS", str(file))
+    with pytest.raises(SettingsError, match=r"got 'far'") as caught:
+        load()
+    assert "hunter2" not in str(caught.value)
+    assert "hunter2" not in repr(Settings(database_url="postgresql://me:hunter2@h/x", chat_key="hunter2"))
 
 
 def test_open_prints_its_address_and_serves(tmp_path: Path) -> None:

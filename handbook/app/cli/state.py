@@ -39,7 +39,7 @@ def import_command(file: Path, as_json: bool) -> None:
 
     try:
         state = json.loads(file.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise DatabaseError(
             f"{file} is not JSON: {error}.", "Choose a file that `handbook export` wrote."
         ) from error

@@ -31,7 +31,7 @@ WRONG_HOST: Words = (
     "Open the handbook at the address that it printed when it started.",
 )
 WRONG_ORIGIN: Words = (
-    "This request came from another site, and only the handbook's own pages may change something.",
+    "This request came from another site, and only the handbook's own pages may do that.",
     UNTOUCHED,
     "Open the handbook itself and do it there.",
 )

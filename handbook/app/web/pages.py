@@ -14,6 +14,7 @@ from handbook import __version__
 from handbook.app.web import assets
 from handbook.app.web.shelf import Shelf
 from handbook.app.web.tokens import HEADER, fresh, remember
+from handbook.settings import shown
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 THEME_COOKIE = "handbook_theme"
@@ -57,6 +58,7 @@ def tex(text: str) -> Markup:
     )
 
 
+environment.filters["shown"] = shown
 environment.filters["tex"] = tex
 environment.filters["number"] = number
 environment.filters["megabytes"] = megabytes

@@ -2,9 +2,9 @@
 
 The app listens on loopback, but a page of any site can make the reader's browser send requests there. So:
 the Host must be a loopback name with our own port (which stops DNS rebinding), whatever changes state and
-every websocket must come from our own origin, and bodies are limited. The content security policy lets a
-page load nothing from anywhere else. The lab's frame alone has a laxer one, because marimo needs inline code
-and evaluation; it names no other host either.
+every websocket must come from our own origin, other sites may link to a page but load nothing, and bodies
+are limited. The content security policy lets a page load nothing from anywhere else. The lab's frame alone
+has a laxer one, because marimo needs inline code and evaluation; it names no other host either.
 """
 
 import re
@@ -80,6 +80,19 @@ def origin_allowed(headers: Headers, websocket: bool = False) -> bool:
     return origin == f"http://{headers.get('host', '')}"
 
 
+def reading_allowed(headers: Headers) -> bool:
+    """Whether a request that changes nothing may be answered: our own pages, a program, or a visit in a tab.
+
+    What another site's page loads (a picture, a script, a fetch, a frame, an event stream) is refused: it
+    could not read the answer, but asking the book or starting a lab would still cost work.
+    """
+    if headers.get("sec-fetch-site") == "none":  # typed, or from a bookmark
+        return True
+    if headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document":
+        return True
+    return origin_allowed(headers)
+
+
 class Guard:
     """The outermost layer: refuses what must not come in, puts the headers on everything that goes out."""
 
@@ -102,7 +115,7 @@ class Guard:
         send = with_headers(send, LAB_POLICY if LAB.match(scope["path"]) else POLICY)
         if not allowed_host:
             await faults.plain(scope, receive, send, 421, *faults.WRONG_HOST)
-        elif scope["method"] not in SAFE_METHODS and not origin_allowed(headers):
+        elif not (reading_allowed if scope["method"] in SAFE_METHODS else origin_allowed)(headers):
             await faults.plain(scope, receive, send, 403, *faults.WRONG_ORIGIN)
         else:
             await self._limited(scope, receive, send, headers)
@@ -130,11 +143,13 @@ def with_headers(send: Send, policy: str) -> Send:
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
+            for name in {name for name in headers if name.startswith("access-control-")}:
+                del headers[name]  # marimo would let every site read the lab
             headers["Content-Security-Policy"] = policy
             for name, value in HEADERS.items():
                 headers[name] = value
             if "cache-control" not in headers:
-                headers["Cache-Control"] = "no-cache"
+                headers["Cache-Control"] = "private, no-cache"
         await send(message)
 
     return sending

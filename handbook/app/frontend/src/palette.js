@@ -51,11 +51,22 @@ function show(results) {
 async function ask() {
   asking?.abort();
   asking = new AbortController();
+  // After 300 ms without an answer it shows that it works, and what stands there answers nothing any more.
+  const slow = setTimeout(() => {
+    list.replaceChildren();
+    count.textContent = "Searching…";
+  }, 300);
+  asking.signal.addEventListener("abort", () => clearTimeout(slow));
   try {
     const response = await fetch(`/search.json?q=${encodeURIComponent(input.value)}`, { signal: asking.signal });
-    if (response.ok) show((await response.json()).results);
+    const found = response.ok && (await response.json()).results;
+    clearTimeout(slow);
+    if (found) show(found);
+    else count.textContent = "The search failed. Enter shows why.";
   } catch (error) {
-    if (error.name !== "AbortError") count.textContent = "The handbook does not answer. Is it still running?";
+    if (error.name === "AbortError") return;
+    clearTimeout(slow);
+    count.textContent = "The handbook does not answer. Is it still running?";
   }
 }
 

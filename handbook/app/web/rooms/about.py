@@ -59,7 +59,7 @@ def export(request: Request) -> Response:
 def import_(request: Request, form: Annotated[dict[str, str], Depends(fields)]) -> Response:
     try:
         state = json.loads(form.get("file", ""))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # RecursionError: brackets in brackets in brackets
         raise HandbookError(
             f"Expected a file that Export wrote, got something that is not JSON ({error}).",
             "Choose another file. Nothing was imported.",

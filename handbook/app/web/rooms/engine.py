@@ -13,6 +13,7 @@ from handbook.app.web.shelf import Shelf
 from handbook.app.web.tokens import fields
 from handbook.errors import HandbookError
 from handbook.records import Message, Sampling, Usage
+from handbook.settings import shown
 
 router = APIRouter()
 TURNS = 40
@@ -24,7 +25,8 @@ def conversation(form: dict[str, str]) -> list[Message]:
     try:
         turns = json.loads(form.get("history") or "[]")
         messages = [Message(turn["role"], str(turn["content"])) for turn in turns]
-    except (ValueError, TypeError, KeyError) as error:
+        "".join(message.content for message in messages).encode()  # half a surrogate pair is no text
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise HandbookError("The conversation so far can't be read.", "Start a new one.") from error
     if any(message.role not in ("user", "assistant") for message in messages):
         raise HandbookError("A conversation has turns of user and assistant only.", "Start a new one.")
@@ -75,7 +77,7 @@ def _page(request: Request, shelf: Shelf, turns: list[Message], note: str = "") 
         {
             "book": shelf.book,
             "model": shelf.chat.name,
-            "remote": shelf.settings.chat_url,
+            "remote": shown(shelf.settings.chat_url or ""),
             "turns": turns,
             "history": history,
             "note": note,

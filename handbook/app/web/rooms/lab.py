@@ -8,10 +8,12 @@ import asyncio
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request, Response
+from starlette.datastructures import MutableHeaders
+from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from handbook.app.web.pages import shelf_of, show
+from handbook.app.web.pages import THEME_COOKIE, shelf_of, show
 from handbook.app.web.rooms.chapter import find
 from handbook.app.web.shelf import Shelf
 
@@ -45,6 +47,9 @@ class LiveLabs:
                 await PlainTextResponse("There is no such lab.", 404)(scope, receive, send)
             return
         app = await self._app(chapter.path, str(chapter.lab), chapter.lab.stat().st_mtime_ns)
+        theme = HTTPConnection(scope).cookies.get(THEME_COOKIE)
+        if scope["type"] == "http" and theme in ("light", "dark"):
+            send = _in_colours(send, theme)
         await app(scope, receive, send)
 
     async def _app(self, path: str, file: str, mtime: int) -> ASGIApp:
@@ -54,6 +59,30 @@ class LiveLabs:
                 app = await asyncio.to_thread(_make, file)
                 self._apps[path] = made = (mtime, app)
             return made[1]
+
+
+def _in_colours(send: Send, theme: str) -> Send:
+    """Writes the reader's choice of colours into the notebook's page; without one it follows the system.
+
+    The attribute is the one by which marimo takes a host's colours over its own setting, and it watches it:
+    `theme.js` changes it when the choice changes, without loading the lab anew.
+    """
+
+    async def sending(message: Message) -> None:
+        nonlocal page
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            page = headers.get("content-type", "").startswith("text/html")
+            if page:
+                del headers["content-length"]
+        elif page and message["type"] == "http.response.body":
+            body = message.get("body", b"")
+            attribute = f'<body data-vscode-theme-kind="vscode-{theme}"'.encode()
+            message = {**message, "body": body.replace(b"<body", attribute, 1)}
+        await send(message)
+
+    page = False
+    return sending
 
 
 def _make(file: str) -> Any:

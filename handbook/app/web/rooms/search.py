@@ -54,13 +54,15 @@ def commands(text: str) -> list[Found]:
 
 
 def titles(shelf: Shelf, text: str) -> list[Found]:
-    """Chapters and exercises whose title holds every word."""
+    """Chapters, labs and exercises whose title holds every word."""
     words = text.lower().split()
     found = []
     for chapter in shelf.book.chapters.values():
         if all(word in chapter.title.lower() for word in words):
             note = chapter.summary if chapter.written else f"Not written yet. {chapter.summary}"
             found.append(Found(chapter.title, "chapter", note, chapter.url))
+        if chapter.lab and all(word in f"lab {chapter.title.lower()}" for word in words):
+            found.append(Found(f"Lab: {chapter.title}", "lab", "Sliders and plots", f"{chapter.url}/lab"))
     for exercise in shelf.book.exercises.values():
         if all(word in exercise.title.lower() for word in words):
             found.append(
