@@ -32,7 +32,7 @@ Rows = Sequence[dict[str, Any]]
 SETS = Path(__file__).parent / "ask"
 RIDGE = 1.0
 CUT = 10  # a right paragraph beyond counts as not found
-FALSE_SUPPORT = 0.1
+FALSE_SUPPORT = 0.05
 SPLITS = ("dev", "test")
 TYPED = ("k", "kv", "kv ca", "rope the", "softm", "mixture of exp", "flash", "apply_r", "why is deco", "gqa")
 
@@ -194,38 +194,42 @@ def features_of(corpus: Any, questions: Rows, vectors: Any) -> Any:
     return np.array(rows)
 
 
-def support_threshold(corpus: Any, book: Any) -> dict[str, Any]:
-    """The cosine from which a passage counts as carrying a sentence: the least that lets at most one in ten
-    through that it should not.
+def support_thresholds(corpus: Any, book: Any) -> dict[str, Any]:
+    """Cosine and share of words from which a passage carries a sentence: the pair that keeps the most that it
+    should and lets at most one in twenty through that it should not.
 
-    Should not: sentences of a question's model answer against what is retrieved for that question from other
-    sections, near the topic and about something else. For comparison: these sentences against the paragraph
-    that answers, though a paragraph does not say all of a model answer.
+    Should: sentences of a question's model answer against the paragraph that answers, though it does not say
+    all of a model answer. Should not: these sentences against what is retrieved for the question from other
+    sections, near the topic and about something else.
     """
-    from handbook.rag import sentences, synthesize
+    from handbook.rag import sentences, support
 
     sections = {f"{slug}#{p.anchor}": p.section for slug, c in book.chapters.items() for p in c.paragraphs}
-    inside, outside = [], []
+    own_pairs, other_pairs = [], []
     for question in book.questions.values():
         own = f"{question.chapter.rpartition('/')[2]}#{question.anchor}"
         if own not in corpus.entries or not corpus.entries[own].answers:
             continue
-        hits = [hit.chunk for hit in corpus.retrieve(question.prompt, 8, citable=True)]
-        others = [chunk.id for chunk in hits if sections[chunk.id] != sections[own]]
-        for vector in corpus.embedder.embed(sentences.split(question.answer)):
-            inside.append(synthesize.support(vector, corpus.dense.passage_vectors(own)))
-            outside += [synthesize.support(vector, corpus.dense.passage_vectors(id)) for id in others]
-    if not inside:
-        return {}
-    carried, other = np.array(inside), np.array(outside)
-    grid = np.arange(0.2, 0.9, 0.01)
-    best = next(t for t in grid if float((other >= t).mean()) <= FALSE_SUPPORT)
+        hits = [hit.chunk.id for hit in corpus.retrieve(question.prompt, 8, citable=True)]
+        others = [id for id in hits if sections[id] != sections[own]]
+        written = sentences.split(" ".join(question.answer.split()))
+        for text, vector in zip(written, corpus.embedder.embed(written), strict=True):
+            own_pairs.append(support.carried(corpus, text, vector, question.prompt, own))
+            other_pairs += [support.carried(corpus, text, vector, question.prompt, id) for id in others]
+
+    def kept(pairs: Sequence[Any], least: tuple[float, float]) -> float:
+        return sum(pair.enough(*least) for pair in pairs) / max(1, len(pairs))
+
+    grid = [(cosine, words) for cosine in np.arange(0.3, 0.71, 0.02) for words in np.arange(0.2, 0.81, 0.05)]
+    strict = [least for least in grid if kept(other_pairs, least) <= FALSE_SUPPORT]
+    best = max(strict, key=lambda least: kept(own_pairs, least))
     return {
-        "threshold": round(float(best), 2),
-        "carried_pairs": len(carried),
-        "other_pairs": len(other),
-        "carried_kept": round(float((carried >= best).mean()), 3),
-        "other_kept": round(float((other >= best).mean()), 3),
+        "cosine": round(float(best[0]), 2),
+        "words": round(float(best[1]), 2),
+        "own_pairs": len(own_pairs),
+        "other_pairs": len(other_pairs),
+        "own_kept": round(kept(own_pairs, best), 3),
+        "other_kept": round(kept(other_pairs, best), 3),
     }
 
 
@@ -238,14 +242,15 @@ def fit(corpus: Any, book: Any, answerable: Any, unanswerable: Any, place: Path)
     y = np.array([float("anchors" in row) for row in rows])
     weight = np.where(y == 1, len(y) / (2 * y.sum()), len(y) / (2 * (len(y) - y.sum())))
     bias, slopes = logistic(X, y, weight)
-    support = support_threshold(corpus, book)
+    support = support_thresholds(corpus, book)
     weights = {
         "made_by": "handbook bench ask --fit: ridge logistic regression on the dev half, balanced",
         "embedder": corpus.embedder.name,
         "bias": round(bias, 4),
         "weights": {name: round(float(slope), 4) for name, slope in zip(NAMES, slopes, strict=True)},
-        "support": support.get("threshold", 0.5),
-        "support_measured_on": support or "nothing yet: the book has no questions",
+        "support": support["cosine"],
+        "support_words": support["words"],
+        "support_measured": support,
     }
     place.write_text(json.dumps(weights, indent=2) + "\n", encoding="utf-8")
     return weights

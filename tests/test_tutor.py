@@ -7,7 +7,7 @@ from handbook.embed import Embedder
 from handbook.errors import HandbookError
 from handbook.rag.confidence import NAMES, Confidence, features, fitted
 from handbook.records import Chunk, Hit, Sentence
-from handbook.tutor import INSTRUCTION, PROMPT_PASSAGES, Tutor, defused, prompt
+from handbook.tutor import INSTRUCTION, PROMPT_PASSAGES, REQUEST, Tutor, defused, prompt
 from tests.rag.conftest import Open, open_small  # noqa: F401  (a fixture)
 from tests.rag.fakes import HashEmbedder, book, chapter, paragraph
 
@@ -130,6 +130,22 @@ def test_a_figure_that_no_passage_states_is_not_supported(tutor: Tutor) -> None:
     assert not invented.supported
 
 
+def test_a_sentence_that_denies_what_the_passage_says_is_not_supported(tutor: Tutor) -> None:
+    said, denied = answered_with(
+        tutor, "Gluten is a network of proteins. Gluten is not a network of proteins."
+    )
+    assert said.supported
+    assert not denied.supported
+
+
+def test_words_that_no_passage_has_are_not_supported(tutor: Tutor) -> None:
+    near = "Gluten is a network of proteins that holds gas"
+    strict = Tutor(tutor.corpus, weights=Confidence("hash", -30.0, {"top": 100.0}, 0.2, 0.8))
+    carried, padded = answered_with(strict, f"{near}. {near} like volcanoes under zebra islands.")
+    assert carried.supported
+    assert not padded.supported
+
+
 def test_deltas_stream_through_and_each_sentence_follows_as_soon_as_it_ends(tutor: Tutor) -> None:
     text = "Gluten holds gas [1]. It takes ten minutes."
     tutor.chat = ScriptedChat([text])
@@ -139,6 +155,16 @@ def test_deltas_stream_through_and_each_sentence_follows_as_soon_as_it_ends(tuto
     assert len(places) == 2
     assert places[0] < len(pieces) - 4
     assert places[1] == len(pieces) - 1
+
+
+def test_a_model_that_repeats_itself_is_stopped(tutor: Tutor) -> None:
+    sentence = "Gluten is a network of proteins."
+    assert [s.text for s in answered_with(tutor, " ".join([sentence] * 9))] == [sentence]
+
+
+def test_a_question_is_no_statement(tutor: Tutor) -> None:
+    (echo,) = answered_with(tutor, GLUTEN)
+    assert not echo.supported
 
 
 def test_an_instruction_in_a_passage_stays_data(open_small: Open) -> None:  # noqa: F811
@@ -177,7 +203,7 @@ def test_passages_are_numbered_as_they_are_cited() -> None:
     hits = [Hit(Chunk(str(i), "d", "a", "T", f"text {i}", "/u"), 1.0) for i in (1, 2)]
     user = prompt("Why?", hits)[1].content
     assert user.index('number="1"') < user.index("text 1") < user.index('number="2"') < user.index("text 2")
-    assert user.endswith("Question: Why?")
+    assert user.endswith(f"{REQUEST}Why?")
 
 
 def test_nothing_is_generated_without_a_model_or_after_a_refusal(tutor: Tutor) -> None:

@@ -48,8 +48,9 @@ def features(
 
 @dataclass(frozen=True, slots=True)
 class Confidence:
-    """p = 1 / (1 + exp(-(bias + sum of weight * feature))). support: cosine from which a passage carries a
-    sentence.
+    """p = 1 / (1 + exp(-(bias + sum of weight * feature))).
+
+    support, support_words: cosine and share of words from which a passage carries a sentence.
 
     embedder: whose cosines the numbers were fitted to.
     """
@@ -58,6 +59,7 @@ class Confidence:
     bias: float
     weights: Mapping[str, float]
     support: float
+    support_words: float = 0.0
 
     def of(self, found: Mapping[str, float]) -> float:
         """Probability that the book answers, 0 to 1. Below one half the tutor refuses."""
@@ -70,4 +72,4 @@ def fitted() -> Confidence:
     """The weights that ship with the package."""
     text = resources.files("handbook.rag").joinpath("confidence.json").read_text(encoding="utf-8")
     data = json.loads(text)
-    return Confidence(data["embedder"], data["bias"], data["weights"], data["support"])
+    return Confidence(data["embedder"], data["bias"], data["weights"], data["support"], data["support_words"])

@@ -57,8 +57,8 @@ class Corpus:
         """Passages for a text that is still being typed, by full text alone: no model, no vectors.
 
         kinds: any of paragraph, question, code; all when None. What says little counts less: pointers,
-        outlines, and docstrings, which are short and name their subject over and over (unless a name in code is
-        typed).
+        outlines, and docstrings, which are short and name their subject over and over (unless the text is
+        written like a name in code).
         """
         wanted = ("paragraph", "question", "code") if kinds is None else kinds
         book, code = [kind for kind in wanted if kind != "code"], [kind for kind in wanted if kind == "code"]

@@ -1,7 +1,7 @@
 """Stage 9, synthesize: from passages to an answer made of their own sentences, and checks on sentences that a
 model wrote.
 
-All functions here are pure: vectors and texts in, choices out.
+Pure functions: vectors and texts in, choices out. What a model wrote is checked in `support`.
 """
 
 import re
@@ -24,8 +24,6 @@ LEAD = 0.1  # what a passage's first sentence is given: it says the point
 DANGLING = 0.1  # what a sentence is charged that leans on one before it
 
 _LEANS = re.compile(r"(It|Its|They|Their|This|That|These|Those|But|And|So|Therefore|Then|Hence|Now|Both)\b")
-_CITATION = re.compile(r"\s*\[\s*(\d+(?:\s*,\s*\d+)*)\s*\]")
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +63,3 @@ def pick(candidates: Sequence[Candidate], limit: int = SENTENCES) -> list[Candid
         if all(float(candidate.vector @ other.vector) < SAME for other in chosen):
             chosen.append(candidate)
     return sorted(chosen, key=lambda candidate: candidate.place)
-
-
-def cited(text: str) -> tuple[str, list[int]]:
-    """A sentence without its `[n]` marks, and the numbers that they held, in order, each once."""
-    numbers = [int(n) for group in _CITATION.findall(text) for n in group.split(",")]
-    return _CITATION.sub("", text).strip(), list(dict.fromkeys(numbers))
-
-
-def numbers_of(text: str) -> set[str]:
-    """The numbers in a text, thousands separators removed. Figures are where a fluent model invents first."""
-    return {number.replace(",", "") for number in _NUMBER.findall(text)}
-
-
-def support(sentence: Vectors, passage: Vectors) -> float:  # [D], [S, D]
-    """How well a passage carries a sentence: cosine to its nearest sentence or to the passage as a whole."""
-    return float(np.max(passage @ sentence)) if len(passage) else -1.0

@@ -113,12 +113,25 @@ def damage_indices(table: Path) -> None:
     shutil.rmtree(table / "_indices", ignore_errors=True)
 
 
+def damage_postings(table: Path) -> None:
+    for file in table.glob("_indices/*/*"):
+        if file.name != "metadata.lance":
+            file.unlink()
+
+
 def damage_not_a_table(table: Path) -> None:
     shutil.rmtree(table)
     table.write_text("not a folder")
 
 
-DAMAGES = [damage_truncate, damage_manifests, damage_missing, damage_indices, damage_not_a_table]
+DAMAGES = [
+    damage_truncate,
+    damage_manifests,
+    damage_missing,
+    damage_indices,
+    damage_postings,
+    damage_not_a_table,
+]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -144,15 +157,24 @@ def test_a_folder_that_vanishes_under_an_open_corpus(open_small: Open, tmp_path:
 
 
 PROCESS = """
-import json, sys
+import json, sys, time
 from pathlib import Path
+import lancedb
 from handbook.rag.chunk import book_entries
 from handbook.rag.pipeline import Corpus
 from handbook.rag.store import Store
 from tests.rag.fakes import HashEmbedder, small_book
+
+class Slow(HashEmbedder):
+    def embed(self, texts):
+        time.sleep(0.2)
+        return super().embed(texts)
+
 folder = Path(sys.argv[1])
+print("ready", flush=True)
+sys.stdin.readline()
 for _ in range(3):
-    embedder = HashEmbedder()
+    embedder = Slow()
     store = Store(str(folder / "index"), folder / "index.lock")
     corpus = Corpus(list(book_entries(small_book())), store, embedder)
     corpus.build()
@@ -162,14 +184,19 @@ for _ in range(3):
 
 
 def test_two_processes_at_once_build_one_index(open_small: Open, tmp_path: Path) -> None:
-    root = str(Path(__file__).parents[2])
-    environment = {**os.environ, "PYTHONPATH": root}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-c", PROCESS, str(tmp_path)]
+    pipe = subprocess.PIPE
     running = [
-        subprocess.Popen(
-            [sys.executable, "-c", PROCESS, str(tmp_path)], stdout=subprocess.PIPE, text=True, env=environment
-        )
-        for _ in range(2)
+        subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment) for _ in range(2)
     ]
+    for process in running:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in running:  # both are past their imports: now at once
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
     outputs = [process.communicate(timeout=120)[0] for process in running]
     assert [process.returncode for process in running] == [0, 0]
     corpus = open_small()

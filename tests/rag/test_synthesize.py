@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from handbook.rag.synthesize import DANGLING, LEAD, NEAR, Candidate, cited, numbers_of, pick, support, worth
+from handbook.rag.synthesize import DANGLING, LEAD, NEAR, Candidate, pick, worth
 
 
 def candidate(score: float, place: tuple[int, int], *direction: float) -> Candidate:
@@ -25,27 +25,3 @@ def test_leads_are_preferred_and_leaning_sentences_are_not() -> None:
     assert worth(0.5, 0.5, 0, 1, "It is kept.") == pytest.approx(plain - DANGLING)
     assert worth(0.5, 0.5, 0, 1, "Items are kept.") == pytest.approx(plain)
     assert worth(0.5, 0.5, 1, 1, "Keys are kept.") < plain
-
-
-@pytest.mark.parametrize(
-    ("text", "plain", "numbers"),
-    [
-        ("Keys are kept [1].", "Keys are kept.", [1]),
-        ("Keys [2] are kept [1, 2].", "Keys are kept.", [2, 1]),
-        ("Keys are kept. [3] [3]", "Keys are kept.", [3]),
-        ("A list [a] of x[i].", "A list [a] of x[i].", []),
-        ("[1]", "", [1]),
-    ],
-)
-def test_citations_are_read_and_taken_out(text: str, plain: str, numbers: list[int]) -> None:
-    assert cited(text) == (plain, numbers)
-
-
-def test_numbers_ignore_thousands_separators() -> None:
-    assert numbers_of("8,192 tokens at 2.5 bytes, 16") == {"8192", "2.5", "16"}
-
-
-def test_support_is_the_nearest_part() -> None:
-    passage = np.array([[1, 0], [0, 1]], np.float32)
-    assert support(np.array([0.6, 0.8], np.float32), passage) == pytest.approx(0.8)
-    assert support(np.array([0.6, 0.8], np.float32), passage[:0]) == -1.0
