@@ -9,10 +9,12 @@ from functools import lru_cache
 
 from markdown_it import MarkdownIt
 from markdown_it.rules_core import StateCore
+from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 from mdit_py_plugins.attrs import attrs_block_plugin
 from mdit_py_plugins.container import container_plugin
 from mdit_py_plugins.dollarmath import dollarmath_plugin
+from mdit_py_plugins.dollarmath.index import math_inline_dollar
 from mdit_py_plugins.footnote import footnote_plugin
 from mdit_py_plugins.front_matter import front_matter_plugin
 
@@ -77,12 +79,27 @@ def _as_written(url: str) -> str:
     return url
 
 
+_dollars = math_inline_dollar(allow_space=False, allow_digits=False)
+
+
+def _math_inline(state: StateInline, silent: bool) -> bool:
+    """The plugin's rule takes the last character for the one before the first: `$q$ at 3` was no math."""
+    if state.pos > 0 or not state.src[-1:].isdigit():
+        return bool(_dollars(state, silent))
+    state.src += " "
+    try:
+        return bool(_dollars(state, silent))
+    finally:
+        state.src = state.src[:-1]
+
+
 @lru_cache
 def parser() -> MarkdownIt:
     """The one parser. Link targets come out as written; who renders them decides what is safe."""
     md = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
     md.use(front_matter_plugin)
     md.use(dollarmath_plugin, allow_labels=False, allow_space=False, allow_digits=False)
+    md.inline.ruler.at("math_inline", _math_inline)
     md.use(footnote_plugin, inline=False)
     md.use(attrs_block_plugin, allowed=("id",))
     md.use(container_plugin, "box", validate=lambda params, _markup: bool(params.strip()))

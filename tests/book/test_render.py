@@ -63,6 +63,26 @@ def test_claim_note_follows_its_block_once(tiny: Tiny) -> None:
         assert part in html
 
 
+@pytest.mark.parametrize(
+    ("text", "math"),
+    [
+        ("$q$ at position 3", ["q"]),  # text that ends with a digit
+        ("$1.5$", ["1.5"]),
+        ("$q$ and $k$ at 3", ["q", "k"]),
+        ("$5 and $6", []),
+        ("from $5/$6", []),
+        ("3$q$", []),
+    ],
+)
+def test_dollars_around_mathematics_and_before_prices(tiny: Tiny, text: str, math: list[str]) -> None:
+    tiny.swap(CHAPTER, "Before any heading.", f"{text}\n\n| a | b |\n|---|---|\n| {text} | 4 |\n")
+    root = tree(page(tiny))
+    paragraph, cell = root.find(".//p"), root.find(".//td")
+    for element in (paragraph, cell):
+        assert element is not None
+        assert [span.get("data-tex") for span in element.iter("span") if span.get("class") == "math"] == math
+
+
 def test_math_is_escaped(tiny: Tiny) -> None:
     tiny.swap(CHAPTER, "$a + b$", '$a <b> "c" & d$')
     root = tree(page(tiny))

@@ -98,6 +98,28 @@ def test_the_palette_searches_as_you_type(visit: Visit) -> None:
     expect(page.locator("#palette")).to_be_hidden()
 
 
+def test_a_slow_search_says_so_and_offers_nothing_stale(visit: Visit) -> None:
+    page = visit.go("/progress")
+    page.keyboard.press("/")
+    options = page.locator("#palette [role=option]")
+    expect(options.first).to_contain_text("Today")
+
+    page.evaluate(
+        """() => {
+            const quick = window.fetch;
+            window.fetch = async (...what) => {
+                await new Promise((done) => setTimeout(done, 900));
+                return quick(...what);
+            };
+        }"""
+    )
+    page.get_by_role("combobox").fill("tea")
+    expect(page.get_by_text("Searching…")).to_be_visible()
+    expect(options).to_have_count(0)
+    expect(options.first).to_contain_text("Tea")
+    expect(page.get_by_text("Searching…")).to_be_hidden()
+
+
 def test_keys_lead_through_the_rooms(visit: Visit) -> None:
     page = visit.go(BREAD)
     page.keyboard.press("j")
@@ -178,6 +200,22 @@ def test_the_lab_is_live_in_the_page(visit: Visit) -> None:
     slider.focus()
     slider.press("ArrowRight")
     expect(frame.get_by_text("Kneaded for")).to_contain_text("11", timeout=20_000)
+
+
+def test_the_lab_takes_the_colours_that_were_chosen(visit: Visit) -> None:
+    page = visit.go(f"{BREAD}/lab")
+    frame = page.frame_locator("iframe")
+    expect(frame.get_by_text("Kneaded for")).to_contain_text("10", timeout=60_000)
+    body = frame.locator("body")
+    expect(body).to_have_class(re.compile("light"))
+    frame.get_by_role("slider").press("ArrowRight")
+    expect(frame.get_by_text("Kneaded for")).to_contain_text("11", timeout=20_000)
+    page.get_by_role("button", name="Use dark colours").click()
+    expect(body).to_have_class(re.compile("dark"))
+    expect(frame.get_by_text("Kneaded for")).to_contain_text("11")  # not loaded anew
+    page.reload()
+    expect(frame.get_by_text("Kneaded for")).to_be_visible(timeout=60_000)
+    expect(body).to_have_class(re.compile("dark"))
 
 
 def test_going_back_to_a_form_that_was_sent_still_works(visit: Visit) -> None:

@@ -1,6 +1,7 @@
 """`handbook chat`: a conversation in the terminal, tokens as they come, speed after each reply."""
 
 import sys
+from itertools import chain
 
 import click
 
@@ -43,8 +44,16 @@ def chat_command(
 
 def reply(chat: Chat, messages: list[Message], sampling: Sampling) -> str:
     """Stream one reply to standard output and its speed to standard error; returns the text."""
-    text, usage = "", None
-    for delta in chat.stream(messages, sampling):
+    text, usage, waiting = "", None, sys.stderr.isatty()
+    if waiting:  # the first reply loads the model, which takes seconds
+        click.echo(click.style("Loading and reading...", dim=True), err=True, nl=False)
+    try:
+        deltas = chat.stream(messages, sampling)
+        first = next(deltas, None)
+    finally:
+        if waiting:
+            click.echo("\r\x1b[K", err=True, nl=False)
+    for delta in chain([first] if first else [], deltas):
         click.echo(delta.text, nl=False)
         text += delta.text
         usage = delta.usage or usage

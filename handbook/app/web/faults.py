@@ -3,6 +3,7 @@
 Scripts and htmx get the same words in their own form.
 """
 
+import logging
 from html import escape
 
 from fastapi import FastAPI, Request, Response
@@ -67,6 +68,12 @@ def wants(request: PlainRequest) -> str:
     return "fragment" if request.headers.get("hx-request") else "page"
 
 
+def _bare(status: int, what: str, safe: str, remedy: str) -> str:
+    """A page that needs no template."""
+    body = f"<h1>{escape(what)}</h1><p>{escape(safe)}</p><p>{escape(remedy)}</p>"
+    return f'<!doctype html><html lang="en"><title>{status}</title><body>{body}'
+
+
 async def plain(
     scope: Scope, receive: Receive, send: Send, status: int, what: str, safe: str, remedy: str
 ) -> None:
@@ -76,10 +83,7 @@ async def plain(
     if wants(request) == "json":
         response = JSONResponse({"what": what, "safe": safe, "remedy": remedy}, status_code=status)
     else:
-        body = f"<h1>{escape(what)}</h1><p>{escape(safe)}</p><p>{escape(remedy)}</p>"
-        response = HTMLResponse(
-            f'<!doctype html><html lang="en"><title>{status}</title><body>{body}', status_code=status
-        )
+        response = HTMLResponse(_bare(status, what, safe, remedy), status_code=status)
     await response(scope, receive, send)
 
 
@@ -94,7 +98,11 @@ def answer(request: Request, status: int, what: str, safe: str, remedy: str, **m
 
         template = "fragments/fault.html" if form == "fragment" else "fault.html"
         context = {"what": what, "safe": safe, "remedy": remedy, "status": status, **more}
-        response = show(request, template, context, status=status)
+        try:
+            response = show(request, template, context, status=status)
+        except Exception:  # the page of errors must not fail: a broken template or session leaves plain words
+            logging.getLogger(__name__).exception("The page of errors could not be made.")
+            return HTMLResponse(_bare(status, what, safe, remedy), status_code=status)
         if form == "fragment":
             response.headers["X-Handbook-Fragment"] = "1"
     if form != "page":

@@ -48,8 +48,10 @@ class LiveLabs:
             return
         app = await self._app(chapter.path, str(chapter.lab), chapter.lab.stat().st_mtime_ns)
         theme = HTTPConnection(scope).cookies.get(THEME_COOKIE)
-        if scope["type"] == "http" and theme in ("light", "dark"):
-            send = _in_colours(send, theme)
+        if scope["type"] == "http" and scope["path"].endswith("/live/") and theme in ("light", "dark"):
+            # What the browser keeps may have other colours: no "not modified" for this page.
+            headers = [each for each in scope["headers"] if each[0] != b"if-none-match"]
+            scope, send = {**scope, "headers": headers}, _in_colours(send, theme)
         await app(scope, receive, send)
 
     async def _app(self, path: str, file: str, mtime: int) -> ASGIApp:
@@ -68,6 +70,8 @@ def _in_colours(send: Send, theme: str) -> Send:
     `theme.js` changes it when the choice changes, without loading the lab anew.
     """
 
+    page = False
+
     async def sending(message: Message) -> None:
         nonlocal page
         if message["type"] == "http.response.start":
@@ -75,13 +79,13 @@ def _in_colours(send: Send, theme: str) -> Send:
             page = headers.get("content-type", "").startswith("text/html")
             if page:
                 del headers["content-length"]
+                del headers["etag"]
         elif page and message["type"] == "http.response.body":
             body = message.get("body", b"")
             attribute = f'<body data-vscode-theme-kind="vscode-{theme}"'.encode()
             message = {**message, "body": body.replace(b"<body", attribute, 1)}
         await send(message)
 
-    page = False
     return sending
 
 
