@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +36,12 @@ TEXTS = [
     "[CLS] [SEP] [PAD] [MASK]",
     "nul\0 byte and \ufffd",
 ]
+
+
+@pytest.fixture(autouse=True)
+def not_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    """transformers takes an imported marimo (the labs' tests) for a notebook, and then wants IPython."""
+    monkeypatch.delitem(sys.modules, "marimo", raising=False)
 
 
 @pytest.fixture(scope="module")
