@@ -1,0 +1,24 @@
+# Fault: multiplies with a permutation matrix, so infinity times zero fills the column with NaN.
+# Rejected by: test_numbers_keep_their_bits
+
+import torch
+
+
+def check(weight, heads, to, rotary):
+    rows = len(weight)
+    if to not in ("half-split", "interleaved") or heads < 1 or rows % heads:
+        raise ValueError("unknown pairing, or rows that do not divide into heads")
+    D = rows // heads
+    R = D if rotary is None else rotary
+    if R % 2 or not 2 <= R <= D:
+        raise ValueError("R must be even and in 2 .. D")
+    return D, R
+
+
+def convert(weight, heads, to, rotary=None):
+    D, R = check(weight, heads, to, rotary)
+    order = list(range(0, R, 2)) + list(range(1, R, 2))
+    if to == "interleaved":
+        order = sorted(range(R), key=order.__getitem__)
+    rows = [h * D + i for h in range(heads) for i in (*order, *range(R, D))]
+    return torch.eye(len(weight), dtype=weight.dtype)[rows] @ weight

@@ -1,0 +1,24 @@
+# Fault: view instead of reshape, which refuses a transposed weight.
+# Rejected by: test_any_strides
+
+import torch
+
+
+def check(weight, heads, to, rotary):
+    rows = len(weight)
+    if to not in ("half-split", "interleaved") or heads < 1 or rows % heads:
+        raise ValueError("unknown pairing, or rows that do not divide into heads")
+    D = rows // heads
+    R = D if rotary is None else rotary
+    if R % 2 or not 2 <= R <= D:
+        raise ValueError("R must be even and in 2 .. D")
+    return D, R
+
+
+def convert(weight, heads, to, rotary=None):
+    D, R = check(weight, heads, to, rotary)
+    order = list(range(0, R, 2)) + list(range(1, R, 2))
+    if to == "interleaved":
+        order = sorted(range(R), key=order.__getitem__)
+    per_head = weight.view(heads, D, *weight.shape[1:])
+    return per_head[:, [*order, *range(R, D)]].view(weight.shape)
