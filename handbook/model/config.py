@@ -4,11 +4,11 @@ Book: architectures/transformer-deep-dive
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from handbook.model.extension import RopeScaling, ScalingKind
-from handbook.model.router import Gate, router_faults
+from handbook.model.router import Gate, Switches, router_faults
 from handbook.model.values import Values, raise_faults
 
 MOST = 1 << 24  # no number in a configuration is larger; keeps a damaged file from asking for all memory
@@ -23,7 +23,7 @@ Layout = Literal["pre", "sandwich", "parallel"]
 class Mixture:
     """A mixture of experts in place of the network. hidden_dim is that of one expert, shared_hidden_dim that
     of all shared ones together; dense: layers that keep the plain network. The rest are switches of
-    `handbook.model.router.Router`."""
+    `handbook.model.router.Router`, see `router_switches`."""
 
     experts: int
     k: int
@@ -34,20 +34,35 @@ class Mixture:
     gate: Gate = "softmax"
     normalise: bool = True
     scale: float = 1.0
+    selection_bias: bool = False
     groups: int = 1
     kept_groups: int = 1
+    group_best: int = 1
+
+    @property
+    def router_switches(self) -> Switches:
+        return {
+            "gate": self.gate,
+            "normalise": self.normalise,
+            "scale": self.scale,
+            "selection_bias": self.selection_bias,
+            "groups": self.groups,
+            "kept_groups": self.kept_groups,
+            "group_best": self.group_best,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latent:
     """Multi-head latent attention (`handbook.model.latent`). rank: width of what the cache keeps; query_rank:
     of what queries come from, 0 for the residual stream; rope_dim: channels of a head that turn, which keys
-    share; value_dim: of a head."""
+    share; value_dim: of a head; interleaved: pairs that turn are neighbours, else halves."""
 
     rank: int
     rope_dim: int
     value_dim: int
     query_rank: int = 0
+    interleaved: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,9 +197,9 @@ def faults(c: Mapping[str, Any]) -> list[str]:
     if c["rope_scaling"] is not None:
         found += _scaling_faults(c["rope_scaling"], c["context"])
     if c["mixture"] is not None:
-        found += _mixture_faults(asdict(c["mixture"]), layers)
+        found += _mixture_faults(c["mixture"])
     if c["latent"] is not None:
-        sizes = {name: value for name, value in asdict(c["latent"]).items() if name != "query_rank"}
+        sizes = {name: getattr(c["latent"], name) for name in ("rank", "rope_dim", "value_dim")}
         found += [f"latent {name} is {value}" for name, value in sizes.items() if not 0 < value <= MOST]
         if known("head_dim") and not 0 < c["latent"].rope_dim < c["head_dim"]:
             found.append(
@@ -213,13 +228,12 @@ def _scaling_faults(scaling: RopeScaling, context: int | None) -> list[str]:
     return found
 
 
-def _mixture_faults(m: dict[str, Any], layers: int | None) -> list[str]:
-    gates = {name: m[name] for name in ("gate", "groups", "kept_groups")}
-    found = router_faults(m["experts"], m["k"], **gates)
-    found += [f"experts is {m['experts']}"] if m["experts"] > MOST else []
-    if not 0 < m["hidden_dim"] <= MOST or not 0 <= m["shared_hidden_dim"] <= MOST:
-        found.append(f"expert widths are {m['hidden_dim']} and shared {m['shared_hidden_dim']}")
-    if m["shared_gate"] and not m["shared_hidden_dim"]:
+def _mixture_faults(m: Mixture) -> list[str]:
+    found = router_faults(m.experts, m.k, **m.router_switches)
+    found += [f"experts is {m.experts}"] if m.experts > MOST else []
+    if not 0 < m.hidden_dim <= MOST or not 0 <= m.shared_hidden_dim <= MOST:
+        found.append(f"expert widths are {m.hidden_dim} and shared {m.shared_hidden_dim}")
+    if m.shared_gate and not m.shared_hidden_dim:
         found.append("a shared expert's gate needs a shared expert")
     return found
 

@@ -28,13 +28,15 @@ def nothing(values: Values) -> dict[str, Any]:
 @dataclass(frozen=True)
 class Family:
     """rows: (ours, theirs) where Llama's names don't hold. switches: fields of ModelConfig. read: more of
-    them, from config.json. split: tensors that hold several of ours. activations: theirs to our network."""
+    them, from config.json. split: tensors that hold several of ours. activations: theirs to our network.
+    ahead: the key that counts blocks behind the last one, which predict further tokens; not loaded."""
 
     rows: tuple[tuple[str, str], ...] = ()
     switches: Mapping[str, Any] = field(default_factory=dict)
     read: Callable[[Values], Mapping[str, Any]] = nothing
     split: tuple[Split, ...] = ()
     activations: Mapping[str, str] = field(default_factory=lambda: GATED)
+    ahead: str = ""
     turning: float = 1.0  # share of a head that turns, where config.json doesn't say
 
     @property
@@ -112,8 +114,8 @@ def olmoe(values: Values) -> dict[str, Any]:
     return biases(values) | mixture(values, "intermediate_size", normalise=values.flag("norm_topk_prob"))
 
 
-def deepseek_v2(values: Values) -> dict[str, Any]:
-    """Latent attention; the first layers dense, then fine-grained experts beside shared ones."""
+def latent(values: Values, **switches: Any) -> dict[str, Any]:
+    """Latent attention; YaRN scales its logits a second time, by `mscale_all_dim`."""
     if values.flag("attention_bias"):
         values.unsupported("biases in latent attention", "it without")
     heads, plain, turning = (
@@ -126,34 +128,41 @@ def deepseek_v2(values: Values) -> dict[str, Any]:
         "query_rank": values.whole("q_lora_rank", 0),
     }
     known = None not in (plain, *sizes.values())
-    groups: dict[str, Any] = {}
-    method = values.raw("topk_method", "greedy")
-    if method == "group_limited_greedy":
-        groups = {"groups": values.whole("n_group"), "kept_groups": values.whole("topk_group")}
-    elif method != "greedy":
-        values.unsupported(f"routing {method!r}", "greedy and group_limited_greedy")
-    width, shared = values.whole("moe_intermediate_size"), values.whole("n_shared_experts", 0)
-    first = values.whole("first_k_dense_replace", 0) or 0
-    experts = mixture(
-        values,
-        "moe_intermediate_size",
-        shared_hidden_dim=None if width is None or shared is None else width * shared,
-        dense=tuple(range(min(first, MOST_LAYERS))),
-        normalise=False,
-        scale=values.real("routed_scaling_factor", 1.0),
-        **groups,
-    )
     head_dim = plain + turning if known else None
     rope = values.inner("rope_parameters", "rope_scaling")
-    again = rope.real("mscale_all_dim", 0.0) or 0.0
+    again = rope.real("mscale_all_dim", 0.0) if rope.raw("rope_type", rope.raw("type")) == "yarn" else 0.0
     scale = yarn_attention(rope.real("factor", 1.0) or 1.0, again) ** 2 if again else 1.0
-    return experts | {
+    return {
         "kv_heads": heads,
         "head_dim": head_dim,
         "rotary_dim": turning,
         "attention_scale": head_dim**-0.5 * scale if head_dim and head_dim > 0 else None,
-        "latent": Latent(**sizes) if known else None,
+        "latent": Latent(**sizes, **switches) if known else None,
     }
+
+
+def fine_grained(values: Values, **switches: Any) -> dict[str, Any]:
+    """The first layers dense, then many narrow experts beside shared ones that are as wide (DeepSeekMoE)."""
+    width, shared = values.whole("moe_intermediate_size"), values.whole("n_shared_experts", 0)
+    first = values.whole("first_k_dense_replace", 0) or 0
+    switches |= {
+        "shared_hidden_dim": None if width is None or shared is None else width * shared,
+        "dense": tuple(range(min(first, MOST_LAYERS))),
+        "scale": values.real("routed_scaling_factor", 1.0),
+    }
+    return mixture(values, "moe_intermediate_size", **switches)
+
+
+def groups(values: Values) -> dict[str, Any]:
+    return {"groups": values.whole("n_group"), "kept_groups": values.whole("topk_group")}
+
+
+def deepseek_v2(values: Values) -> dict[str, Any]:
+    method = values.raw("topk_method", "greedy")
+    if method not in ("greedy", "group_limited_greedy"):
+        values.unsupported(f"routing {method!r}", "greedy and group_limited_greedy")
+    grouped = groups(values) if method == "group_limited_greedy" else {}
+    return latent(values) | fine_grained(values, normalise=False, **grouped)
 
 
 def phi(values: Values) -> dict[str, Any]:
@@ -179,6 +188,15 @@ SHARED = tuple(
     (f"blocks.{{n}}.mlp.shared.{ours}", f"model.layers.{{n}}.mlp.shared_expert.{ours}_proj")
     for ours in ("gate", "up", "down")
 )
+LATENT = (
+    ("blocks.{n}.attention.query_down", "model.layers.{n}.self_attn.q_a_proj"),
+    ("blocks.{n}.attention.query_norm", "model.layers.{n}.self_attn.q_a_layernorm"),
+    ("blocks.{n}.attention.query_up", "model.layers.{n}.self_attn.q_b_proj"),
+    ("blocks.{n}.attention.down", "model.layers.{n}.self_attn.kv_a_proj_with_mqa"),
+    ("blocks.{n}.attention.norm", "model.layers.{n}.self_attn.kv_a_layernorm"),
+    ("blocks.{n}.attention.up", "model.layers.{n}.self_attn.kv_b_proj"),
+)
+DEEPSEEK = (*EXPERTS, *((ours, theirs.replace("expert.", "experts.")) for ours, theirs in SHARED), *LATENT)
 FAMILIES: dict[str, Family] = {
     "llama": Family(read=biases),
     "mistral": Family(read=windows),
@@ -228,19 +246,7 @@ FAMILIES: dict[str, Family] = {
     "qwen3_moe": Family(
         rows=EXPERTS, switches={"head_norm": True}, read=lambda v: qwen_mixture(v) | biases(v)
     ),
-    "deepseek_v2": Family(
-        rows=(
-            *EXPERTS,
-            *((ours, theirs.replace("expert.", "experts.")) for ours, theirs in SHARED),
-            ("blocks.{n}.attention.query_down", "model.layers.{n}.self_attn.q_a_proj"),
-            ("blocks.{n}.attention.query_norm", "model.layers.{n}.self_attn.q_a_layernorm"),
-            ("blocks.{n}.attention.query_up", "model.layers.{n}.self_attn.q_b_proj"),
-            ("blocks.{n}.attention.down", "model.layers.{n}.self_attn.kv_a_proj_with_mqa"),
-            ("blocks.{n}.attention.norm", "model.layers.{n}.self_attn.kv_a_layernorm"),
-            ("blocks.{n}.attention.up", "model.layers.{n}.self_attn.kv_b_proj"),
-        ),
-        read=deepseek_v2,
-    ),
+    "deepseek_v2": Family(rows=DEEPSEEK, read=deepseek_v2),
 }
 
 
@@ -263,6 +269,8 @@ def read_config(config: Mapping[str, Any]) -> ModelConfig:
     context = values.whole("max_position_embeddings")
     scaling = _scaling(rope, context)
     head_dim = values.whole("head_dim", family.switches.get("head_dim", share(dim, heads)))
+    if family.ahead:
+        values.whole(family.ahead, 0)
     part = rope.real("partial_rotary_factor", values.real("partial_rotary_factor", family.turning))
     numbers = {
         "vocab_size": values.whole("vocab_size"),

@@ -20,14 +20,15 @@ from torch import Tensor, nn
 from handbook.model.attention import attend_fused, attention_weights, merge_heads, split_heads
 from handbook.model.cache import Cache
 from handbook.model.layers import RMSNorm
-from handbook.model.rope import apply_rope_interleaved
+from handbook.model.rope import apply_rope, apply_rope_interleaved
 
 LATENT_EPS = 1e-6  # of the norms on latents; configurations don't give it
 
 
 class LatentAttention(nn.Module):
     """Args: dim C, heads H, plain_dim N, rope_dim R, value_dim V, rank L. query_rank: width of the latent
-    that queries come from, 0 for the residual stream. scale: 1 / sqrt(N + R) when not given."""
+    that queries come from, 0 for the residual stream. scale: 1 / sqrt(N + R) when not given. interleaved:
+    pairs that turn are neighbours, as in DeepSeek's own checkpoints, else halves."""
 
     def __init__(
         self,
@@ -39,12 +40,13 @@ class LatentAttention(nn.Module):
         rank: int,
         query_rank: int = 0,
         scale: float | None = None,
+        interleaved: bool = True,
     ) -> None:
         super().__init__()
         self.heads, self.plain_dim, self.rope_dim, self.rank = heads, plain_dim, rope_dim, rank
         head_dim = plain_dim + rope_dim
         self.scale = head_dim**-0.5 if scale is None else scale
-        self.query_rank = query_rank
+        self.query_rank, self.turn = query_rank, apply_rope_interleaved if interleaved else apply_rope
         if query_rank:
             self.query_down = nn.Linear(dim, query_rank, bias=False)
             self.query_norm = RMSNorm(query_rank, LATENT_EPS)
@@ -58,15 +60,14 @@ class LatentAttention(nn.Module):
 
     def project(self, x: Tensor, rope: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """x [B, T, C] -> plain queries [B, H, T, N], turned ones [B, H, T, R], latents [B, 1, T, L], rotary
-        keys [B, 1, T, R]. Equations 37 to 43 of the paper's appendix C. Pairs are neighbours."""
+        keys [B, 1, T, R]. Equations 37 to 43 of the paper's appendix C."""
         if self.query_rank:
             q = split_heads(self.query_up(self.query_norm(self.query_down(x))), self.heads)
         else:
             q = split_heads(self.query(x), self.heads)
         latent, key = self.down(x)[:, None].tensor_split((self.rank,), dim=-1)
         plain, turning = q.tensor_split((self.plain_dim,), dim=-1)
-        turned, key = apply_rope_interleaved(turning, *rope), apply_rope_interleaved(key, *rope)
-        return plain, turned, self.norm(latent), key
+        return plain, self.turn(turning, *rope), self.norm(latent), self.turn(key, *rope)
 
     def unfold(self, latent: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:
         """latents [B, 1, S, L] and rotary keys [B, 1, S, R] -> keys [B, H, S, N + R], values [B, H, S, V]."""

@@ -28,7 +28,7 @@ from handbook.model.weights import names
 from handbook.model.weights.dequantize import dequantize
 from handbook.model.weights.gguf import GgufTensor, read_gguf
 from handbook.model.weights.safetensors import INDEX, SINGLE, SafetensorsWeights
-from handbook.model.weights.unfuse import unfuse
+from handbook.model.weights.unfuse import unfuse, without_blocks
 from handbook.settings import Settings
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
@@ -152,6 +152,7 @@ def _from_folder(path: Path, name: str, dtype: torch.dtype, device: str) -> Load
     config, family = ModelConfig.from_hf(raw), family_of(raw)
     weights = SafetensorsWeights(path)
     shapes, tensor = unfuse(weights.shapes, weights.tensor, family.split, config)
+    shapes = without_blocks(shapes, config.layers, raw.get(family.ahead) or 0)
     model = build(config, family.table, shapes, tensor, dtype, device)
     tokenizer = Tokenizer.from_folder(folder)
     return Loaded(model, tokenizer, _template(_template_source(folder), tokenizer), config, name)
@@ -181,7 +182,8 @@ def build(
     wanted = {ours: tuple(value.shape) for ours, value in model.state_dict().items()}
     _check(wanted, {theirs: table.ours(theirs) for theirs in shapes}, shapes)
     _check_room(sum(map(math.prod, wanted.values())) * dtype.itemsize, device)
-    state = {ours: tensor(str(table.theirs(ours))).to(device, dtype) for ours in wanted}
+    kinds = dict.fromkeys(wanted, dtype) | {ours: torch.float32 for ours, _ in model.named_buffers()}
+    state = {ours: tensor(str(table.theirs(ours))).to(device, kinds[ours]) for ours in wanted}
     model.load_state_dict(state, assign=True)
     return model.eval().requires_grad_(False)
 

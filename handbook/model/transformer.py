@@ -59,7 +59,9 @@ def attention_of(config: ModelConfig) -> Attention | LatentAttention:
     c = config
     if c.latent is not None:
         sizes = c.dim, c.heads, c.head_dim - c.latent.rope_dim, c.latent.rope_dim, c.latent.value_dim
-        return LatentAttention(*sizes, c.latent.rank, c.latent.query_rank, scale=c.attention_scale)
+        return LatentAttention(
+            *sizes, c.latent.rank, c.latent.query_rank, c.attention_scale, c.latent.interleaved
+        )
     return Attention(
         c.dim,
         c.heads,
@@ -86,11 +88,7 @@ def network_of(config: ModelConfig, layer: int) -> nn.Module:
         m.k,
         shared_hidden_dim=m.shared_hidden_dim,
         shared_gate=m.shared_gate,
-        gate=m.gate,
-        normalise=m.normalise,
-        scale=m.scale,
-        groups=m.groups,
-        kept_groups=m.kept_groups,
+        **m.router_switches,
     )
 
 

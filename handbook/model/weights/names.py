@@ -31,17 +31,20 @@ EXPERTS = (
     ("blocks.{n}.mlp.experts.down", "model.layers.{n}.mlp.experts.down_proj.weight"),
 )
 
+KINDS = (".weight", ".bias")
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.)")
 
 
 class NameTable:
-    """A reversible table of names, with `.weight` and `.bias` left off but where only one side has it. Raises
-    ValueError where a name stands twice on one side."""
+    """A reversible table of names. `.weight` and `.bias` are left off, but for a pair of which only one side
+    has it: that pair is of whole names. Raises ValueError where a name stands twice on one side."""
 
     def __init__(self, pairs: tuple[tuple[str, str], ...]) -> None:
-        self._theirs = dict(pairs)
-        self._ours = {theirs: ours for ours, theirs in pairs}
-        if not len(pairs) == len(self._theirs) == len(self._ours):
+        whole = [pair for pair in pairs if any(name.endswith(KINDS) for name in pair)]
+        spelled = [(f"{a}{kind}", f"{b}{kind}") for a, b in pairs if (a, b) not in whole for kind in KINDS]
+        self._theirs = dict(spelled) | dict(whole)
+        self._ours = {theirs: ours for ours, theirs in self._theirs.items()}
+        if not len(pairs) == len({ours for ours, _ in pairs}) == len({theirs for _, theirs in pairs}):
             raise ValueError("a name stands twice in the table")
 
     def theirs(self, ours: str) -> str | None:
@@ -56,14 +59,8 @@ class NameTable:
 
 def _rename(name: str, table: dict[str, str]) -> str | None:
     number = _NUMBER.search(name)
-    whole = table.get(_NUMBER.sub("{n}", f"{name}.", count=1)[:-1])
-    if whole is not None and "experts." in name:
-        return whole.replace("{n}", number.group() if number else "")
-    stem, _, kind = name.rpartition(".")
-    to = table.get(_NUMBER.sub("{n}", f"{stem}.", count=1)[:-1])
-    if to is None or kind not in ("weight", "bias"):
-        return None
-    return f"{to}.{kind}".replace("{n}", number.group() if number else "")
+    to = table.get(_NUMBER.sub("{n}", name, count=1))
+    return None if to is None else to.replace("{n}", number.group() if number else "")
 
 
 HF = NameTable(tuple((ours, hub) for ours, hub, _ in DECODER))

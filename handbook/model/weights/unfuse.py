@@ -16,6 +16,7 @@ from torch import Tensor
 from handbook.model.config import ModelConfig
 
 Read = Callable[[str], Tensor]
+_BLOCK = re.compile(r"model\.layers\.(\d{1,9})\.")
 _EXPERT = re.compile(r"(.*\.experts)\.(\d+)\.(.*)")
 
 
@@ -49,6 +50,19 @@ def unfuse(
         else:
             found.update((name, shapes[name]) for name in names)
     return found, lambda name: sources[name]() if name in sources else tensor(name)
+
+
+def without_blocks(
+    shapes: Mapping[str, tuple[int, ...]], start: int, count: int
+) -> dict[str, tuple[int, ...]]:
+    """`shapes` less those of `count` blocks from number `start` on: what predicts further tokens stands
+    behind the last block, as if it were one more."""
+
+    def beyond(name: str) -> bool:
+        block = _BLOCK.match(name)
+        return block is not None and start <= int(block[1]) < start + count
+
+    return {name: shape for name, shape in shapes.items() if not beyond(name)}
 
 
 def _split(
