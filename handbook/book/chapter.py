@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -19,6 +20,7 @@ from handbook.book.questions import Located, load_questions
 STATUSES: tuple[str, ...] = ("written", "outline")
 _HEADING = re.compile(r"^\s*#{1,4}\s+(.+?)\s*$", re.MULTILINE)
 _UNSLUG = re.compile(r"[^a-z0-9]+")
+MEASURING = "handbook.lab"  # labs may import what measures their claims from here
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +43,26 @@ class LocatedChapter:
     code_lines: dict[str, int] | None = None
 
 
+def _imported(node: ast.ImportFrom, file: Path, faults: Faults) -> Iterator[str]:
+    """Functions that a lab imports by name from `MEASURING`; a fault for each name that is not there."""
+    module = node.module or ""
+    if node.level or not f"{module}.".startswith(f"{MEASURING}."):
+        return
+    for name in node.names:
+        if symbols.module_file(f"{module}.{name.name}"):
+            continue  # a module, such as kit
+        try:
+            if symbols.source(f"{module}:{name.name}").kind == "function":
+                yield name.asname or name.name
+        except symbols.UnknownSymbol as error:
+            faults.add("unknown-symbol", file, name.lineno, error.what, error.remedy)
+
+
 def lab_sections(file: Path, faults: Faults) -> tuple[frozenset[str], frozenset[str]]:
-    """Functions of a lab that can measure; names that `lab:` may point to: cells, functions, headings."""
+    """Functions of a lab that can measure; names that `lab:` may point to: cells, functions, headings.
+
+    Measuring functions are written in the lab or imported from `MEASURING`, which is read and not run.
+    """
     try:
         text, tree = symbols.parse(file)
     except SyntaxError as error:
@@ -55,6 +75,8 @@ def lab_sections(file: Path, faults: Faults) -> tuple[frozenset[str], frozenset[
         if isinstance(node, ast.FunctionDef):
             cell = any("cell" in ast.dump(decorator) for decorator in node.decorator_list)
             (cells if cell else functions).add(node.name)
+        elif isinstance(node, ast.ImportFrom):
+            functions.update(_imported(node, file, faults))
     headings = {_UNSLUG.sub("-", found.lower()).strip("-") for found in _HEADING.findall(text)}
     return frozenset(functions), frozenset(name for name in functions | cells | headings if name != "_")
 
@@ -136,7 +158,8 @@ def _with_folder(chapter: Chapter, code: dict[str, int], faults: Faults) -> Loca
             what = (
                 f"Claim {claim.id} is measured by {claim.lab}, which lab.py does not define at its top level."
             )
-            faults.add("no-lab-function", claims_file, claim.line, what, "Write it with @app.function.")
+            remedy = f"Write it with @app.function, or import it in app.setup from {MEASURING}."
+            faults.add("no-lab-function", claims_file, claim.line, what, remedy)
     questions = load_questions(questions_file, path, faults) if questions_file.is_file() else ()
     exercises = load_exercises(folder / "exercises", path, faults)
     order = {anchor: position for position, anchor in enumerate(chapter.anchors)}

@@ -21,6 +21,9 @@ ONE_PLACE = [
     (CHAPTER, "chapter:two", "chapter:two#no", "dangling-link", "two#no"),
     (CHAPTER, "question:why-add", "question:why", "dangling-link", "question:why"),
     (CHAPTER, "exercise:adding", "exercise:no", "dangling-link", "exercise:no"),
+    (CHAPTER, "zoo:mixtral-8x7b", "zoo:mixtral", "dangling-link", "zoo:mixtral"),
+    (CHAPTER, "zoo:mixtral-8x7b", "zoo:mixtral-8x7b,gpt-9", "dangling-link", "gpt-9"),
+    (CHAPTER, "zoo:mixtral-8x7b", "zoo:" + ",".join(["mixtral-8x7b"] * 5), "dangling-link", "zoo:mixtral"),
     (CHAPTER, "lab:plot", "lab:nothing", "dangling-link", "lab:nothing"),
     (CHAPTER, "cite:lovelace1843). See", "cite:nobody). See", "dangling-link", "cite:nobody"),
     (CHAPTER, "claim:the-sum", "claim:a-sum", "dangling-link", "claim:a-sum"),
@@ -110,6 +113,14 @@ ONE_PLACE = [
     (f"{EXERCISE}/hidden.py", "(submission)", "()", "no-tests", "def test_negative"),
     (f"{EXERCISE}/statement.md", "Write", "[Write](chapter:nine)", "dangling-link", "Write"),
     (f"{FOLDER}/lab.py", "def plot() -> None:", "def plot( -> None:", "syntax", "def plot"),
+    (f"{FOLDER}/lab.py", "def plot", "from handbook.lab import kat\n\ndef plot", "unknown-symbol", "kat"),
+    (
+        f"{FOLDER}/lab.py",
+        "def plot",
+        "from handbook.lab.kit import (\n    quiet,\n    loud,\n)\n\ndef plot",
+        "unknown-symbol",
+        "loud",
+    ),
     ("book/references.bib", "title = {Notes on {\\'e}ngines},", "", "incomplete-source", "@article"),
     ("book/references.bib", "year = {1843},", "year = {1843,", "syntax", ""),
     ("book/book.toml", 'title = "Tiny"', 'title = "Tiny"\nmood = 1', "unknown-key", "mood"),
@@ -133,6 +144,42 @@ def test_one_place(tiny: Tiny, file: str, old: str, new: str, kind: str, where: 
     lines = tiny.text(file).splitlines()
     assert where.replace("CODE", tiny.package) in lines[found[0].line - 1], str(found[0])
     assert found[0].what.endswith((".", "]", "}"))
+
+
+IMPORTING = """
+    import marimo
+
+    app = marimo.App()
+
+    with app.setup:
+        from handbook.lab import kit
+        from handbook.lab.WHERE
+
+    @app.cell
+    def plot():
+        return
+    """
+
+
+@pytest.mark.parametrize(
+    ("where", "kinds"),
+    [
+        ("kit import seconds as the_sum", []),
+        ("kit import seconds", ["no-lab-function"]),
+        ("charts import SERIES as the_sum", ["no-lab-function"]),  # there, but no function
+        ("kit import the_sum", ["no-lab-function", "unknown-symbol"]),
+        ("gone import the_sum", ["no-lab-function", "unknown-symbol"]),
+    ],
+)
+def test_a_claim_may_be_measured_by_what_the_lab_imports(tiny: Tiny, where: str, kinds: list[str]) -> None:
+    tiny.put(f"{FOLDER}/lab.py", IMPORTING.replace("WHERE", where))
+    assert sorted(fault.kind for fault in tiny.faults()) == kinds
+
+
+def test_a_link_may_lead_to_what_the_lab_imports(tiny: Tiny) -> None:
+    tiny.put(f"{FOLDER}/lab.py", IMPORTING.replace("WHERE", "kit import seconds as the_sum"))
+    tiny.swap(CHAPTER, "lab:plot", "lab:the_sum")
+    assert tiny.faults() == []
 
 
 def test_unmeasured_claim(tiny: Tiny) -> None:

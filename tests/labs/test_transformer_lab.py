@@ -4,6 +4,7 @@ import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from types import ModuleType
 
 import pytest
@@ -11,7 +12,8 @@ import torch
 
 from handbook.book.claims import Claim
 from handbook.book.load import open_book
-from handbook.model import attention
+from handbook.lab.transformer import cache, kernels, positions
+from handbook.model import attention, routing
 from handbook.model.transformer import Transformer
 from tests.labs.conftest import LAB, ROOT
 
@@ -90,7 +92,7 @@ def test_a_wrong_tile_is_noticed(lab: ModuleType, monkeypatch: pytest.MonkeyPatc
     def without_the_first(q, k, v, mask, block):
         return attention.attend_tiled(q, k, v, mask & (torch.arange(k.shape[2]) > 0), block=block)
 
-    monkeypatch.setattr(lab, "attend_tiled", without_the_first)
+    monkeypatch.setattr(kernels, "attend_tiled", without_the_first)
     assert not held(CLAIMS["tiled-attention-error"], lab)
 
 
@@ -116,20 +118,20 @@ def test_a_layer_that_knows_positions_is_noticed(lab: ModuleType, monkeypatch: p
 
 
 def test_a_rotation_of_lengths_is_noticed(lab: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    right = lab.apply_rope
-    monkeypatch.setattr(lab, "apply_rope", lambda x, cos, sin: right(x, cos, sin * 0.9))
+    right = positions.apply_rope
+    monkeypatch.setattr(positions, "apply_rope", lambda x, cos, sin: right(x, cos, sin * 0.9))
     assert not held(CLAIMS["rope-relative-shift"], lab)
 
 
 def test_a_cache_twice_as_large_is_noticed(lab: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lab, "KV", lab.KV | {"kv_heads": 6})
+    monkeypatch.setattr(cache, "SMOLLM2", replace(cache.SMOLLM2, kv_heads=9))
     assert not held(CLAIMS["kv-bytes-per-token-smollm2"], lab)
     assert not held(CLAIMS["gqa-cache-saving"], lab)
 
 
 def test_a_biased_router_is_noticed(lab: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    right = lab.routing.route
-    monkeypatch.setattr(lab.routing, "route", lambda logits, k: right(logits + 0.5 * logits[0], k))
+    right = routing.route
+    monkeypatch.setattr(routing, "route", lambda logits, k: right(logits + 0.5 * logits[0], k))
     assert not held(CLAIMS["moe-drop-at-capacity-one"], lab)
     assert not held(CLAIMS["moe-hottest-expert"], lab)
 

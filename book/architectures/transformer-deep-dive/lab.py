@@ -5,7 +5,7 @@
 """The transformer, touched and measured: the lab of the chapter.
 
 Open it in the handbook to move the sliders. Run as a script it measures the chapter's claims on this machine,
-prints them, and fails if one does not hold. The functions before the first cell are what the claims name.
+prints them, and fails if one does not hold. The claims name functions that the first block imports.
 
 Book: architectures/transformer-deep-dive
 """
@@ -17,8 +17,7 @@ app = marimo.App(width="medium", app_title="Lab: transformer deep dive")
 
 with app.setup:
     import math
-    from dataclasses import replace
-    from functools import cache, partial
+    from functools import partial
 
     import marimo as mo
     import numpy as np
@@ -26,410 +25,68 @@ with app.setup:
 
     from handbook.errors import HandbookError
     from handbook.lab import charts, kit
+    from handbook.lab.transformer.attention import (
+        gqa_equals_repeated_mha,
+        no_position_equivariance,
+        scaled_softmax_peak,
+        unscaled_softmax_peak,
+    )
+    from handbook.lab.transformer.cache import (
+        batched_decode_gain,
+        cache_equals_weights_tokens,
+        cached_decode_speedup,
+        gqa_cache_saving,
+        kv_bytes_per_token_smollm2,
+        kv_megabytes_8k,
+        mla_cache_saving,
+        prefill_over_decode,
+        rates,
+    )
+    from handbook.lab.transformer.counting import (
+        attention_flops_share_2k,
+        embedding_parameter_share,
+        flops_per_token_over_2n,
+    )
+    from handbook.lab.transformer.kernels import (
+        fused_attention_speedup,
+        norm_time_share,
+        tiled_attention_error,
+        tiled_attention_memory_saving,
+    )
+    from handbook.lab.transformer.mixture import (
+        moe_drop_at_capacity_125,
+        moe_drop_at_capacity_one,
+        moe_hottest_expert,
+    )
+    from handbook.lab.transformer.positions import (
+        interpolation_untrained_perplexity,
+        no_rope_perplexity,
+        ntk_untrained_perplexity,
+        rope_decay_512,
+        rope_pairing_perplexity,
+        rope_random_spread,
+        rope_relative_shift,
+        rope_scores,
+        yarn_untrained_perplexity,
+    )
+    from handbook.lab.transformer.reading import (
+        first_token_attention_share,
+        logit_lens_half_depth_agreement,
+        logit_lens_settles,
+    )
+    from handbook.lab.transformer.subjects import LLAMA_8B, LLAMA_70B, SMOLLM2, random_heads
     from handbook.model import counting, reading, routing
-    from handbook.model.attention import (
-        Attention,
-        attend,
-        attend_fused,
-        attend_tiled,
-        attention_weights,
-        causal_mask,
-    )
-    from handbook.model.cache import KVCache, cache_bytes
-    from handbook.model.config import ModelConfig
-    from handbook.model.extension import RopeScaling, ntk_theta
-    from handbook.model.layers import RMSNorm
-    from handbook.model.rope import apply_rope, half_split_to_interleaved, rope_frequencies, rope_tables
+    from handbook.model.attention import attend, attend_fused, attend_tiled, attention_weights, causal_mask
+    from handbook.model.cache import cache_bytes
+    from handbook.model.rope import rope_frequencies
 
-    SMOLLM2 = ModelConfig(  # a test holds it to the real weights
-        vocab_size=49152,
-        dim=576,
-        layers=30,
-        heads=9,
-        kv_heads=3,
-        head_dim=64,
-        hidden_dim=1536,
-        context=8192,
-        rope_theta=100_000.0,
-        tie_embeddings=True,
-    )
-    KV = {"layers": SMOLLM2.layers, "kv_heads": SMOLLM2.kv_heads, "head_dim": SMOLLM2.head_dim}
-    THETA = 10_000.0  # the base of the RoFormer paper; SmolLM2 has 100,000
-    LLAMA_8B, LLAMA_70B = (32, 32, 8, 128), (80, 64, 8, 128)  # layers, heads, KV heads, head dimension
-    DEEPSEEK_V2 = {"layers": 60, "latent": 512, "rope_dim": 64}
-    PASSAGE = (
-        "The lighthouse keeper wrote down the weather every evening, and nobody ever asked to read it. When "
-        "the station was closed, the forty volumes went to the library of the small town below, where they "
-        "stood in the cellar behind the old newspapers. A student found them there by accident. She had "
-        "been looking for a map of the harbour, and the first volume that she opened told her that on the "
-        "third of March the wind had turned from west to north within a single hour, and that the fishing "
-        "boats had come home with ice on their ropes. She read until the library closed. The next morning "
-        "she came back with a camera and began to copy the pages, one after the other, all forty volumes. "
-        "It took the whole summer. In the autumn she had a table with one row for every day of sixty years: "
-        "temperature, pressure, wind, rain, and the words that the keeper had chosen. The numbers were "
-        "useful to the people who study the climate, since no other station on that coast had measured for "
-        "so long. But she kept returning to the words. He had never written that he was lonely. He had "
-        "written that the fog was patient, that the gulls were late this year, and once, in the winter in "
-        "which his wife had died, only that the lamp had burned well. Years later, when somebody asked her "
-        "what the most important thing was that she had learned from her work, she said that a measurement "
-        "is a kind of attention, and that attention is a kind of love."
-    )
     slider = partial(mo.ui.slider, show_value=True)
-
-
-@app.function
-def passage_tokens(small: bool) -> list[int]:
-    """The lab's own passage, 304 tokens, or its first 128. Our own text: no published model has trained on
-    it.
-    """
-    return kit.chat_model().tokenizer.encode(PASSAGE)[: 128 if small else None]
-
-
-@app.function
-def random_heads(T: int, kv_heads: int = SMOLLM2.kv_heads, seed: int = 0, D: int = SMOLLM2.head_dim):
-    """Gaussian q [1, 9, T, D] and k, v [1, kv_heads, T, D]."""
-    draw = partial(torch.randn, generator=torch.Generator().manual_seed(seed))
-    return draw(1, SMOLLM2.heads, T, D), draw(1, kv_heads, T, D), draw(1, kv_heads, T, D)
-
-
-@app.function
-def softmax_peaks(scale: float, small: bool):
-    """Mean largest weight of Gaussian queries over 128 Gaussian keys, D = 64, per seed."""
-    peaks = []
-    for seed in range(3 if small else 10):
-        q, k, _ = random_heads(128, SMOLLM2.heads, seed)
-        peaks.append(attention_weights(q, k, scale=scale).amax(dim=-1).mean().item())
-    return peaks
-
-
-@app.function
-def unscaled_softmax_peak(small: bool = True):
-    return softmax_peaks(1.0, small)
-
-
-@app.function
-def scaled_softmax_peak(small: bool = True):
-    return softmax_peaks(SMOLLM2.head_dim**-0.5, small)
-
-
-@app.function
-def no_position_equivariance(small: bool = True):
-    """Largest difference between permuting a layer's input and permuting its output, per seed."""
-    differences = []
-    for seed in range(2 if small else 8):
-        torch.manual_seed(seed)
-        layer, x, order = Attention(576, 9, 3, 64), torch.randn(1, 128, 576), torch.randperm(128)
-        with torch.no_grad():
-            differences.append((layer(x[:, order]) - layer(x)[:, order]).abs().max().item())
-    return differences
-
-
-@app.function
-def gqa_equals_repeated_mha(small: bool = True):
-    """Largest difference between a grouped layer and a multi-head one whose key and value weights repeat
-    its own.
-    """
-    H, J, D = SMOLLM2.heads, SMOLLM2.kv_heads, SMOLLM2.head_dim
-    differences = []
-    for seed in range(2 if small else 8):
-        torch.manual_seed(seed)
-        grouped, multi = Attention(H * D, H, J, D), Attention(H * D, H, H, D)
-        weights = {name: weight.detach() for name, weight in grouped.state_dict().items()}
-        for name in ("key.weight", "value.weight"):
-            weights[name] = weights[name].unflatten(0, (J, D)).repeat_interleave(H // J, dim=0).flatten(0, 1)
-        multi.load_state_dict(weights)
-        x, mask = torch.randn(2, 128, H * D), causal_mask(128)
-        with torch.no_grad():
-            differences.append((grouped(x, mask) - multi(x, mask)).abs().max().item())
-    return differences
-
-
-@app.function
-def rope_scores(q, k, distances, theta: float = THETA):
-    """q . k with the key at position 0 and the query at each distance: q, k [D] -> [len(distances)]."""
-    cos, sin = rope_tables(torch.as_tensor(distances), q.shape[-1], theta)
-    return apply_rope(q.expand(len(cos), -1), cos, sin) @ k
-
-
-@app.function
-def rope_relative_shift(small: bool = True):
-    """Largest change of a rotated score, over |q||k|, when both positions move on by 1,000, per seed."""
-    changes = []
-    for seed in range(3 if small else 10):
-        q, k, _ = random_heads(64, SMOLLM2.heads, seed)
-        scores = []
-        for shift in (0, 1000):
-            tables = rope_tables(torch.arange(64) + shift, 64, THETA)
-            scores.append(apply_rope(q, *tables) @ apply_rope(k, *tables).transpose(-2, -1))
-        lengths = q.norm(dim=-1)[..., None] * k.norm(dim=-1)[..., None, :]
-        changes.append(((scores[0] - scores[1]).abs() / lengths).max().item())
-    return changes
-
-
-@app.function
-def rope_decay_512(small: bool = True):
-    near, far = rope_scores(torch.ones(64), torch.ones(64), [0, 512]).tolist()
-    return far / near
-
-
-@app.function
-def rope_random_spread(small: bool = True):
-    """Standard deviation of the scores of independent Gaussian q and k at distance 512 over that at 0, per
-    seed.
-    """
-    ratios = []
-    for seed in range(3 if small else 10):
-        q, k, _ = random_heads(512, SMOLLM2.heads, seed)
-        moved = apply_rope(q, *rope_tables(torch.tensor([512]), 64, THETA))
-        ratios.append(((moved * k).sum(-1).std() / (q * k).sum(-1).std()).item())
-    return ratios
-
-
-@app.function
-def perplexity(small: bool, config=SMOLLM2, weights=None) -> float:
-    """Of SmolLM2-135M on the lab's passage, under another config or with other weights."""
-    loaded = kit.chat_model()
-    ids = torch.tensor([passage_tokens(small)])
-    model = counting.shape_only(replace(config, norm_eps=loaded.config.norm_eps))
-    model.load_state_dict(
-        weights or loaded.model.state_dict(), assign=True
-    )  # shares the tensors, copies nothing
-    with kit.quiet():
-        return torch.nn.functional.cross_entropy(model(ids)[0, :-1], ids[0, 1:]).exp().item()
-
-
-@app.function
-@cache
-def unchanged_perplexity(small: bool) -> float:
-    return perplexity(small)
-
-
-@app.function
-def no_rope_perplexity(small: bool = True):
-    still = replace(SMOLLM2, rope_scaling=RopeScaling("linear", 1e12))  # every angle becomes zero
-    return perplexity(small, still) / unchanged_perplexity(small)
-
-
-@app.function
-def rope_pairing_perplexity(small: bool = True):
-    weights = dict(kit.chat_model().model.state_dict())
-    for name, weight in weights.items():
-        if name.endswith(("attention.query.weight", "attention.key.weight")):
-            weights[name] = half_split_to_interleaved(weight, len(weight) // SMOLLM2.head_dim)
-    return perplexity(small, weights=weights) / unchanged_perplexity(small)
-
-
-@app.function
-def interpolation_untrained_perplexity(small: bool = True):
-    squeezed = replace(SMOLLM2, rope_scaling=RopeScaling("linear", 4.0))
-    return perplexity(small, squeezed) / unchanged_perplexity(small)
-
-
-@app.function
-def ntk_untrained_perplexity(small: bool = True):
-    raised = replace(SMOLLM2, rope_theta=ntk_theta(SMOLLM2.rope_theta, 4.0, SMOLLM2.head_dim))
-    return perplexity(small, raised) / unchanged_perplexity(small)
-
-
-@app.function
-def yarn_untrained_perplexity(small: bool = True):
-    by_parts = replace(SMOLLM2, rope_scaling=RopeScaling("yarn", 4.0, original_context=SMOLLM2.context))
-    return perplexity(small, by_parts) / unchanged_perplexity(small)
-
-
-@app.function
-def decoding(context: int, batch: int = 1):
-    """Prefill, a decode step with the cache, and the same step without it, at `context` tokens, to be
-    timed.
-    """
-    model = kit.chat_model().model
-    ids = torch.randint(49152, (batch, context + 1), generator=torch.Generator().manual_seed(0))
-    held = counting.filled_cache(model, context, batch)
-
-    def prefill():
-        held.truncate(0)
-        model(ids[:, :context], cache=held, last_only=True)
-
-    def step():
-        held.truncate(context)
-        model(ids[:, context:], cache=held, last_only=True)
-
-    return prefill, step, lambda: model(ids, last_only=True)
-
-
-@app.function
-def cached_decode_speedup(small: bool = True):
-    _, step, recompute = decoding(512)
-    return kit.paired(recompute, step, 2 if small else 15, inner=4, warm=not small)
-
-
-@app.function
-def prefill_over_decode(small: bool = True):
-    prefill, step, _ = decoding(512)
-    return [512 / ratio for ratio in kit.paired(prefill, step, 2 if small else 15, inner=4, warm=not small)]
-
-
-@app.function
-def batched_decode_gain(small: bool = True):
-    (_, one, _), (_, eight, _) = decoding(128), decoding(128, batch=8)
-    return [8 / ratio for ratio in kit.paired(eight, one, 5 if small else 25, inner=2)]
-
-
-@app.function
-def norm_time_share(small: bool = True):
-    _, step, _ = decoding(512)
-    norms = [module for module in kit.chat_model().model.modules() if isinstance(module, RMSNorm)]
-    x = torch.randn(1, 1, SMOLLM2.dim)
-    ratios = kit.paired(step, lambda: [norm(x) for norm in norms], 5 if small else 25, inner=5)
-    return [1 / ratio for ratio in ratios]
-
-
-@app.function
-def kv_bytes_per_token_smollm2(small: bool = True):
-    return KVCache(**KV, capacity=512, dtype=torch.bfloat16).nbytes / 512
-
-
-@app.function
-def kv_megabytes_8k(small: bool = True):
-    return cache_bytes(**KV, tokens=SMOLLM2.context) / 1e6
-
-
-@app.function
-def cache_equals_weights_tokens(small: bool = True):
-    return 2 * counting.parameters(counting.shape_only(SMOLLM2)) / cache_bytes(**KV, tokens=1)
-
-
-@app.function
-def gqa_cache_saving(small: bool = True):
-    multi = KV | {"kv_heads": SMOLLM2.heads}
-    return KVCache(**multi, capacity=256).nbytes / KVCache(**KV, capacity=256).nbytes
-
-
-@app.function
-def mla_cache_saving(small: bool = True):
-    return cache_bytes(60, 128, 128, tokens=1) / counting.latent_cache_bytes(**DEEPSEEK_V2, tokens=1)
-
-
-@app.function
-def embedding_parameter_share(small: bool = True):
-    model = counting.shape_only(SMOLLM2)
-    return model.embed.weight.numel() / counting.parameters(model)
-
-
-@app.function
-def flops_per_token_over_2n(small: bool = True):
-    return counting.step_flops(SMOLLM2, 128) / (2 * counting.parameters(counting.shape_only(SMOLLM2)))
-
-
-@app.function
-def attention_flops_share_2k(small: bool = True):
-    return 1 - counting.step_flops(SMOLLM2, 0) / counting.step_flops(SMOLLM2, 2048)
-
-
-@app.function
-def tiled_attention_error(small: bool = True):
-    differences = []
-    for seed in range(1 if small else 5):
-        heads, mask = random_heads(1024, seed=seed), causal_mask(1024)
-        with kit.quiet():
-            difference = attend_tiled(*heads, mask, block=128) - attend(*heads, mask)
-        differences.append(difference.abs().max().item())
-    return differences
-
-
-@app.function
-def tiled_attention_memory_saving(small: bool = True):
-    heads, mask = random_heads(2048), causal_mask(2048)
-    with kit.quiet():
-        plain, tiled = (kit.peak_bytes(partial(way, *heads, mask)) for way in (attend, attend_tiled))
-    return plain / tiled
-
-
-@app.function
-def fused_attention_speedup(small: bool = True):
-    heads, mask = random_heads(1024), causal_mask(1024)
-    plain, fused = partial(attend, *heads, mask), partial(attend_fused, *heads, mask)
-    return kit.paired(plain, fused, 5 if small else 21, inner=3)
-
-
-@app.function
-def fair_loads(small: bool):
-    """Loads of 64 experts when 1,024 tokens choose 2 each, all experts equally likely, per seed."""
-    draws = (np.random.default_rng(seed).standard_normal((1024, 64)) for seed in range(20 if small else 200))
-    return [routing.expert_load(routing.route(logits, 2), 64) for logits in draws]
-
-
-@app.function
-def moe_drop_at_capacity_one(small: bool = True):
-    return [routing.dropped_share(load, 1.0) for load in fair_loads(small)]
-
-
-@app.function
-def moe_drop_at_capacity_125(small: bool = True):
-    return [routing.dropped_share(load, 1.25) for load in fair_loads(small)]
-
-
-@app.function
-def moe_hottest_expert(small: bool = True):
-    return [float(load.max() / load.mean()) for load in fair_loads(small)]
-
-
-@app.function
-@cache
-def passage_trace(small: bool):
-    with kit.quiet():
-        return reading.trace_of(kit.chat_model().model, passage_tokens(small))
-
-
-@app.function
-def first_token_attention_share(small: bool = True):
-    return torch.stack([layer[0, :, 16:, 0].mean() for layer in passage_trace(small).attention]).mean().item()
-
-
-@app.function
-@cache
-def passage_choices(small: bool):
-    with kit.quiet():
-        return reading.lens_choices(kit.chat_model().model, passage_trace(small))
-
-
-@app.function
-def logit_lens_settles(small: bool = True):
-    return reading.settled_after(passage_choices(small)).double().quantile(0.5).item()
-
-
-@app.function
-def logit_lens_half_depth_agreement(small: bool = True):
-    choices = passage_choices(small)
-    return (choices[SMOLLM2.layers // 2] == choices[-1]).double().mean().item()
 
 
 @app.function
 def panel(text: str, *controls):
     """A part's heading and its controls in a row that wraps."""
     return mo.vstack([mo.md(text), mo.hstack(controls, justify="start", gap=1.5, wrap=True)])
-
-
-@app.function
-def rates(context: int, single: bool, say=lambda what: None):
-    """Tokens per second of prefill and decode at `context` tokens: the best of a few passes.
-
-    single: on one thread instead of all.
-    """
-    prefill, step, recompute = decoding(context)
-    plan = (
-        ("prefill", prefill, context, 2),
-        ("decode with the cache", step, 1, 8),
-        ("decode without the cache", recompute, 1, 2),
-    )
-    found = []
-    with kit.quiet() if single else torch.inference_mode():
-        for name, work, made, repeats in plan:
-            say(name)
-            work()
-            took = min(kit.seconds(work) for _ in range(repeats))
-            found.append({"pass": name, "ms a pass": 1000 * took, "tokens per second": made / took})
-    return found
 
 
 @app.cell(hide_code=True)
