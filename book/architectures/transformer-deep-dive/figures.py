@@ -314,6 +314,131 @@ def moe_routing() -> str:
     )
 
 
+def attention_windows() -> str:
+    """Who sees whom among eight positions: causal, a window of three, the window and two sinks."""
+    tokens, window, sinks, cell, top = 8, 3, 2, 18, 62
+    parts = []
+    for column, (name, wide, kept) in enumerate(
+        (("causal", tokens, 0), (f"window of {window}", window, 0), (f"and {sinks} sinks", window, sinks))
+    ):
+        left = 10 + column * 178
+        parts += [
+            text(left + tokens * cell / 2, 22, name, INK, "middle", 16, True),
+            text(left + tokens * cell / 2, 48, "keys", MUTED, "middle", 14),
+        ]
+        for query in range(tokens):
+            for key in range(tokens):
+                near, sink = query - wide < key <= query, key < kept and key <= query
+                fill = ACCENT if near or sink else LINE
+                opacity = 0.25 if near and not sink else 0.7 if sink else 0.12
+                x, y = left + key * cell, top + query * cell
+                parts.append(box(x, y, cell, cell, fill, LINE, opacity=opacity))
+        last = top + (tokens - 1) * cell
+        parts.append(box(left - 2, last - 2, tokens * cell + 4, cell + 4, "none", INK))
+        held = min(tokens, wide + kept)
+        parts.append(text(left + tokens * cell / 2, last + 46, f"{held} of {tokens} held", MUTED, "middle"))
+    parts.append(
+        text(260, top + tokens * cell + 62, "framed: the newest query, one row a query", MUTED, "middle", 14)
+    )
+    return drawing(
+        top + tokens * cell + 74,
+        "Causal mask, sliding window, and window with sinks",
+        "Three grids of eight queries by eight keys. Causal: the lower triangle. Window of three: a band of "
+        "three along the diagonal, so the last query sees keys 6 to 8. Window and two sinks: the band, "
+        "and the first two keys for every query.",
+        parts,
+    )
+
+
+def latent_forms() -> str:
+    heads, plain, turning, value, rank = 128, 128, 64, 128, 512
+    parts = [line([(260, 16), (260, 372)], LINE, 1)]
+    for left, title, when in ((10, "unfolded", "for prefill"), (270, "absorbed", "for decode")):
+        parts += [
+            text(left + 120, 26, title, ACCENT, "middle", 17, True),
+            text(left + 120, 46, when, MUTED, "middle", 14),
+            label(left + 10, 310, 110, 50, "latent", f"{rank}, cached", fill=ACCENT, opacity=0.2),
+            label(left + 130, 310, 100, 50, "rotary key", f"{turning}, cached", fill=ACCENT, opacity=0.2),
+        ]
+    parts += [
+        line([(75, 310), (75, 268)], head=True),
+        label(20, 222, 110, 42, "unfold", f"x {heads} heads"),
+        line([(75, 222), (75, 186)], head=True),
+        line([(190, 310), (190, 186)], head=True),
+        label(20, 138, 220, 44, f"{heads} keys and values", f"{plain} + {turning} and {value} wide"),
+        line([(130, 138), (130, 114)], head=True),
+        label(20, 66, 220, 44, "attention", f"{plain + turning + value:,} products a head"),
+        text(130, 392, "unfolds every key it reads", MUTED, "middle", 14),
+        line([(335, 310), (335, 114)], head=True),
+        line([(450, 310), (450, 114)], head=True),
+        label(280, 66, 220, 44, "attention", f"{2 * rank + turning:,} products a head"),
+        label(348, 222, 90, 42, "query", f"{plain} to {rank}"),
+        line([(393, 222), (393, 114)], head=True),
+        text(390, 392, "reads the cache as it is", MUTED, "middle", 14),
+    ]
+    return drawing(
+        404,
+        "The two forms of latent attention",
+        "Left, unfolded: the cached latent of 512 is multiplied out to keys and values for 128 heads, which "
+        "together with the shared rotary key of 64 go into ordinary attention: 320 products per head and "
+        "cached token. Right, absorbed: the query is multiplied instead, from 128 to 512, and attention runs "
+        "on latent and rotary key themselves: 1,088 products per head and cached token.",
+        parts,
+    )
+
+
+def sort_and_scatter() -> str:
+    """The chapter's worked example: four tokens, two of three experts each."""
+    chosen = ((2, 0), (0, 1), (2, 1), (0, 2))
+    shade = (0.08, 0.28, 0.55)
+    flat = [expert for pair in chosen for expert in pair]
+    order = sorted(range(len(flat)), key=lambda a: flat[a])
+    left, width = 18, 61
+    rows = (52, 150, 218, 322)
+    parts = [
+        text(left, 26, "assignments, in the order of tokens", MUTED),
+        text(left, 138, "sorted by expert", MUTED),
+        text(left, 310, "added up by token, weighted", MUTED),
+    ]
+    for a, expert in enumerate(flat):
+        x = left + a * width
+        parts.append(label(x, rows[0] - 16, width - 4, 34, f"t{a // 2}", fill=ACCENT, opacity=shade[expert]))
+    for place, a in enumerate(order):
+        start, end = left + a * width + 28, left + place * width + 28
+        parts.append(line([(start, rows[0] + 18), (end, rows[1] - 4)], MUTED, 1.2))
+        x = left + place * width
+        parts.append(label(x, rows[1], width - 4, 34, f"t{a // 2}", fill=ACCENT, opacity=shade[flat[a]]))
+        back = left + (a // 2) * 2 * width + 58
+        parts.append(line([(end, rows[2] + 44), (back, rows[3] - 2)], MUTED, 1.2))
+    place = 0
+    for expert in range(3):
+        count = flat.count(expert)
+        x = left + place * width
+        parts.append(
+            label(
+                x,
+                rows[2] - 20,
+                count * width - 4,
+                62,
+                f"expert {expert}",
+                f"{count} rows, once",
+                fill=ACCENT,
+                opacity=shade[expert],
+            )
+        )
+        place += count
+    for token in range(4):
+        parts.append(label(left + token * 2 * width, rows[3], 2 * width - 4, 34, f"token {token}"))
+    return drawing(
+        370,
+        "Sort by expert, run each once, scatter back",
+        "Eight assignments of four tokens, two each, in the order of tokens. Sorted, the three of expert 0 "
+        "stand together, then the two of expert 1, then the three of expert 2. Each expert runs once on its "
+        "piece, and the results are added back to the four tokens.",
+        parts,
+    )
+
+
 def attention_share() -> str:
     """Share of a token's FLOPs that attention's products take, 4LHDS against 2 per multiplying weight."""
     models = (
