@@ -1,0 +1,27 @@
+# Fault: The base is multiplied by the factor itself, so the slowest pair turns too fast.
+# Rejected by: test_base_of_the_example
+
+import math
+
+import torch
+
+
+def ntk_base(dim, theta, factor):
+    if dim < 4 or dim % 2 or factor < 1:
+        raise ValueError("sizes that cannot be")
+    return theta * factor
+
+
+def yarn(dim, theta, factor, original_context, slow=1.0, fast=32.0):
+    if dim < 4 or dim % 2 or factor < 1:
+        raise ValueError("sizes that cannot be")
+    pairs = dim // 2
+
+    def index(turns):
+        return pairs * math.log(original_context / (2 * math.pi * turns)) / math.log(theta)
+
+    first = max(math.floor(index(fast)), 0)
+    last = min(math.ceil(index(slow)), dim - 1)
+    squeeze = ((torch.arange(pairs) - first) / (last - first)).clamp(0, 1)
+    trained = theta ** (-torch.arange(0, dim, 2) / dim)
+    return trained * (1 - squeeze) + trained / factor * squeeze, 0.1 * math.log(factor) + 1

@@ -1,0 +1,27 @@
+# Fault: The ramp is placed with a base of 10,000, whatever the model's is.
+# Rejected by: test_equals_the_formulas
+
+import math
+
+import torch
+
+
+def ntk_base(dim, theta, factor):
+    if dim < 4 or dim % 2 or factor < 1:
+        raise ValueError("sizes that cannot be")
+    return theta * factor ** (dim / (dim - 2))
+
+
+def yarn(dim, theta, factor, original_context, slow=1.0, fast=32.0):
+    if dim < 4 or dim % 2 or factor < 1:
+        raise ValueError("sizes that cannot be")
+    pairs = dim // 2
+
+    def index(turns):
+        return pairs * math.log(original_context / (2 * math.pi * turns)) / math.log(10000.0)
+
+    first = max(math.floor(index(fast)), 0)
+    last = min(math.ceil(index(slow)), dim - 1)
+    squeeze = ((torch.arange(pairs) - first) / (last - first)).clamp(0, 1)
+    trained = theta ** (-torch.arange(0, dim, 2) / dim)
+    return trained * (1 - squeeze) + trained / factor * squeeze, 0.1 * math.log(factor) + 1
