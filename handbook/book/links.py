@@ -11,6 +11,7 @@ from handbook.book.claims import Claim
 from handbook.book.markdown import SCHEMES
 from handbook.book.nouns import Chapter, Exercise
 from handbook.book.references import Reference
+from handbook.model.zoo.entries import MOST, address, entries
 from handbook.records import Question
 
 
@@ -61,6 +62,8 @@ def href(index: Names, chapter: Chapter, scheme: str, target: str) -> str | None
         return f"/code/{module}#{name}" if name else f"/code/{module}"
     if scheme == "lab":
         return f"{chapter.url}/lab" + (f"#{target}" if target else "")
+    if scheme == "zoo":
+        return None if _missing_models(target) else address(_models(target))
     if scheme == "question" and target in index.questions:
         return f"/book/{index.questions[target].chapter}/questions#{target}"
     if scheme == "exercise" and target in index.exercises:
@@ -69,6 +72,19 @@ def href(index: Names, chapter: Chapter, scheme: str, target: str) -> str | None
         slug, _, anchor = target.partition("#")
         found = index.chapters.get(slug)
         return (found.url + (f"#{anchor}" if anchor else "")) if found else None
+    return None
+
+
+def _models(target: str) -> list[str]:
+    return target.split(",") if target else []
+
+
+def _missing_models(target: str) -> tuple[str, str, str] | None:
+    if unknown := [name for name in _models(target) if name not in entries()]:
+        what = f"The zoo has no model {', '.join(map(repr, unknown))}."
+        return "dangling-link", what, f"`handbook zoo` lists them: {', '.join(entries())}."
+    if len(_models(target)) > MOST:
+        return "dangling-link", f"The zoo compares {MOST} models at most.", "Name fewer."
     return None
 
 
@@ -125,6 +141,8 @@ def problem(index: Names, chapter: Chapter, scheme: str, target: str) -> tuple[s
     elif scheme == "figure":
         known, what = chapter.figures, f"There is no figures/{target}.svg."
         remedy = f"Write {target.replace('-', '_')}() in figures.py, then handbook book draw."
+    elif scheme == "zoo":
+        return _missing_models(target)
     elif scheme in ("code", "include"):
         return _missing_symbol(index, target)
     elif scheme == "chapter":

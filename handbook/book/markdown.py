@@ -18,7 +18,7 @@ from mdit_py_plugins.dollarmath.index import math_inline_dollar
 from mdit_py_plugins.footnote import footnote_plugin
 from mdit_py_plugins.front_matter import front_matter_plugin
 
-SCHEMES = ("cite", "claim", "code", "lab", "question", "exercise", "chapter", "figure")
+SCHEMES = ("cite", "claim", "code", "lab", "question", "exercise", "chapter", "figure", "zoo")
 WEB = ("https", "http", "mailto")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(.*)", re.DOTALL)
 _HEADING_ID = re.compile(r"\s*\{#([^\s{}]*)\}\s*$")

@@ -65,7 +65,8 @@ class Paragraph:
 class Link:
     """A reference as written: `scheme:target` in a paragraph of a file.
 
-    scheme: cite, claim, code, lab, question, exercise, chapter, figure, include, anchor (`#id`) or web.
+    scheme: cite, claim, code, lab, question, exercise, chapter, figure, zoo, include, anchor (`#id`)
+    or web.
     """
 
     scheme: str

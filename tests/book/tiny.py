@@ -55,7 +55,7 @@ FILES = {
         {#opening}
         A sum of $a + b$ is [7](claim:the-sum), says [Lovelace 1843](cite:lovelace1843). See
         [`add`](code:CODE.sums:add), [the lab](lab:), [its plot](lab:plot), [the question](question:why-add),
-        [the exercise](exercise:adding),
+        [the exercise](exercise:adding), [Mixtral](zoo:mixtral-8x7b),
         [the second](chapter:two), [the box](#boxed), [the web](https://example.org/?a=1&b=2) and a note[^n].
 
         - one item
