@@ -1,8 +1,6 @@
 # Fault: a bias is given back as it came.
 # Rejected by: test_biases_are_converted_too
 
-import torch
-
 
 def check(weight, heads, to, rotary):
     rows = len(weight)

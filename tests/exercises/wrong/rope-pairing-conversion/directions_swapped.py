@@ -1,8 +1,6 @@
 # Fault: converts to the pairing that the weight has already.
 # Rejected by: test_scores_stay
 
-import torch
-
 
 def check(weight, heads, to, rotary):
     rows = len(weight)

@@ -1,8 +1,6 @@
 # Fault: the same permutation both ways, which is right for four turning rows only.
 # Rejected by: test_there_and_back
 
-import torch
-
 
 def check(weight, heads, to, rotary):
     rows = len(weight)

@@ -1,8 +1,6 @@
 # Fault: with a partial rotary the halves are those of the head, i and i + D/2.
 # Rejected by: test_partial_rotary_example
 
-import torch
-
 
 def check(weight, heads, to, rotary):
     rows = len(weight)

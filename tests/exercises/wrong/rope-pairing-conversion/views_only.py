@@ -1,8 +1,6 @@
 # Fault: view instead of reshape, which refuses a transposed weight.
 # Rejected by: test_any_strides
 
-import torch
-
 
 def check(weight, heads, to, rotary):
     rows = len(weight)

@@ -1,8 +1,6 @@
 # Fault: the permutation runs over all rows at once instead of within each head.
 # Rejected by: test_worked_example
 
-import torch
-
 
 def check(weight, heads, to, rotary):
     rows = len(weight)

@@ -24,9 +24,8 @@ def compare(submission, weight, heads, to, rotary=None):
     got = submission.convert(weight, heads, to, rotary)
     expected = weight[places(heads, D, rotary or D, to)]
     what = f"{heads} heads of {D}, {rotary or D} turning, to {to}, {tuple(weight.shape)} {weight.dtype}"
-    assert got.shape == expected.shape and got.dtype == expected.dtype, (
-        f"{what}: expected {tuple(expected.shape)} {expected.dtype}, got {tuple(got.shape)} {got.dtype}"
-    )
+    assert got.shape == expected.shape, f"{what}: expected the same shape, got {tuple(got.shape)}"
+    assert got.dtype == expected.dtype, f"{what}: expected the same dtype, got {got.dtype}"
     wrong = [r for r in range(len(expected)) if not torch.equal(got[r], expected[r])]
     assert not wrong, f"{what}: expected the rows by hand, got other ones at {wrong[:8]}"
 

@@ -13,7 +13,7 @@ def convert(
     to: str,  # "half-split" or "interleaved"
     rotary: int | None = None,  # R: rows of a head that turn, all D by default
 ) -> torch.Tensor:  # of weight's shape
-    """Rows of each head in the other pairing's order. Raises ValueError for sizes or a pairing that can't be."""
+    """Each head's rows in the other order. Raises ValueError for sizes or a pairing that can't be."""
     rows, *rest = weight.shape
     if to not in REORDER:
         raise ValueError(f"Expected to to be one of {', '.join(REORDER)}, got {to!r}.")
