@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 import torch
@@ -148,14 +149,20 @@ def _from_folder(path: Path, name: str, dtype: torch.dtype, device: str) -> Load
         raise ModelFileError(
             f"{folder} has no config.json.", "A model needs it beside its weights: fetch it."
         )
-    raw = read_json(config_file)
-    config, family = ModelConfig.from_hf(raw), family_of(raw)
-    weights = SafetensorsWeights(path)
+    model = from_hf(read_json(config_file), path, dtype, device)
+    tokenizer = Tokenizer.from_folder(folder)
+    return Loaded(model, tokenizer, _template(_template_source(folder), tokenizer), model.config, name)
+
+
+def from_hf(
+    raw: Mapping[str, Any], path: Path, dtype: torch.dtype = torch.float32, device: str = "cpu"
+) -> Transformer:
+    """The decoder of a `config.json` with the safetensors weights at `path`, a file or a folder. Raises as
+    `ModelConfig.from_hf`, `SafetensorsWeights` and `build`."""
+    config, family, weights = ModelConfig.from_hf(raw), family_of(raw), SafetensorsWeights(path)
     shapes, tensor = unfuse(weights.shapes, weights.tensor, family.split, config)
     shapes = without_blocks(shapes, config.layers, raw.get(family.ahead) or 0)
-    model = build(config, family.table, shapes, tensor, dtype, device)
-    tokenizer = Tokenizer.from_folder(folder)
-    return Loaded(model, tokenizer, _template(_template_source(folder), tokenizer), config, name)
+    return build(config, family.table, shapes, tensor, dtype, device)
 
 
 def build(

@@ -10,13 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from handbook.model.config import ModelConfig
-from handbook.model.families import family_of
-from handbook.model.load import build
+from handbook.model.load import from_hf
 from handbook.model.transformer import Transformer
 from handbook.model.weights import names
-from handbook.model.weights.safetensors import SafetensorsWeights
-from handbook.model.weights.unfuse import unfuse
 
 TINY = {
     "vocab_size": 96,
@@ -53,14 +49,13 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pair]:
             for name, value in theirs.named_parameters():
                 # transformers' own start (norms 1, biases 0) would hide a norm or a bias that is left out
                 value.normal_(mean=1.0 if "norm" in name else 0.0, std=0.15)
+            for name, value in theirs.named_buffers():
+                if name.endswith("e_score_correction_bias"):
+                    value.normal_(std=0.15)
         folder = tmp_path_factory.mktemp(kind)
         theirs.save_pretrained(folder)
         raw = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        ours_config, family = ModelConfig.from_hf(raw), family_of(raw)
-        weights = SafetensorsWeights(folder)
-        shapes, tensor = unfuse(weights.shapes, weights.tensor, family.split, ours_config)
-        ours = build(ours_config, family.table, shapes, tensor)
-        return Pair(theirs, ours, folder)
+        return Pair(theirs, from_hf(raw, folder), folder)
 
     return make
 
