@@ -165,6 +165,16 @@ def deepseek_v2(values: Values) -> dict[str, Any]:
     return latent(values) | fine_grained(values, normalise=False, **grouped)
 
 
+def deepseek_v3(values: Values) -> dict[str, Any]:
+    """Sigmoid scores; a bias for the choice alone; a group is worth its two best experts."""
+    score = values.raw("scoring_func", "sigmoid")
+    if score != "sigmoid":
+        values.unsupported(f"scores by {score!r}", "them by sigmoid")
+    router = {"gate": "sigmoid", "selection_bias": True, "group_best": 2, **groups(values)}
+    experts = fine_grained(values, normalise=values.flag("norm_topk_prob", True), **router)
+    return latent(values, interleaved=values.flag("rope_interleave", True)) | experts
+
+
 def phi(values: Values) -> dict[str, Any]:
     if values.flag("qk_layernorm"):
         values.unsupported("normalised heads in Phi", "them plain")
@@ -197,6 +207,11 @@ LATENT = (
     ("blocks.{n}.attention.up", "model.layers.{n}.self_attn.kv_b_proj"),
 )
 DEEPSEEK = (*EXPERTS, *((ours, theirs.replace("expert.", "experts.")) for ours, theirs in SHARED), *LATENT)
+DEEPSEEK_V3 = Family(
+    rows=(*DEEPSEEK, ("blocks.{n}.mlp.router.bias", "model.layers.{n}.mlp.gate.e_score_correction_bias")),
+    read=deepseek_v3,
+    ahead="num_nextn_predict_layers",
+)
 FAMILIES: dict[str, Family] = {
     "llama": Family(read=biases),
     "mistral": Family(read=windows),
@@ -247,6 +262,7 @@ FAMILIES: dict[str, Family] = {
         rows=EXPERTS, switches={"head_norm": True}, read=lambda v: qwen_mixture(v) | biases(v)
     ),
     "deepseek_v2": Family(rows=DEEPSEEK, read=deepseek_v2),
+    "deepseek_v3": DEEPSEEK_V3,
 }
 
 

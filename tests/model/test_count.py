@@ -151,16 +151,51 @@ GEMMA_2_2B = {
 }
 
 
+DEEPSEEK_V3 = DEEPSEEK_V2 | {
+    "model_type": "deepseek_v3",
+    "vocab_size": 129280,
+    "hidden_size": 7168,
+    "intermediate_size": 18432,
+    "moe_intermediate_size": 2048,
+    "num_hidden_layers": 61,
+    "n_routed_experts": 256,
+    "n_shared_experts": 1,
+    "num_experts_per_tok": 8,
+    "first_k_dense_replace": 3,
+    "n_group": 8,
+    "topk_group": 4,
+}
+
+
 @pytest.mark.parametrize(
     ("raw", "total", "active"),
     [
         (MIXTRAL, 46.7e9, 12.9e9),  # Jiang et al. 2024, arXiv:2401.04088: 47 and 13 billion
         (DEEPSEEK_V2, 236e9, 21e9),  # arXiv:2405.04434, section 3.1.2: 236 and 21 billion
+        # arXiv:2412.19437, section 4.2: 671 and 37 billion without the module that predicts a second token
+        (DEEPSEEK_V3, 671e9, 37e9),
         (GEMMA_2_2B, 2.6e9, 2.6e9),  # arXiv:2408.00118, table 2: 590 million embedded, 2,024 million others
     ],
-    ids=["mixtral", "deepseek v2", "gemma 2"],
+    ids=["mixtral", "deepseek v2", "deepseek v3", "gemma 2"],
 )
 def test_published_sizes(raw, total, active):
     config = ModelConfig.from_hf(raw)
     assert count.parameters(config) == pytest.approx(total, rel=0.01)
     assert count.active_parameters(config) == pytest.approx(active, rel=0.02)
+
+
+def test_deepseek_v3_to_the_last_weight():
+    """Its model card says 671B, and 685B for the files: the difference is one more block, which predicts a
+    second token, with copies of embedding and head. That block is not computed here."""
+    config = ModelConfig.from_hf(DEEPSEEK_V3)
+    biases = 58 * 256  # of the choice of experts: buffers, which training doesn't count as weights
+    assert count.parameters(config) + biases == 671_026_419_200
+    block = count.attention_size(config).total + count.mlp_size(config, 60).total
+    ahead = block + 2 * config.dim * config.dim + 5 * config.dim
+    assert block == pytest.approx(11.5e9, rel=1e-3)
+    embedding = config.vocab_size * config.dim
+    assert count.parameters(config) + ahead + 2 * embedding == pytest.approx(685e9, rel=1e-3)
+    # 36.6 billion of active weights with the head alone, 37.6 with the embedding, which a token reads one
+    # row of: the paper rounds to 37
+    assert count.active_parameters(config) - embedding == pytest.approx(36.6e9, rel=1e-3)
+    assert count.kv_bytes(config, 1) == 61 * (512 + 64) * 2 == 70272

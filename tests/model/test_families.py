@@ -3,6 +3,7 @@
 Tolerance: fp32, and sums of about a hundred products of size one whose order differs.
 """
 
+import copy
 import json
 
 import pytest
@@ -10,15 +11,18 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from handbook.errors import ModelFileError
 from handbook.model import count, counting
 from handbook.model.families import FAMILIES, family_of
+from handbook.model.load import from_hf
 from handbook.model.transformer import Trace
-from handbook.model.weights.safetensors import SafetensorsWeights
+from handbook.model.weights.safetensors import SINGLE, SafetensorsWeights
 from handbook.model.weights.unfuse import unfuse
 
 CLOSE = {"rtol": 2e-5, "atol": 2e-5}
 EXPERTS = {"num_experts": 6, "num_experts_per_tok": 2, "moe_intermediate_size": 20}
 QWEN2 = EXPERTS | {"shared_expert_intermediate_size": 36}
+OLMOE = {"num_experts": 6, "num_experts_per_tok": 3, "norm_topk_prob": False, "pad_token_id": None}
 LATENT = {
     "num_key_value_heads": 6,
     "n_routed_experts": 6,
@@ -56,11 +60,11 @@ SWITCHES = {
     ),
     "phi": ("phi", {"num_key_value_heads": 6, "layer_norm_eps": 1e-3}),
     "phi, a quarter turns": ("phi", {"partial_rotary_factor": 0.25}),
-    "phi3": ("phi3", {"pad_token_id": 0}),
+    "phi3": ("phi3", {"pad_token_id": None}),
     "phi3, window, partial": (
         "phi3",
         {
-            "pad_token_id": 0,
+            "pad_token_id": None,
             "sliding_window": 9,
             "rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.5},
         },
@@ -70,8 +74,8 @@ SWITCHES = {
         "mixtral",
         {"num_local_experts": 5, "num_experts_per_tok": 3, "sliding_window": 11},
     ),
-    "olmoe": ("olmoe", {"num_experts": 6, "num_experts_per_tok": 3, "norm_topk_prob": False}),
-    "olmoe, normalised": ("olmoe", {"num_experts": 6, "num_experts_per_tok": 3, "norm_topk_prob": True}),
+    "olmoe": ("olmoe", OLMOE),
+    "olmoe, normalised": ("olmoe", OLMOE | {"norm_topk_prob": True}),
     "qwen2_moe": ("qwen2_moe", QWEN2),
     "qwen2_moe, every other layer": ("qwen2_moe", QWEN2 | {"decoder_sparse_step": 2, "norm_topk_prob": True}),
     "qwen3_moe": ("qwen3_moe", EXPERTS | {"norm_topk_prob": True}),
@@ -88,6 +92,20 @@ SWITCHES = {
             "routed_scaling_factor": 2.5,
             "rope_parameters": YARN,
         },
+    ),
+}
+
+
+V3 = LATENT | {"n_group": 3, "topk_group": 2, "routed_scaling_factor": 2.5}
+SWITCHES |= {
+    "deepseek_v3": ("deepseek_v3", V3),
+    "deepseek_v3, halves, queries from the stream": (
+        "deepseek_v3",
+        V3 | {"rope_interleave": False, "q_lora_rank": None, "norm_topk_prob": False},
+    ),
+    "deepseek_v3, yarn, one group": (
+        "deepseek_v3",
+        V3 | {"n_group": 1, "topk_group": 1, "first_k_dense_replace": 2, "rope_parameters": YARN},
     ),
 }
 
@@ -129,6 +147,27 @@ def test_logits_with_cache_in_uneven_pieces(pair, tokens, expected, forgets):
     torch.testing.assert_close(torch.cat(pieces, dim=1), expected, **CLOSE)
 
 
+def test_gradients_are_those_of_transformers(pair, tokens, tmp_path):
+    """Theirs saved as if they were weights, so that they come in the pieces of a file. A gradient sums 140
+    tokens of both signs: it is compared to within 2e-5 of its tensor's largest."""
+    target = torch.randn(2, 70, 96, generator=torch.Generator().manual_seed(6)) / 100
+    ours = copy.deepcopy(pair.ours).requires_grad_()
+    (ours(tokens) * target).sum().backward()
+    theirs = copy.deepcopy(pair.theirs)
+    (theirs(tokens).logits * target).sum().backward()
+    with torch.no_grad():
+        for weight in theirs.parameters():
+            weight.copy_(weight.grad)
+    theirs.save_pretrained(tmp_path)
+    family, weights = family_of(pair.theirs.config.to_dict()), SafetensorsWeights(tmp_path)
+    _, gradient = unfuse(weights.shapes, weights.tensor, family.split, pair.ours.config)
+    for name, weight in ours.named_parameters():
+        expected = gradient(family.table.theirs(name))
+        largest = float(expected.abs().max())
+        assert largest > 0, name
+        torch.testing.assert_close(weight.grad, expected, rtol=0, atol=2e-5 * largest, msg=name)
+
+
 def test_every_tensor_has_a_place_and_comes_back(pair):
     """The table reads both ways, and a file with one tensor more or less is refused elsewhere."""
     raw = json.loads((pair.folder / "config.json").read_text(encoding="utf-8"))
@@ -164,6 +203,31 @@ def test_a_filled_cache_is_of_the_models_shape(pair):
     assert cache.length == 12
     with torch.inference_mode():
         assert pair.ours(torch.zeros(2, 1, dtype=torch.long), cache).isfinite().all()
+
+
+def test_a_selection_bias_loads_and_saves_by_its_name_and_stays_in_fp32(tiny, tmp_path):
+    """In 16 bits, too: its steps are small. What predicts further tokens, behind the last block, is left."""
+    from safetensors.torch import load_file, save_file
+
+    pair = tiny("deepseek_v3", **V3)
+    name = "model.layers.1.mlp.gate.e_score_correction_bias"
+    file = load_file(pair.folder / SINGLE)
+    state, table = pair.ours.state_dict(), FAMILIES["deepseek_v3"].table
+    assert {theirs for theirs in map(table.theirs, state) if "e_score" in theirs} == {
+        f"model.layers.{layer}.mlp.gate.e_score_correction_bias" for layer in (1, 2)
+    }
+    assert torch.equal(state[table.ours(name)], file[name])
+    assert file[name].std() > 0.05
+    extra = {f"model.layers.3.{part}.weight": torch.ones(2) for part in ("eh_proj", "mlp.gate_proj")}
+    save_file(file | extra, tmp_path / SINGLE)
+    raw = json.loads((pair.folder / "config.json").read_text(encoding="utf-8"))
+    model = from_hf(raw | {"num_nextn_predict_layers": 1}, tmp_path, torch.bfloat16)
+    assert model.dtype == torch.bfloat16
+    assert torch.equal(model.blocks[1].mlp.router.bias, file[name])
+    with pytest.raises(ModelFileError, match=r"model.layers.3.eh_proj.weight has no place"):
+        from_hf(raw | {"num_nextn_predict_layers": 0}, tmp_path)
+    with pytest.raises(ModelFileError, match=r"give num_nextn_predict_layers as a number, got 'one'"):
+        from_hf(raw | {"num_nextn_predict_layers": "one"}, tmp_path)
 
 
 def test_the_table_of_families_is_tested():
