@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from handbook.model.extension import RopeScaling, ScalingKind
-from handbook.model.router import Gate, Switches, router_faults
+from handbook.model.routing import Gate, Switches, router_faults
 from handbook.model.values import Values, raise_faults
 
 MOST = 1 << 24  # no number in a configuration is larger; keeps a damaged file from asking for all memory

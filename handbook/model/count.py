@@ -12,9 +12,7 @@ Book: architectures/transformer-deep-dive
 
 from dataclasses import dataclass
 
-from handbook.model.cache import cache_bytes
 from handbook.model.config import ModelConfig
-from handbook.model.variants import held_positions
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +131,11 @@ def weight_bytes(config: ModelConfig, bits: float = 16) -> int:
     return -int(-parameters(config) * bits // 8)
 
 
+def held_positions(tokens: int, window: int = 0, sinks: int = 0) -> int:
+    """Positions that a layer has to keep of `tokens`: all of them, or a window's and the sinks."""
+    return min(tokens, window + sinks) if window else tokens
+
+
 def kv_bytes(
     config: ModelConfig, tokens: int, batch: int = 1, bytes_per_value: int = 2, sinks: int = 0
 ) -> int:
@@ -140,6 +143,5 @@ def kv_bytes(
     each layer with a window keeps no more than that, and `sinks` positions from the start."""
     c = config
     held = sum(held_positions(tokens, c.window(layer), sinks) for layer in range(c.layers))
-    if c.latent is not None:
-        return (c.latent.rank + c.latent.rope_dim) * held * batch * bytes_per_value
-    return cache_bytes(1, c.kv_heads, c.head_dim, held, batch, bytes_per_value)
+    width = 2 * c.kv_heads * c.head_dim if c.latent is None else c.latent.rank + c.latent.rope_dim
+    return width * held * batch * bytes_per_value

@@ -11,14 +11,14 @@ Axes: D head size.
 Book: architectures/transformer-deep-dive
 """
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
-from torch import Tensor
-
-from handbook.model.rope import rope_frequencies
+if TYPE_CHECKING:  # what a configuration says is read without torch
+    from torch import Tensor
 
 ScalingKind = Literal["linear", "dynamic", "yarn", "llama3"]
 
@@ -46,6 +46,8 @@ class RopeScaling:
         if self.kind == "linear":
             return linear_frequencies(frequencies, self.factor), 1.0
         if self.kind == "dynamic":
+            from handbook.model.rope import rope_frequencies
+
             dim = 2 * len(frequencies)
             base = dynamic_ntk_theta(theta, self.factor, dim, length, self.original_context)
             return rope_frequencies(dim, base), 1.0
@@ -98,6 +100,8 @@ def yarn_frequencies(
     """YaRN's "NTK-by-parts". The authors' code, which every checkpoint was made with, runs the ramp over the
     index of the pair, from the pair with `high` turns to the pair with `low`, where the paper's
     definition 2 runs it over the turns themselves; this follows the code."""
+    import torch
+
     pairs = len(frequencies)
 
     def pair_with(turns: float) -> float:

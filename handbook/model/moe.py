@@ -19,7 +19,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from handbook.model.layers import SwiGLU
-from handbook.model.router import Router, Routing, Switches, router_faults
+from handbook.model.router import Router, Routing
+from handbook.model.routing import Switches, router_faults
 
 
 def swiglu(x: Tensor, gate: Tensor, up: Tensor, down: Tensor) -> Tensor:

@@ -17,29 +17,13 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, TypedDict, Unpack
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from handbook.model.balance import balance_loss, rebalanced, z_loss
-from handbook.model.routing import room
-
-Gate = Literal["softmax", "softmax-after", "sigmoid"]
-
-
-class Switches(TypedDict, total=False):
-    """The keyword arguments of `Router`, for what passes them on."""
-
-    gate: Gate
-    normalise: bool
-    scale: float
-    selection_bias: bool
-    groups: int
-    kept_groups: int
-    group_best: int
-    capacity_factor: float | None
+from handbook.model.routing import Gate, room, router_faults
 
 
 @dataclass(frozen=True)
@@ -140,31 +124,6 @@ def keep_within(experts: Tensor, capacity: int, total: int) -> Tensor:
     place = torch.empty_like(queue)
     place[order] = torch.arange(len(queue), device=queue.device) - begin[queue[order]]
     return (place < capacity).view(experts.shape[1], -1).T
-
-
-def router_faults(experts: int, k: int, **switches: Unpack[Switches]) -> list[str]:
-    """Everything that keeps these numbers from being a `Router`, one sentence each."""
-    gate, capacity_factor = switches.get("gate", "softmax"), switches.get("capacity_factor")
-    groups, kept_groups = switches.get("groups", 1), switches.get("kept_groups", 1)
-    group_best = switches.get("group_best", 1)
-    faults = []
-    if gate not in GATES:
-        faults.append(f"gate must be one of {', '.join(GATES)}, got {gate!r}")
-    if experts < 1 or not 1 <= k <= experts:
-        faults.append(f"k must lie between 1 and the number of experts, got k = {k} of {experts}")
-    if groups < 1 or experts % groups:
-        faults.append(f"experts must divide into equal groups, got {experts} experts in {groups} groups")
-    elif not 1 <= kept_groups <= groups:
-        faults.append(f"kept_groups must lie between 1 and {groups}, got {kept_groups}")
-    else:
-        size = experts // groups
-        if k > kept_groups * size:
-            faults.append(f"{kept_groups} groups of {size} experts cannot hold k = {k}")
-        if not 1 <= group_best <= size:
-            faults.append(f"group_best must lie between 1 and the group's size {size}, got {group_best}")
-    if capacity_factor is not None and not 0 < capacity_factor < math.inf:
-        faults.append(f"capacity_factor must be positive and finite, or None, got {capacity_factor}")
-    return faults
 
 
 class Router(nn.Module):

@@ -5,9 +5,25 @@ Axes: N tokens, E experts, k experts per token.
 
 import math
 from fractions import Fraction
+from typing import Literal, TypedDict, Unpack, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+
+Gate = Literal["softmax", "softmax-after", "sigmoid"]
+
+
+class Switches(TypedDict, total=False):
+    """The keyword arguments of `Router`, for what passes them on."""
+
+    gate: Gate
+    normalise: bool
+    scale: float
+    selection_bias: bool
+    groups: int
+    kept_groups: int
+    group_best: int
+    capacity_factor: float | None
 
 
 def route(logits: NDArray[np.float64], k: int) -> NDArray[np.int64]:
@@ -40,3 +56,28 @@ def capacity(load: NDArray[np.int64], factor: float) -> int:
 def dropped_share(load: NDArray[np.int64], factor: float) -> float:
     """Share of all assignments that exceed their expert's capacity."""
     return float(np.maximum(load - capacity(load, factor), 0).sum() / load.sum())
+
+
+def router_faults(experts: int, k: int, **switches: Unpack[Switches]) -> list[str]:
+    """Everything that keeps these numbers from being a `Router`, one sentence each."""
+    gate, capacity_factor = switches.get("gate", "softmax"), switches.get("capacity_factor")
+    groups, kept_groups = switches.get("groups", 1), switches.get("kept_groups", 1)
+    group_best = switches.get("group_best", 1)
+    faults = []
+    if gate not in get_args(Gate):
+        faults.append(f"gate must be one of {', '.join(get_args(Gate))}, got {gate!r}")
+    if experts < 1 or not 1 <= k <= experts:
+        faults.append(f"k must lie between 1 and the number of experts, got k = {k} of {experts}")
+    if groups < 1 or experts % groups:
+        faults.append(f"experts must divide into equal groups, got {experts} experts in {groups} groups")
+    elif not 1 <= kept_groups <= groups:
+        faults.append(f"kept_groups must lie between 1 and {groups}, got {kept_groups}")
+    else:
+        size = experts // groups
+        if k > kept_groups * size:
+            faults.append(f"{kept_groups} groups of {size} experts cannot hold k = {k}")
+        if not 1 <= group_best <= size:
+            faults.append(f"group_best must lie between 1 and the group's size {size}, got {group_best}")
+    if capacity_factor is not None and not 0 < capacity_factor < math.inf:
+        faults.append(f"capacity_factor must be positive and finite, or None, got {capacity_factor}")
+    return faults

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from handbook.model.attention import attend, causal_mask
+from handbook.model.count import held_positions as held_positions
 
 
 def window_mask(T: int, S: int | None = None, offset: int | None = None, *, window: int) -> Tensor:
@@ -66,11 +67,6 @@ def alibi_bias(heads: int, T: int, S: int | None = None, offset: int | None = No
     offset = S - T if offset is None else offset
     distance = torch.arange(offset, offset + T)[:, None] - torch.arange(S)
     return -alibi_slopes(heads)[:, None, None] * distance.clamp(min=0)
-
-
-def held_positions(tokens: int, window: int = 0, sinks: int = 0) -> int:
-    """Positions that a layer has to keep of `tokens`: all of them, or a window's and the sinks."""
-    return min(tokens, window + sinks) if window else tokens
 
 
 class WindowCache:

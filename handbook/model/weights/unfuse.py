@@ -5,17 +5,20 @@ What comes out is a file as the decoder would have written it, announced by shap
 Axes: E experts.
 """
 
+from __future__ import annotations
+
 import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from handbook.model.config import ModelConfig
 
-Read = Callable[[str], Tensor]
+if TYPE_CHECKING:  # families name what is split without torch
+    from torch import Tensor
+
+    Read = Callable[[str], Tensor]
 _BLOCK = re.compile(r"model\.layers\.(\d{1,9})\.")
 _EXPERT = re.compile(r"(.*\.experts)\.(\d+)\.(.*)")
 
@@ -34,6 +37,8 @@ def unfuse(
 ) -> tuple[dict[str, tuple[int, ...]], Read]:
     """Shapes and reader of a file -> the same with `splits` apart, and `experts.0.x`, `experts.1.x`, ...
     stacked as `experts.x` [E, ...]. What doesn't fit stays as it is, for whoever checks names and shapes."""
+    import torch
+
     found: dict[str, tuple[int, ...]] = {}
     sources: dict[str, Callable[[], Tensor]] = {}
     experts: dict[str, dict[int, str]] = defaultdict(dict)
