@@ -41,9 +41,12 @@ with app.setup:
         mla_cache_saving,
         prefill_over_decode,
         rates,
+        window_cache_share,
     )
     from handbook.lab.transformer.counting import (
+        active_share_mixtral,
         attention_flops_share_2k,
+        decode_flops_error,
         embedding_parameter_share,
         flops_per_token_over_2n,
     )
@@ -53,9 +56,18 @@ with app.setup:
         tiled_attention_error,
         tiled_attention_memory_saving,
     )
+    from handbook.lab.transformer.latent import (
+        mla_absorbed_error,
+        mla_absorbed_flops,
+        mla_absorbed_speedup,
+    )
     from handbook.lab.transformer.mixture import (
         moe_drop_at_capacity_125,
         moe_drop_at_capacity_one,
+        moe_grouped_decode_speedup,
+        moe_grouped_error,
+        moe_grouped_speedup,
+        moe_grouped_train_speedup,
         moe_hottest_expert,
     )
     from handbook.lab.transformer.positions import (

@@ -5,9 +5,10 @@ from collections.abc import Callable
 import torch
 
 from handbook.lab import kit
-from handbook.lab.transformer.subjects import DEEPSEEK_V2, SMOLLM2
+from handbook.lab.transformer.subjects import DEEPSEEK_V2, MISTRAL_7B, SMOLLM2
 from handbook.model import count, counting
 from handbook.model.cache import KVCache, cache_bytes
+from handbook.model.variants import WindowCache
 
 Work = Callable[[], object]
 
@@ -94,3 +95,15 @@ def mla_cache_saving(small: bool = True) -> float:
     c, m = DEEPSEEK_V2, DEEPSEEK_V2.latent
     assert m is not None
     return cache_bytes(c.layers, c.heads, m.value_dim, tokens=1) / count.kv_bytes(c, 1)
+
+
+def window_cache_share(small: bool = True) -> float:
+    """Bytes that both kinds of cache hold after the same text, on torch's meta device."""
+    c, T = MISTRAL_7B, MISTRAL_7B.context
+    new = torch.empty(1, c.kv_heads, T, c.head_dim, device="meta")
+    every = KVCache(c.layers, c.kv_heads, c.head_dim, T, device="meta")
+    near = WindowCache(c.windows)
+    for layer in range(c.layers):
+        for cache in (every, near):
+            cache.append(layer, new, new)
+    return near.nbytes / every.nbytes

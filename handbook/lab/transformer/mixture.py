@@ -1,9 +1,18 @@
-"""Mixture of experts by numbers: the load that chance alone makes."""
+"""Mixture of experts by numbers: the load that chance alone makes, and the two ways to run experts."""
+
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from handbook.lab import kit
 from handbook.model import routing
+from handbook.model.moe import MoE, run_grouped, run_plain
+
+Run = Callable[..., Tensor]
 
 
 def fair_loads(small: bool) -> list[NDArray[np.int64]]:
@@ -22,3 +31,51 @@ def moe_drop_at_capacity_125(small: bool = True) -> list[float]:
 
 def moe_hottest_expert(small: bool = True) -> list[float]:
     return [float(load.max() / load.mean()) for load in fair_loads(small)]
+
+
+def layer_and_tokens(tokens: int = 256, seed: int = 0) -> tuple[MoE, Tensor]:
+    """256 fine-grained experts of 128 x 32, 8 a token, and Gaussian tokens [tokens, 128].
+
+    `bench/moe.py` measures any sizes; fewer and wider experts gain less.
+    """
+    torch.manual_seed(seed)
+    return MoE(128, 32, experts=256, k=8), torch.randn(tokens, 128)
+
+
+def forward(run: Run, layer: MoE, x: Tensor) -> Tensor:
+    e = layer.experts
+    return run(x, layer.router(x), e.gate, e.up, e.down)
+
+
+def train_step(run: Run, layer: MoE, x: Tensor) -> list[Tensor]:
+    """Output, and gradients of its mean square by tokens and by every weight. Inside `kit.quiet` too."""
+    with torch.inference_mode(False), torch.enable_grad():
+        leaf = x.clone().requires_grad_()
+        y = forward(run, layer, leaf)
+        gradients = torch.autograd.grad(y.square().mean(), [leaf, *layer.parameters()])
+    return [y.detach(), *gradients]
+
+
+def moe_grouped_error(small: bool = True) -> list[float]:
+    """Largest difference over the largest value, of the output and each gradient, the worst; per seed."""
+    errors = []
+    for seed in range(1 if small else 5):
+        found = (train_step(run, *layer_and_tokens(seed=seed)) for run in (run_plain, run_grouped))
+        pairs = zip(*found, strict=True)
+        errors.append(max(((a - b).abs().max() / a.abs().max()).item() for a, b in pairs))
+    return errors
+
+
+def moe_grouped_speedup(small: bool = True) -> list[float]:
+    plain, grouped = (partial(forward, run, *layer_and_tokens()) for run in (run_plain, run_grouped))
+    return kit.paired(plain, grouped, 9 if small else 21, inner=2)
+
+
+def moe_grouped_decode_speedup(small: bool = True) -> list[float]:
+    plain, grouped = (partial(forward, run, *layer_and_tokens(tokens=1)) for run in (run_plain, run_grouped))
+    return kit.paired(plain, grouped, 9 if small else 21, inner=4)
+
+
+def moe_grouped_train_speedup(small: bool = True) -> list[float]:
+    plain, grouped = (partial(train_step, run, *layer_and_tokens()) for run in (run_plain, run_grouped))
+    return kit.paired(plain, grouped, 2 if small else 15, warm=not small)

@@ -58,7 +58,8 @@ DEEPSEEK_V2 = ModelConfig(  # DeepSeek-AI 2024 (arXiv:2405.04434), section 3.1.2
         experts=160, k=6, hidden_dim=1536, shared_hidden_dim=3072, dense=(0,), normalise=False, scale=16.0
     ),
 )
-LLAMA_8B, LLAMA_70B = (32, 32, 8, 128), (80, 64, 8, 128)  # layers, heads, KV heads, head dimension
+LLAMA_8B = (32, 32, 8, 128)  # layers, heads, KV heads, head dimension
+LLAMA_70B = (80, 64, 8, 128)
 PASSAGE = (
     "The lighthouse keeper wrote down the weather every evening, and nobody ever asked to read it. When "
     "the station was closed, the forty volumes went to the library of the small town below, where they "
