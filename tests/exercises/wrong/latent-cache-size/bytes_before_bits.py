@@ -35,7 +35,7 @@ def longest_context(config, memory, batch=1, bits=16):
     if None not in kept and cache_bytes(config, max(kept), batch, bits) <= memory:
         return math.inf
     low, high = 0, 1
-    while cache_bytes(config, high, batch, bits) <= memory:
+    while high < 1 << 99 and cache_bytes(config, high, batch, bits) <= memory:
         low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2

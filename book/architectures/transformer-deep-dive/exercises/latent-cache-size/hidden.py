@@ -173,6 +173,8 @@ def test_windows_only_where_layers_have_them(submission):
     full = MISTRAL | {"layer_types": ["full_attention"] * 32}
     check(submission.cache_bytes(full, 32_768), 4 * GIB, "a window given, but no layer with one")
     check(submission.longest_context(full, 4 * GIB), 32_768, "the same, longest context in 4 GiB")
+    full["sliding_window"] = None
+    check(submission.cache_bytes(full, 32_768), 4 * GIB, "no window, and layer_types full everywhere")
     latent = DEEPSEEK_V2 | {"sliding_window": 1000}
     check(submission.cache_bytes(latent, 5000), 69_120_000, "latents with a window of 1,000, 5,000 tokens")
 
