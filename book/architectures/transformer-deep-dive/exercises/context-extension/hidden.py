@@ -1,4 +1,4 @@
-"""Hidden tests: the formulas in plain Python, other bases and contexts, clamps, bounds, the attention factor."""
+"""Hidden tests: the formulas in plain Python, other bases and contexts, clamps, bounds, attention."""
 
 import math
 
@@ -37,7 +37,7 @@ def check(submission, *args):
 
 
 def test_equals_the_formulas(submission):
-    for dim in (8, 64, 128):
+    for dim in (4, 8, 64, 128):
         for theta in (10000.0, 100000.0, 1e6):
             for factor in (1.0, 2.5, 4.0, 40.0):
                 for length in (2048, 8192):
