@@ -352,37 +352,43 @@ def attention_windows() -> str:
 
 def latent_forms() -> str:
     heads, plain, turning, value, rank = 128, 128, 64, 128, 512
-    parts = [line([(260, 16), (260, 372)], LINE, 1)]
-    for left, title, when in ((10, "unfolded", "for prefill"), (270, "absorbed", "for decode")):
+    parts = [line([(260, 16), (260, 420)], LINE, 1)]
+    for left, title, when, out in (
+        (10, "unfolded", "for prefill", "mean of values"),
+        (270, "absorbed", "for decode", f"mean latent, {rank} to {value}"),
+    ):
         parts += [
             text(left + 120, 26, title, ACCENT, "middle", 17, True),
             text(left + 120, 46, when, MUTED, "middle", 14),
-            label(left + 10, 310, 110, 50, "latent", f"{rank}, cached", fill=ACCENT, opacity=0.2),
-            label(left + 130, 310, 100, 50, "rotary key", f"{turning}, cached", fill=ACCENT, opacity=0.2),
+            label(left + 10, 64, 220, 34, out),
+            line([(left + 120, 132), (left + 120, 102)], head=True),
+            label(left + 10, 360, 110, 50, "latent", f"{rank}, cached", fill=ACCENT, opacity=0.15),
+            label(left + 130, 360, 100, 50, "rotary key", f"{turning}, cached", fill=ACCENT, opacity=0.15),
         ]
     parts += [
-        line([(75, 310), (75, 268)], head=True),
-        label(20, 222, 110, 42, "unfold", f"x {heads} heads"),
-        line([(75, 222), (75, 186)], head=True),
-        line([(190, 310), (190, 186)], head=True),
-        label(20, 138, 220, 44, f"{heads} keys and values", f"{plain} + {turning} and {value} wide"),
-        line([(130, 138), (130, 114)], head=True),
-        label(20, 66, 220, 44, "attention", f"{plain + turning + value:,} products a head"),
-        text(130, 392, "unfolds every key it reads", MUTED, "middle", 14),
-        line([(335, 310), (335, 114)], head=True),
-        line([(450, 310), (450, 114)], head=True),
-        label(280, 66, 220, 44, "attention", f"{2 * rank + turning:,} products a head"),
-        label(348, 222, 90, 42, "query", f"{plain} to {rank}"),
-        line([(393, 222), (393, 114)], head=True),
-        text(390, 392, "reads the cache as it is", MUTED, "middle", 14),
+        line([(75, 360), (75, 322)], head=True),
+        label(20, 274, 110, 44, "unfold", f"for {heads} heads"),
+        line([(75, 274), (75, 254)], head=True),
+        line([(190, 360), (190, 254)], head=True),
+        label(20, 204, 220, 46, f"{heads} keys and values", f"{plain} + {turning} and {value} wide"),
+        line([(130, 204), (130, 182)], head=True),
+        label(20, 132, 220, 46, "attention", f"{plain + turning + value:,} products a head"),
+        text(130, 436, "unfolds every key it reads", MUTED, "middle", 14),
+        line([(325, 360), (325, 182)], head=True),
+        line([(470, 360), (470, 182)], head=True),
+        label(280, 132, 220, 46, "attention", f"{2 * rank + turning:,} products a head"),
+        label(346, 274, 104, 44, "query", f"{plain} to {rank}"),
+        line([(398, 274), (398, 182)], head=True),
+        text(390, 436, "reads the cache as it is", MUTED, "middle", 14),
     ]
     return drawing(
-        404,
+        448,
         "The two forms of latent attention",
         "Left, unfolded: the cached latent of 512 is multiplied out to keys and values for 128 heads, which "
         "together with the shared rotary key of 64 go into ordinary attention: 320 products per head and "
-        "cached token. Right, absorbed: the query is multiplied instead, from 128 to 512, and attention runs "
-        "on latent and rotary key themselves: 1,088 products per head and cached token.",
+        "cached token. Right, absorbed: the query is multiplied instead, from 128 to 512, attention runs on "
+        "latent and rotary key themselves, 1,088 products per head and cached token, and only the mean "
+        "latent is multiplied out, from 512 to 128.",
         parts,
     )
 
@@ -390,47 +396,47 @@ def latent_forms() -> str:
 def sort_and_scatter() -> str:
     """The chapter's worked example: four tokens, two of three experts each."""
     chosen = ((2, 0), (0, 1), (2, 1), (0, 2))
-    shade = (0.08, 0.28, 0.55)
+    shade = (0.06, 0.22, 0.42)
     flat = [expert for pair in chosen for expert in pair]
     order = sorted(range(len(flat)), key=lambda a: flat[a])
-    left, width = 18, 61
-    rows = (52, 150, 218, 322)
-    parts = [
-        text(left, 26, "assignments, in the order of tokens", MUTED),
-        text(left, 138, "sorted by expert", MUTED),
-        text(left, 310, "added up by token, weighted", MUTED),
-    ]
-    for a, expert in enumerate(flat):
-        x = left + a * width
-        parts.append(label(x, rows[0] - 16, width - 4, 34, f"t{a // 2}", fill=ACCENT, opacity=shade[expert]))
+    left, width, tall = 18, 61, 34
+    given, ordered, experts, added = 36, 172, 212, 348
+    parts = []
     for place, a in enumerate(order):
-        start, end = left + a * width + 28, left + place * width + 28
-        parts.append(line([(start, rows[0] + 18), (end, rows[1] - 4)], MUTED, 1.2))
-        x = left + place * width
-        parts.append(label(x, rows[1], width - 4, 34, f"t{a // 2}", fill=ACCENT, opacity=shade[flat[a]]))
-        back = left + (a // 2) * 2 * width + 58
-        parts.append(line([(end, rows[2] + 44), (back, rows[3] - 2)], MUTED, 1.2))
-    place = 0
-    for expert in range(3):
-        count = flat.count(expert)
-        x = left + place * width
+        x, start = left + place * width, left + a * width
+        centre, token = x + 28, left + (a // 2) * 2 * width + 59
+        dark = shade[flat[a]]
+        parts += [
+            label(start, given, width - 4, tall, f"t{a // 2}", fill=ACCENT, opacity=dark),
+            line([(start + 28, given + tall + 2), (centre, ordered - 3)], MUTED, 1.2),
+            label(x, ordered, width - 4, tall, f"t{a // 2}", fill=ACCENT, opacity=dark),
+            line([(centre, experts + tall + 2), (token, added - 3)], MUTED, 1.2),
+        ]
+    for expert, opacity in enumerate(shade):
+        count, first = flat.count(expert), [flat[a] for a in order].index(expert)
+        x = left + first * width
         parts.append(
             label(
                 x,
-                rows[2] - 20,
+                experts,
                 count * width - 4,
-                62,
-                f"expert {expert}",
-                f"{count} rows, once",
+                tall,
+                f"expert {expert}: {count} rows",
                 fill=ACCENT,
-                opacity=shade[expert],
+                opacity=opacity,
             )
         )
-        place += count
-    for token in range(4):
-        parts.append(label(left + token * 2 * width, rows[3], 2 * width - 4, 34, f"token {token}"))
+    parts += [
+        label(left + token * 2 * width, added, 2 * width - 4, tall, f"token {token}") for token in range(4)
+    ]
+    for y, words, wide in (
+        (given - 18, "assignments, in the order of tokens", 0),
+        (ordered - 42, "sort by expert", 104),
+        (added - 42, "weigh, and add up by token", 192),
+    ):
+        parts += [box(left - 4, y - 16, wide, 24, PAPER, "none"), text(left, y, words, MUTED)]
     return drawing(
-        370,
+        392,
         "Sort by expert, run each once, scatter back",
         "Eight assignments of four tokens, two each, in the order of tokens. Sorted, the three of expert 0 "
         "stand together, then the two of expert 1, then the three of expert 2. Each expert runs once on its "
