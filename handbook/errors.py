@@ -4,6 +4,8 @@ HandbookError                 what happened, and the remedy
 |-- SettingsError             a setting that cannot be read or is unknown
 |-- ModelFileError            a weight file that is missing, truncated, altered, unsafe or unknown
 |-- ModelUnavailable          a model that is not on this machine and could not be brought here
+|-- TextUnavailable           a text to train on that is not on this machine, or can't be used
+|-- CheckpointError           a checkpoint that can't be read, or that belongs to another run
 |-- BookError                 faults in the book's own files, all of them at once
 |-- DatabaseError             a state database that cannot be opened
 |   `-- NewerDatabase         ... because a newer handbook wrote it
@@ -35,10 +37,22 @@ class SettingsError(HandbookError):
 
 
 class ModelFileError(HandbookError):
-    pass
+    """`faults` lists each thing that is wrong, where more than one can be."""
+
+    def __init__(self, what: str, remedy: str = "", faults: tuple[str, ...] = ()) -> None:
+        super().__init__(what, remedy)
+        self.faults = faults
 
 
 class ModelUnavailable(HandbookError):
+    pass
+
+
+class TextUnavailable(HandbookError):
+    pass
+
+
+class CheckpointError(HandbookError):
     pass
 
 

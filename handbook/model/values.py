@@ -45,8 +45,14 @@ class Values:
 
     def numbers(self, key: str) -> Sequence[int]:
         """A list of integers, empty where there is none."""
-        got = self.raw(key, [])
-        if isinstance(got, list) and all(_is(item, int) for item in got):
+        return self._list(key, self.raw(key, []), int)
+
+    def reals(self, key: str) -> Sequence[float]:
+        """A list of numbers that has to be there."""
+        return self._list(key, self.raw(key), int, float)
+
+    def _list(self, key: str, got: Any, *kinds: type) -> Sequence[Any]:
+        if isinstance(got, list) and all(_is(item, *kinds) for item in got):
             return got
         self._fault(key, got, "a list of numbers")
         return []
@@ -74,8 +80,9 @@ def _is(got: object, *kinds: type) -> bool:
 
 def raise_faults(faults: Sequence[str]) -> None:
     """Raises ModelFileError with all of them, where there are any."""
-    if faults:
+    if faults:  # one of them may be met on two ways
         raise ModelFileError(
-            f"The model's configuration cannot be: {'; '.join(faults)}.",
+            f"The model's configuration cannot be: {'; '.join(dict.fromkeys(faults))}.",
             "Fetch the model again, or choose one that this decoder computes.",
+            tuple(dict.fromkeys(faults)),
         )
