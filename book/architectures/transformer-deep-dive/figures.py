@@ -319,7 +319,7 @@ def attention_windows() -> str:
     tokens, window, sinks, cell, top = 8, 3, 2, 18, 62
     parts = []
     for column, (name, wide, kept) in enumerate(
-        (("causal", tokens, 0), (f"window of {window}", window, 0), (f"and {sinks} sinks", window, sinks))
+        (("causal", tokens, 0), (f"window of {window}", window, 0), (f"window, {sinks} sinks", window, sinks))
     ):
         left = 10 + column * 178
         parts += [
@@ -338,7 +338,7 @@ def attention_windows() -> str:
         held = min(tokens, wide + kept)
         parts.append(text(left + tokens * cell / 2, last + 46, f"{held} of {tokens} held", MUTED, "middle"))
     parts.append(
-        text(260, top + tokens * cell + 62, "framed: the newest query, one row a query", MUTED, "middle", 14)
+        text(260, top + tokens * cell + 62, "one row a query; framed: the newest", MUTED, "middle", 14)
     )
     return drawing(
         top + tokens * cell + 74,
@@ -421,7 +421,7 @@ def sort_and_scatter() -> str:
                 experts,
                 count * width - 4,
                 tall,
-                f"expert {expert}: {count} rows",
+                f"expert {expert}",
                 fill=ACCENT,
                 opacity=opacity,
             )
@@ -432,7 +432,7 @@ def sort_and_scatter() -> str:
     for y, words, wide in (
         (given - 18, "assignments, in the order of tokens", 0),
         (ordered - 42, "sort by expert", 104),
-        (added - 42, "weigh, and add up by token", 192),
+        (added - 42, "weigh, and add up by token", 216),
     ):
         parts += [box(left - 4, y - 16, wide, 24, PAPER, "none"), text(left, y, words, MUTED)]
     return drawing(
