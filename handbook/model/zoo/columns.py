@@ -24,6 +24,9 @@ class Column:
     shown: Callable[[Row], str]
     number: bool = True
 
+    def text(self, row: Row) -> str:
+        return self.shown(row) or NOTHING
+
 
 def number(
     key: str,
@@ -34,13 +37,13 @@ def number(
 ) -> Column:
     def shown(row: Row) -> str:
         found = value(row)
-        return NOTHING if found is None else show(found)
+        return "" if found is None else show(found)
 
     return Column(key, title, says, value, shown)
 
 
 def words(key: str, title: str, says: str, value: Callable[[Row], str]) -> Column:
-    return Column(key, title, says, value, lambda row: value(row) or NOTHING, number=False)
+    return Column(key, title, says, value, value, number=False)
 
 
 def heads(row: Row) -> str:
@@ -101,7 +104,10 @@ COLUMNS = {
         number("layers", "Layers", "Blocks, one after the other.", lambda r: r.layers),
         number("width", "Width", "Channels of the residual stream.", lambda r: r.dim),
         number(
-            "network-width", "Network", "Hidden width of a dense layer's network.", lambda r: r.hidden_dim
+            "network-width",
+            "Network",
+            "Hidden width of a layer without experts.",
+            lambda r: r.hidden_dim if r.dense_layers else None,
         ),
         Column(
             "heads",
@@ -247,11 +253,11 @@ COLUMNS = {
 
 VIEWS = {
     "overview": ("total", "active", "attention", "cache", "cache-32k", "context"),
-    "shape": ("layers", "width", "heads", "experts", "network-width", "vocabulary"),
-    "memory": ("cache", "cache-8k", "cache-32k", "cache-full", "weights-16", "weights-4"),
+    "shape": ("layers", "width", "heads", "network-width", "experts", "expert-width", "vocabulary"),
+    "memory": ("cache", "cache-8k", "cache-32k", "cache-full", "weights-16", "weights-8", "weights-4"),
     "work": ("total", "active", "experts", "prefill", "decode"),
     "positions": ("context", "method", "base", "rotary", "window"),
-    "making": ("norm", "activation", "layout", "tied", "biases", "head-norms"),
+    "making": ("norm", "activation", "layout", "tied", "biases", "head-norms", "softcaps"),
 }
 
 
