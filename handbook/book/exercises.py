@@ -53,12 +53,16 @@ class TestResult:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All verdicts, what the submission printed (cut at 64 KiB), and whether time ran out."""
+    """All verdicts, what the submission printed (cut at 64 KiB), and whether time ran out.
+
+    broken: why no test began, empty where one did; each verdict says it too.
+    """
 
     results: tuple[TestResult, ...]
     output: str
     timed_out: bool
     seconds: float
+    broken: str = ""
 
     @property
     def passed(self) -> bool:
@@ -71,6 +75,7 @@ class _Heard:
 
     planned: frozenset[str]
     broken: str = ""
+    begun: bool = False
     running: str = ""
     results: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -84,7 +89,7 @@ class _Heard:
         if "broken" in message:
             self.broken = _text(message["broken"])
         elif "start" in message:
-            self.running = str(message["start"])
+            self.begun, self.running = True, str(message["start"])
         elif {"name", "passed", "message", "seconds"} <= message.keys():
             name, seconds = str(message["name"]), message["seconds"]
             if name in self.planned and isinstance(seconds, float) and math.isfinite(seconds):
@@ -198,7 +203,9 @@ def judge(exercise: Exercise, submission: Path, hidden: bool = True, timeout: fl
             process.stdout.close()
     ended = _ending(heard, process.returncode, timed_out, timeout)
     results = tuple(_verdict(stem, name, heard, ended) for stem, name in planned)
-    return Report(results, output.decode("utf-8", "replace"), timed_out, time.perf_counter() - begin)
+    said = output.decode("utf-8", "replace")
+    broken = "" if heard.begun or heard.results else ended
+    return Report(results, said, timed_out, time.perf_counter() - begin, broken)
 
 
 def _ending(heard: _Heard, code: int | None, timed_out: bool, timeout: float) -> str:

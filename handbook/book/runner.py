@@ -50,7 +50,9 @@ def explain(error: BaseException, folder: Path) -> str:
     text = str(error).strip()
     frames = traceback.extract_tb(error.__traceback__)
     if isinstance(error, SyntaxError):
-        return f"Line {error.lineno}: {error.msg}: {(error.text or '').strip()}"[:LONGEST]
+        where = f"Line {error.lineno}: " if error.lineno else ""
+        source = f": {error.text.strip()}" if error.text else ""
+        return f"{where}{error.msg}{source}"[:LONGEST]
     if isinstance(error, AssertionError):
         line = next((f.line for f in reversed(frames) if Path(f.filename).parent == folder), None)
         if text or not line:

@@ -119,6 +119,13 @@ def test_an_exercise_runs_shown_and_hidden_tests_and_keeps_the_attempt(
     assert "solved" in main_text(client.get("/progress").text)
 
 
+def test_code_that_cannot_be_loaded_is_said_once(client: TestClient, token: Token) -> None:
+    html = client.post("/exercise/adding", data={"code": "def add(a, b:\n", "token": token()}).text
+    assert html.count("The submission cannot be loaded. Line 1:") == 1
+    assert "None of 2 tests ran." in html
+    assert "0 of 2 tests passed" not in html
+
+
 def test_hints_open_one_inside_the_other(client: TestClient) -> None:
     html = client.get("/exercise/adding").text
     hints = html[html.index("<h2>Hints") : html.index("<h2>Solution")]

@@ -65,6 +65,27 @@ def test_wrong_answers(tiny: Tiny, code: str) -> None:
     assert report.results[0].message
 
 
+BROKEN = {
+    "x = 1\ndef add(a, b:\n": "The submission cannot be loaded. Line 2: '(' was never closed: def add(a, b:",
+    "x = 1\nimport no_such_thing\n": (
+        "The submission cannot be loaded. ModuleNotFoundError: No module named 'no_such_thing' "
+        "(line 2: import no_such_thing)"
+    ),
+    "x = '\0'\n": "The submission cannot be loaded. source code string cannot contain null bytes",
+    "import os\nos._exit(3)\n": "The process ended early (exit status 3).",
+    "x = 1\n": "The submission defines no add.",
+    "def add(a, b):\n    import os\n    os._exit(0)\n": "",
+    "def add(a, b):\n    return a - b\n": "",
+}
+
+
+@pytest.mark.parametrize("code", BROKEN)
+def test_why_no_test_began_is_said_for_all(tiny: Tiny, code: str) -> None:
+    report = submit(tiny, code)
+    assert report.broken == BROKEN[code]
+    assert not report.passed
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not hold the limit on address space")
 def test_memory_is_limited(tiny: Tiny) -> None:
     """Far more address space than allowed, which without the limit would cost nothing to ask for."""

@@ -123,6 +123,19 @@ def test_exercise_run_of_a_starter_fails_with_1(capsys: pytest.CaptureFixture[st
     assert values["passed"] < values["total"]
 
 
+def test_code_that_cannot_be_loaded_is_said_once(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("import no_such_thing\n")
+    assert run(["exercise", "run", "top-p-sampling", str(file)]) == 1
+    said = capsys.readouterr().out
+    assert said.count("No module named 'no_such_thing' (line 1: import no_such_thing)") == 1
+    assert said.endswith("tests ran.\n")
+    code, values = printed(capsys, "exercise", "run", "top-p-sampling", str(file), "--json")
+    assert_shape(values)
+    assert code == 1
+    assert "No module named" in values["broken"]
+
+
 def test_export_then_import(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     file = tmp_path / "state.json"
     assert run(["export", str(file)]) == 0

@@ -68,17 +68,19 @@ def run_exercise(name: str, file: Path, as_json: bool) -> int:
 
     It runs as you: with your rights, on your machine. Exit code 1 when a test fails.
     """
-    from handbook.book.exercises import run
+    from handbook.book.exercises import judge
 
-    results = run(_exercise(name), file)
+    report = judge(_exercise(name), file)
+    results = report.results
     passed = sum(item.passed for item in results)
     if as_json:
         rows = [
             {"name": r.name, "passed": r.passed, "message": r.message, "seconds": r.seconds} for r in results
         ]
-        print_json(
-            "handbook.exercise.run/1", {"exercise": name, "passed": passed, "total": len(rows), "tests": rows}
-        )
+        values = {"exercise": name, "passed": passed, "total": len(rows), "broken": report.broken}
+        print_json("handbook.exercise.run/1", {**values, "tests": rows})
+    elif report.broken:
+        click.echo(f"{report.broken}\nNone of {len(results)} tests ran.")
     else:
         for item in results:
             click.echo(f"{'pass' if item.passed else 'FAIL'}  {item.name}  {item.message}".rstrip())

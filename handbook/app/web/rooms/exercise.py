@@ -10,6 +10,7 @@ from handbook.app.web.faults import wants
 from handbook.app.web.pages import shelf_of, show
 from handbook.app.web.shelf import Shelf
 from handbook.app.web.tokens import fields
+from handbook.book.exercises import Report, judge
 from handbook.book.nouns import Exercise
 from handbook.errors import HandbookError
 
@@ -33,9 +34,7 @@ def _solution(exercise: Exercise) -> tuple[str, str]:
     return exercise.file("solution.py").read_text(encoding="utf-8"), ""
 
 
-def _page(
-    request: Request, shelf: Shelf, exercise: Exercise, code: str, results: list[object] | None
-) -> Response:
+def _page(request: Request, shelf: Shelf, exercise: Exercise, code: str, report: Report | None) -> Response:
     book = shelf.book
     chapter = book.chapter(exercise.chapter)
     assert chapter is not None, "the loader gives each exercise its chapter"
@@ -52,9 +51,11 @@ def _page(
             "statement": html,
             "hints": hints,
             "code": code,
-            "results": results,
+            "results": report.results if report else None,
+            "broken": report.broken if report else "",
             "solution": solution,
             "symbol": symbol,
+            "wrapper": exercise.file("solution.py").read_text(encoding="utf-8") if symbol else "",
             "math": 'class="math' in html + "".join(hints),
             "attempts": shelf.attempts(exercise.name, 5),
         },
@@ -71,8 +72,6 @@ def page(request: Request, name: str) -> Response:
 @router.post("/exercise/{name}")
 def run(request: Request, name: str, form: Annotated[dict[str, str], Depends(fields)]) -> Response:
     """Run the shown and the hidden tests over what was submitted, and keep the attempt."""
-    from handbook.book import exercises
-
     shelf = shelf_of(request)
     exercise = find(shelf, name)
     code = form.get("code", "").replace("\r\n", "\n")
@@ -81,8 +80,8 @@ def run(request: Request, name: str, form: Annotated[dict[str, str], Depends(fie
     with tempfile.TemporaryDirectory(prefix="handbook-") as folder:
         submission = Path(folder) / "submission.py"
         submission.write_text(code, encoding="utf-8")
-        results = exercises.run(exercise, submission, hidden=True)
-    shelf.state(lambda database: database.save_attempt(exercise.name, code, results), 0)
+        report = judge(exercise, submission, hidden=True)
+    shelf.state(lambda database: database.save_attempt(exercise.name, code, report.results), 0)
     if wants(request) == "fragment":
-        return show(request, "fragments/verdicts.html", {"results": results})
-    return _page(request, shelf, exercise, code, list(results))
+        return show(request, "fragments/verdicts.html", {"results": report.results, "broken": report.broken})
+    return _page(request, shelf, exercise, code, report)
