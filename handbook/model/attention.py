@@ -13,6 +13,7 @@ Book: architectures/transformer-deep-dive
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -161,8 +162,10 @@ class Attention(nn.Module):
         head_dim: D; dim / heads when not given.
         bias: biases on query, key and value.
         out_bias: a bias on the output projection; as `bias` when not given.
-        head_norm_eps: when given, queries and keys are RMS-normalised per head before rotation (Qwen3).
+        head_norm_eps: when given, queries and keys are normalised per head before rotation (Qwen3).
         width_norm_eps: when given, they are normalised over all heads together (OLMoE).
+        norm: what normalises them, made of a width and eps.
+        clip: when given, queries, keys and values are kept within +-clip (OLMo; MPT, whose clip_qkv it is).
         scale, softcap: see `attention_weights`.
     """
 
@@ -178,6 +181,8 @@ class Attention(nn.Module):
         width_norm_eps: float | None = None,
         scale: float | None = None,
         softcap: float | None = None,
+        norm: Callable[[int, float], nn.Module] = RMSNorm,
+        clip: float | None = None,
     ) -> None:
         super().__init__()
         kv_heads = heads if kv_heads is None else kv_heads
@@ -185,17 +190,16 @@ class Attention(nn.Module):
         if heads % kv_heads:
             raise ValueError(f"heads must be a multiple of kv_heads, got {heads} and {kv_heads}")
         self.heads, self.kv_heads, self.head_dim = heads, kv_heads, head_dim
-        self.scale, self.softcap = scale, softcap
+        self.scale, self.softcap, self.clip = scale, softcap, clip
         self.query = nn.Linear(dim, heads * head_dim, bias=bias)
         self.key = nn.Linear(dim, kv_heads * head_dim, bias=bias)
         self.value = nn.Linear(dim, kv_heads * head_dim, bias=bias)
         self.out = nn.Linear(heads * head_dim, dim, bias=bias if out_bias is None else out_bias)
         if head_norm_eps is not None:
-            self.query_norm = RMSNorm(head_dim, head_norm_eps)
-            self.key_norm = RMSNorm(head_dim, head_norm_eps)
+            self.query_norm, self.key_norm = norm(head_dim, head_norm_eps), norm(head_dim, head_norm_eps)
         if width_norm_eps is not None:
-            self.query_norm = RMSNorm(heads * head_dim, width_norm_eps)
-            self.key_norm = RMSNorm(kv_heads * head_dim, width_norm_eps)
+            self.query_norm = norm(heads * head_dim, width_norm_eps)
+            self.key_norm = norm(kv_heads * head_dim, width_norm_eps)
         self.head_norm, self.width_norm = head_norm_eps is not None, width_norm_eps is not None
 
     def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -203,6 +207,8 @@ class Attention(nn.Module):
         q, k, v = self.query(x), self.key(x), self.value(x)
         if self.width_norm:
             q, k = self.query_norm(q), self.key_norm(k)
+        if self.clip is not None:
+            q, k, v = (x.clamp(-self.clip, self.clip) for x in (q, k, v))
         q, k, v = split_heads(q, self.heads), split_heads(k, self.kv_heads), split_heads(v, self.kv_heads)
         return (self.query_norm(q), self.key_norm(k), v) if self.head_norm else (q, k, v)
 

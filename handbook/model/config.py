@@ -73,8 +73,10 @@ class ModelConfig:
     the head. head_norm: queries and keys normalised per head (Qwen3); width_norm: over all heads together
     (OLMoE). windows: how many positions each layer's queries see, themselves included, 0 for all; empty means
     all in every layer. attention_scale: 1 / sqrt(head_dim) when not given. rotary_dim: channels of a head
-    that turn; all when not given. attention_softcap, logit_softcap: bounds of scores and logits. layout: what
-    a block is, see `transformer.BLOCKS`. scale_embedding: times sqrt(dim) (Gemma).
+    that turn; all when not given. attention_softcap, logit_softcap: bounds of scores and logits; qkv_clip: of
+    queries, keys and values (OLMo). local_theta: RoPE's base in layers with a window, which are not extended,
+    where it is their own (Gemma 3). layout: what a block is, see `transformer.BLOCKS`. scale_embedding: times
+    sqrt(dim) (Gemma).
     """
 
     vocab_size: int
@@ -100,6 +102,8 @@ class ModelConfig:
     attention_scale: float | None = None
     attention_softcap: float | None = None
     logit_softcap: float | None = None
+    qkv_clip: float | None = None
+    local_theta: float | None = None
     scale_embedding: bool = False
     norm: Norm = "rms"
     network: Network = "swiglu"
@@ -181,7 +185,12 @@ def faults(c: Mapping[str, Any]) -> list[str]:
     turning = c["head_dim"] if c["rotary_dim"] is None else c["rotary_dim"]
     if known("head_dim") and (turning % 2 or not 0 < turning <= c["head_dim"]):
         found.append(f"{turning} channels of {c['head_dim']} cannot turn in pairs")
-    for name, low in (("norm_eps", 0.0), ("rope_theta", 1.0), *((name, 0.0) for name in FACTORS)):
+    for name, low in (
+        ("norm_eps", 0.0),
+        ("rope_theta", 1.0),
+        ("local_theta", 1.0),
+        *((name, 0.0) for name in FACTORS),
+    ):
         if c[name] is not None and not c[name] > low:
             found.append(f"{name} is {c[name]}")
     for name, choice in (("norm", Norm), ("network", Network), ("layout", Layout)):
@@ -195,7 +204,7 @@ def faults(c: Mapping[str, Any]) -> list[str]:
             f"windows should be one for each of {layers} layers, got {len(windows)} from {min(windows)}"
         )
     if c["rope_scaling"] is not None:
-        found += _scaling_faults(c["rope_scaling"], c["context"])
+        found += _scaling_faults(c["rope_scaling"], c["context"], turning and turning // 2)
     if c["mixture"] is not None:
         found += _mixture_faults(c["mixture"])
     if c["latent"] is not None:
@@ -208,22 +217,26 @@ def faults(c: Mapping[str, Any]) -> list[str]:
     return found
 
 
-FACTORS = ("attention_scale", "attention_softcap", "logit_softcap")
+FACTORS = ("attention_scale", "attention_softcap", "logit_softcap", "qkv_clip")
 
 
-def _scaling_faults(scaling: RopeScaling, context: int | None) -> list[str]:
+def _scaling_faults(scaling: RopeScaling, context: int | None, pairs: int | None) -> list[str]:
     found = []
     kinds = get_args(ScalingKind)
     if scaling.kind not in kinds:
         found.append(f"RoPE scaling is {scaling.kind!r}, not one of {', '.join(kinds)}")
     if not scaling.factor >= 1:
         found.append(f"RoPE's factor is {scaling.factor}, and a context is extended by 1 or more")
-    if scaling.kind != "linear" and scaling.original_context < 1:
+    if scaling.kind != "linear" and scaling.original_context < (2 if scaling.kind == "longrope" else 1):
         found.append(f"RoPE's original context is {scaling.original_context}")
     if scaling.kind in ("yarn", "llama3") and not 0 < scaling.low < scaling.high:
         found.append(f"RoPE's bounds should rise from above 0, got {scaling.low} and {scaling.high}")
+    for name in ("short", "long") if scaling.kind == "longrope" else ():
+        factors = getattr(scaling, name)
+        if pairs is not None and (len(factors) != pairs or not all(factor > 0 for factor in factors)):
+            found.append(f"RoPE's {name} factors should be {pairs} above 0, got {len(factors)}")
     reach = scaling.factor * scaling.original_context
-    if scaling.kind in ("yarn", "dynamic") and context is not None and context > max(reach, 1):
+    if scaling.kind in ("yarn", "dynamic", "longrope") and context is not None and context > max(reach, 1):
         found.append(f"context is {context}, and {scaling.kind} by {scaling.factor:g} reaches {reach:g}")
     return found
 

@@ -43,7 +43,7 @@ def attention_size(config: ModelConfig) -> Size:
     query, key = c.heads * c.head_dim, c.kv_heads * c.head_dim
     matrices = c.dim * (query + 2 * key) + query * c.dim
     biases = (query + 2 * key) * c.qkv_bias + c.dim * c.out_bias
-    norms = 2 * c.head_dim * c.head_norm + (query + key) * c.width_norm
+    norms = (2 * c.head_dim * c.head_norm + (query + key) * c.width_norm) * VECTORS[c.norm]
     return Size(matrices, biases + norms, matrices)
 
 
@@ -60,8 +60,11 @@ def mlp_size(config: ModelConfig, layer: int) -> Size:
 
 
 def norm_size(config: ModelConfig) -> int:
-    """Weights of one norm over the residual stream; a LayerNorm has a bias too."""
-    return config.dim * (2 if config.norm == "layer" else 1)
+    """Weights of one norm over the residual stream."""
+    return config.dim * VECTORS[config.norm]
+
+
+VECTORS = {"rms": 1, "rms+1": 1, "layer": 2}  # a LayerNorm has a bias too
 
 
 def parameters(config: ModelConfig) -> int:

@@ -4,7 +4,8 @@ Position interpolation (Chen et al. 2023, arXiv:2306.15595, section 2.3) squeeze
 trained range. "NTK-aware" scaling raises the base instead, which squeezes slow pairs and spares fast ones;
 dynamic NTK raises it no further than the text at hand needs.
 YaRN (Peng et al. 2023, arXiv:2309.00071) chooses by pair: turned often within the trained range, keep; never
-a full turn, squeeze; a ramp between. Llama 3.1 does nearly the same with other bounds.
+a full turn, squeeze; a ramp between. Llama 3.1 does nearly the same with other bounds. LongRoPE (Ding et al.
+2024, arXiv:2402.13753) has each pair's squeeze found by search, and a checkpoint brings them as two lists.
 
 Axes: D head size.
 
@@ -14,13 +15,14 @@ Book: architectures/transformer-deep-dive
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:  # what a configuration says is read without torch
     from torch import Tensor
 
-ScalingKind = Literal["linear", "dynamic", "yarn", "llama3"]
+ScalingKind = Literal["linear", "dynamic", "yarn", "llama3", "longrope"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,8 @@ class RopeScaling:
 
     factor: how many times the trained context. original_context: positions it was trained on; linear needs
     none. low, high: full turns within the trained range, below and above which a pair is squeezed or kept;
-    YaRN's beta_slow and beta_fast. attention: what YaRN multiplies cos and sin with; None derives it from
+    YaRN's beta_slow and beta_fast. short, long: LongRoPE's factor for each pair, in texts up to the trained
+    context and beyond it. attention: what YaRN and LongRoPE multiply cos and sin with; None derives it from
     factor.
     """
 
@@ -39,10 +42,13 @@ class RopeScaling:
     low: float = 1.0
     high: float = 32.0
     attention: float | None = None
+    short: tuple[float, ...] = ()
+    long: tuple[float, ...] = ()
 
     def apply(self, frequencies: Tensor, theta: float, length: int = 0) -> tuple[Tensor, float]:
         """Frequencies [D/2] of the trained model -> frequencies [D/2] of the extended one, and a factor for
-        cos and sin. length: tokens of the text so far, which dynamic NTK goes by."""
+        cos and sin. length: tokens of the text so far, which dynamic NTK and LongRoPE go by: keys that a
+        cache took in under earlier frequencies stay as they were turned."""
         if self.kind == "linear":
             return linear_frequencies(frequencies, self.factor), 1.0
         if self.kind == "dynamic":
@@ -54,6 +60,12 @@ class RopeScaling:
         if self.kind == "llama3":
             turns = self.original_context, self.low, self.high
             return llama3_frequencies(frequencies, self.factor, *turns), 1.0
+        if self.kind == "longrope":
+            pairs = self.long if length > self.original_context else self.short
+            again = longrope_attention(self.factor, self.original_context)
+            return longrope_frequencies(
+                frequencies, pairs
+            ), again if self.attention is None else self.attention
         scale = yarn_attention(self.factor) if self.attention is None else self.attention
         turns = self.original_context, self.low, self.high
         return yarn_frequencies(frequencies, self.factor, *turns, theta=theta), scale
@@ -117,3 +129,14 @@ def yarn_attention(factor: float, weight: float = 1.0) -> float:
     """sqrt(1/t) = 0.1 ln(factor) + 1: scales queries and keys alike, so the logits by its square. YaRN paper,
     section 3.4. weight: DeepSeek's mscale, on the logarithm."""
     return 0.1 * weight * math.log(factor) + 1.0 if factor > 1 else 1.0
+
+
+def longrope_frequencies(frequencies: Tensor, factors: Sequence[float]) -> Tensor:
+    """Each pair squeezed by a factor of its own: [D/2] and D/2 factors -> [D/2]. Ding et al. 2024, equation
+    2, with one list for long texts and one for those within the trained context (section 3.3)."""
+    return frequencies / frequencies.new_tensor(factors)
+
+
+def longrope_attention(factor: float, original_context: int) -> float:
+    """sqrt(1 + ln(factor) / ln(original_context)), on cos and sin, as Phi-3's long checkpoints were made."""
+    return math.sqrt(1 + math.log(factor) / math.log(original_context)) if factor > 1 else 1.0

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from handbook.model.config import Latent, Mixture, ModelConfig, assemble, share
-from handbook.model.extension import RopeScaling, yarn_attention
+from handbook.model.extension import yarn_attention
+from handbook.model.positions import MOST_LAYERS, local_theta, rope_of, scaling_of, windows
 from handbook.model.values import Values, raise_faults
 from handbook.model.weights.names import EXPERTS, NameTable, hub_table
 from handbook.model.weights.unfuse import Split
 
-MOST_LAYERS = 1 << 12  # a list by layer is made for no more; the weights must have as many anyway
 GATED = {"silu": "swiglu", "gelu_pytorch_tanh": "geglu"}
 PLAIN = {"gelu": "gelu", "gelu_new": "gelu-tanh", "gelu_pytorch_tanh": "gelu-tanh"}
 
@@ -38,6 +38,7 @@ class Family:
     activations: Mapping[str, str] = field(default_factory=lambda: GATED)
     ahead: str = ""
     turning: float = 1.0  # share of a head that turns, where config.json doesn't say
+    theta: float = 1e4  # RoPE's base, likewise
 
     @property
     def table(self) -> NameTable:
@@ -49,35 +50,29 @@ def biases(values: Values) -> dict[str, Any]:
     return {"qkv_bias": bias, "out_bias": bias, "mlp_bias": values.flag("mlp_bias")}
 
 
-def windows(values: Values, used: bool = True) -> dict[str, Any]:
-    """The sliding window of each layer: where `layer_types` says so, else from `max_window_layers` on, else
-    in every layer."""
-    width, layers = values.whole("sliding_window", 0) if used else 0, values.whole("num_hidden_layers")
-    kinds = values.raw("layer_types")
-    if not width or layers is None or layers > MOST_LAYERS:
-        return {}
-    if isinstance(kinds, list):
-        return {"windows": tuple(width if kind == "sliding_attention" else 0 for kind in kinds)}
-    first = values.whole("max_window_layers", 0) or 0
-    return {"windows": tuple(width * (layer >= first) for layer in range(layers))}
-
-
 def qwen(values: Values, **switches: Any) -> dict[str, Any]:
     return windows(values, values.flag("use_sliding_window")) | switches
 
 
-def gemma2(values: Values) -> dict[str, Any]:
-    """Every other layer has a window, from the first on (Gemma 2, arXiv:2408.00118, section 2)."""
+def gemma2(values: Values, every: int | None = 2) -> dict[str, Any]:
+    """Every other layer sees all, from the second on (Gemma 2, arXiv:2408.00118, section 2)."""
     scalar = values.real("query_pre_attn_scalar", 256.0)
-    found = windows(values)
-    if found and not isinstance(values.raw("layer_types"), list):
-        found = {"windows": tuple(w * (1 - layer % 2) for layer, w in enumerate(found["windows"]))}
-    return found | {
+    return windows(values, full=every) | {
         "attention_scale": scalar**-0.5 if scalar and scalar > 0 else scalar,
         "attention_softcap": values.real("attn_logit_softcapping", None),
         "logit_softcap": values.real("final_logit_softcapping", None),
         **biases(values),
     }
+
+
+def gemma3(values: Values) -> dict[str, Any]:
+    """Every sixth layer sees all, and turns slower than those with a window (Gemma 3, arXiv:2503.19786,
+    section 2)."""
+    if values.flag("use_bidirectional_attention"):
+        values.unsupported("attention to later tokens", "attention to earlier ones")
+    if values.raw("attn_logit_softcapping") is not None:
+        values.unsupported("capped scores of normalised heads", "Gemma 3's without caps")
+    return gemma2(values, values.whole("sliding_window_pattern", 6)) | {"local_theta": local_theta(values)}
 
 
 def mixture(values: Values, hidden: str, **switches: Any) -> dict[str, Any]:
@@ -109,9 +104,8 @@ def qwen2_moe(values: Values) -> dict[str, Any]:
 
 
 def olmoe(values: Values) -> dict[str, Any]:
-    if values.raw("clip_qkv") is not None:
-        values.unsupported("clipped queries, keys and values", "them unclipped")
-    return biases(values) | mixture(values, "intermediate_size", normalise=values.flag("norm_topk_prob"))
+    experts = mixture(values, "intermediate_size", normalise=values.flag("norm_topk_prob"))
+    return biases(values) | experts | {"qkv_clip": values.real("clip_qkv", None)}
 
 
 def latent(values: Values, **switches: Any) -> dict[str, Any]:
@@ -129,7 +123,7 @@ def latent(values: Values, **switches: Any) -> dict[str, Any]:
     }
     known = None not in (plain, *sizes.values())
     head_dim = plain + turning if known else None
-    rope = values.inner("rope_parameters", "rope_scaling")
+    rope = rope_of(values)
     again = rope.real("mscale_all_dim", 0.0) if rope.raw("rope_type", rope.raw("type")) == "yarn" else 0.0
     scale = yarn_attention(rope.real("factor", 1.0) or 1.0, again) ** 2 if again else 1.0
     return {
@@ -176,9 +170,7 @@ def deepseek_v3(values: Values) -> dict[str, Any]:
 
 
 def phi(values: Values) -> dict[str, Any]:
-    if values.flag("qk_layernorm"):
-        values.unsupported("normalised heads in Phi", "them plain")
-    return {"norm_eps": values.real("layer_norm_eps", 1e-5)}
+    return {"norm_eps": values.real("layer_norm_eps", 1e-5), "head_norm": values.flag("qk_layernorm")}
 
 
 PHI3_SPLIT = (
@@ -194,6 +186,12 @@ PHI3_SPLIT = (
     ),
 )
 GEMMA = {"norm": "rms+1", "network": "geglu", "scale_embedding": True, "tie_embeddings": True}
+GEMMA2 = GEMMA | {"head_dim": 256, "layout": "sandwich"}
+SANDWICH = (
+    ("blocks.{n}.attention_post_norm", "model.layers.{n}.post_attention_layernorm"),
+    ("blocks.{n}.mlp_norm", "model.layers.{n}.pre_feedforward_layernorm"),
+    ("blocks.{n}.mlp_post_norm", "model.layers.{n}.post_feedforward_layernorm"),
+)
 SHARED = tuple(
     (f"blocks.{{n}}.mlp.shared.{ours}", f"model.layers.{{n}}.mlp.shared_expert.{ours}_proj")
     for ours in ("gate", "up", "down")
@@ -218,18 +216,13 @@ FAMILIES: dict[str, Family] = {
     "qwen2": Family(read=lambda v: qwen(v, qkv_bias=True)),
     "qwen3": Family(switches={"head_norm": True, "head_dim": 128}, read=lambda v: qwen(v, **biases(v))),
     "gemma": Family(switches=GEMMA | {"head_dim": 256}, read=biases, activations=GATED | {"gelu": "geglu"}),
-    "gemma2": Family(
-        rows=(
-            ("blocks.{n}.attention_post_norm", "model.layers.{n}.post_attention_layernorm"),
-            ("blocks.{n}.mlp_norm", "model.layers.{n}.pre_feedforward_layernorm"),
-            ("blocks.{n}.mlp_post_norm", "model.layers.{n}.post_feedforward_layernorm"),
-        ),
-        switches=GEMMA | {"head_dim": 256, "layout": "sandwich"},
-        read=gemma2,
-    ),
+    "gemma2": Family(rows=SANDWICH, switches=GEMMA2, read=gemma2),
+    "gemma3_text": Family(rows=SANDWICH, switches=GEMMA2 | {"head_norm": True}, read=gemma3, theta=1e6),
     "phi": Family(
         rows=(
             ("blocks.{n}.attention.out", "model.layers.{n}.self_attn.dense"),
+            ("blocks.{n}.attention.query_norm", "model.layers.{n}.self_attn.q_layernorm"),
+            ("blocks.{n}.attention.key_norm", "model.layers.{n}.self_attn.k_layernorm"),
             ("blocks.{n}.mlp.up", "model.layers.{n}.mlp.fc1"),
             ("blocks.{n}.mlp.down", "model.layers.{n}.mlp.fc2"),
             ("norm", "model.final_layernorm"),
@@ -281,9 +274,8 @@ def read_config(config: Mapping[str, Any]) -> ModelConfig:
     activation = values.raw("hidden_activation") or values.raw("hidden_act", next(iter(family.activations)))
     if not isinstance(activation, str) or activation not in family.activations:
         values.unsupported(f"activation {activation!r}", ", ".join(family.activations))
-    rope = values.inner("rope_parameters", "rope_scaling")
-    context = values.whole("max_position_embeddings")
-    scaling = _scaling(rope, context)
+    rope = rope_of(values)
+    scaling, context = scaling_of(values, rope)
     head_dim = values.whole("head_dim", family.switches.get("head_dim", share(dim, heads)))
     if family.ahead:
         values.whole(family.ahead, 0)
@@ -296,44 +288,14 @@ def read_config(config: Mapping[str, Any]) -> ModelConfig:
         "kv_heads": values.whole("num_key_value_heads", heads),
         "hidden_dim": values.whole("intermediate_size"),
         "norm_eps": values.real("rms_norm_eps", 1e-6),
-        "rope_theta": rope.real("rope_theta", values.real("rope_theta", 10000.0)),
+        "rope_theta": rope.real("rope_theta", values.real("rope_theta", family.theta)),
         "rope_scaling": scaling,
         "network": family.activations.get(str(activation), "swiglu"),
         **family.switches,
         "head_dim": head_dim,
         "rotary_dim": None if part in (1, None) or head_dim is None else int(head_dim * part),
-        "context": _reach(context, scaling),
+        "context": context,
         **family.read(values),
     }
     tied = values.raw("tie_word_embeddings", family.switches.get("tie_embeddings", False))
     return assemble(values, **numbers | {"tie_embeddings": bool(tied)})
-
-
-def _reach(context: int | None, scaling: RopeScaling | None) -> int | None:
-    """Dynamic NTK is the one method whose config.json gives the trained context, not the extended one."""
-    dynamic = scaling is not None and scaling.kind == "dynamic"
-    return int(context * scaling.factor) if context and scaling and dynamic else context
-
-
-def _scaling(rope: Values, context: int | None) -> RopeScaling | None:
-    kind = rope.raw("rope_type", rope.raw("type", "default"))
-    if kind == "default":
-        return None
-    if kind not in ("linear", "dynamic", "llama3", "yarn"):
-        rope.unsupported(f"RoPE scaling {kind!r}", "default, linear, dynamic, llama3 and yarn")
-        return None
-    factor = rope.real("factor")
-    original = context if kind == "dynamic" else rope.whole("original_max_position_embeddings", context)
-    turns: tuple[Any, ...] = ()
-    if kind == "llama3":
-        turns = rope.real("low_freq_factor"), rope.real("high_freq_factor")
-    if kind == "yarn":
-        turns = rope.real("beta_slow", 1.0), rope.real("beta_fast", 32.0)
-        first, again = rope.real("mscale", 0.0), rope.real("mscale_all_dim", 0.0)
-        given = rope.real("attention_factor", None)
-        if given is None and factor and first and again:
-            given = yarn_attention(factor, first) / yarn_attention(factor, again)
-        turns = (*turns, given)
-    if factor is None or original is None or None in turns[:2]:
-        return None
-    return RopeScaling(kind, factor, original, *turns)

@@ -73,6 +73,8 @@ def attention_of(config: ModelConfig) -> Attention | LatentAttention:
         width_norm_eps=c.norm_eps if c.width_norm else None,
         scale=c.attention_scale,
         softcap=c.attention_softcap,
+        norm=NORMS[c.norm],
+        clip=c.qkv_clip,
     )
 
 
@@ -217,15 +219,18 @@ class Transformer(nn.Module):
         T = tokens.shape[1]
         if start + T > self.config.context:
             raise ValueError(f"the model reads {self.config.context} tokens, got {start + T}")
-        masks = {window: self.mask(T, start + T, window) for window in {0, *self.config.windows}}
-        rope = self.rotation(torch.arange(start, start + T, device=self.device), start + T)
+        positions = torch.arange(start, start + T, device=self.device)
+        views = {  # mask and rotation of layers whose window is so wide
+            window: (self.mask(T, start + T, window), self.rotation(positions, start + T, window))
+            for window in {0, *self.config.windows}
+        }
         x = self.embed(tokens)
         if self.config.scale_embedding:
             x = x * torch.tensor(self.config.dim**0.5, dtype=x.dtype, device=x.device)
         for layer, block in enumerate(self.blocks):
             if trace is not None:
                 trace.hidden.append(x)
-            mask = masks[self.config.window(layer)]
+            mask, rope = views[self.config.window(layer)]
             x = block(x, mask, rope, cache, layer, None if trace is None else trace.attention)
         if trace is not None:
             trace.hidden.append(x)
@@ -237,13 +242,14 @@ class Transformer(nn.Module):
             return None
         return (window_mask(T, S, window=window) if window else causal_mask(T, S)).to(self.device)
 
-    def rotation(self, positions: Tensor, length: int = 0) -> tuple[Tensor, Tensor]:
+    def rotation(self, positions: Tensor, length: int = 0, window: int = 0) -> tuple[Tensor, Tensor]:
         """cos and sin of positions [T] in a text of `length` -> [T, R/2] each, R the channels of a head that
-        turn, with the context extension that the config names."""
+        turn. With the context extension that the config names; where layers with a window have a base of
+        their own, that base alone."""
         c = self.config
-        turning = c.rotary_dim or c.head_dim
-        frequencies, scale = rope_frequencies(turning, c.rope_theta), 1.0
-        if c.rope_scaling is not None:
+        turning, local = c.rotary_dim or c.head_dim, c.local_theta if window else None
+        frequencies, scale = rope_frequencies(turning, local or c.rope_theta), 1.0
+        if c.rope_scaling is not None and local is None:
             frequencies, scale = c.rope_scaling.apply(frequencies, c.rope_theta, length)
         cos, sin = rope_tables(positions, turning, frequencies=frequencies)
         return cos * scale, sin * scale

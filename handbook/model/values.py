@@ -45,17 +45,17 @@ class Values:
 
     def numbers(self, key: str) -> Sequence[int]:
         """A list of integers, empty where there is none."""
-        return self._list(key, self.raw(key, []), int)
+        return self._list(key, self.raw(key, []), int) or ()
 
-    def reals(self, key: str) -> Sequence[float]:
+    def reals(self, key: str) -> tuple[float, ...] | None:
         """A list of numbers that has to be there."""
         return self._list(key, self.raw(key), int, float)
 
-    def _list(self, key: str, got: Any, *kinds: type) -> Sequence[Any]:
+    def _list(self, key: str, got: Any, *kinds: type) -> tuple[Any, ...] | None:
         if isinstance(got, list) and all(_is(item, *kinds) for item in got):
-            return got
+            return tuple(got)
         self._fault(key, got, "a list of numbers")
-        return []
+        return None
 
     def inner(self, *keys: str) -> "Values":
         """The mapping under the first of `keys` that is there; its faults are noted here."""

@@ -44,6 +44,9 @@ HUB = {
 }
 
 
+LONGROPE = {"original_max_position_embeddings": 32, "short_factor": [1.0, 1.5], "long_factor": [1.5, 4.0]}
+
+
 def message(build) -> str:
     with pytest.raises(ModelFileError) as caught:
         build()
@@ -103,7 +106,7 @@ def test_every_fault_of_a_file_is_named_with_those_of_its_numbers():
         "vocab_size": None,
         "num_experts_per_tok": 5,
         "sliding_window": -3,
-        "rope_parameters": {"rope_type": "longrope"},
+        "rope_parameters": {"rope_type": "proportional"},
         "rms_norm_eps": True,
     }
     what = message(lambda: ModelConfig.from_hf(raw))
@@ -114,7 +117,7 @@ def test_every_fault_of_a_file_is_named_with_those_of_its_numbers():
         "give vocab_size as a number, got None",
         "got k = 5 of 4",
         "got 3 from -3",
-        "RoPE scaling 'longrope'",
+        "RoPE scaling 'proportional', and this decoder computes default, linear, dynamic, yarn, llama3, longr",
         "give rms_norm_eps as a number, got True",
     ):
         assert part in what
@@ -132,6 +135,9 @@ def test_every_fault_of_a_file_is_named_with_those_of_its_numbers():
         ),
         ("yarn", {"factor": 4.0, "original_max_position_embeddings": 32}, 128, None),
         ("dynamic", {"factor": 4.0}, 500, None),
+        ("longrope", LONGROPE | {"factor": 4.0}, 129, "129, and longrope by 4 reaches 128"),
+        ("longrope", LONGROPE, 4096, None),
+        ("longrope", LONGROPE | {"original_max_position_embeddings": 1}, 64, "original context is 1"),
         (
             "llama3",  # Llama 3.1 itself: 8 times 8192 is less than the 131072 it was trained on
             {
@@ -157,9 +163,35 @@ def test_a_context_that_the_method_does_not_reach(kind, rope, context, reach):
 @pytest.mark.parametrize(
     ("kind", "changes", "part"),
     [
-        ("phi", {"qk_layernorm": True}, "normalised heads in Phi"),
         ("phi", {"hidden_act": "silu"}, "activation 'silu'"),
-        ("olmoe", {"clip_qkv": 8.0}, "clipped queries"),
+        ("olmoe", {"clip_qkv": -8.0}, "qkv_clip is -8"),
+        ("olmoe", {"clip_qkv": [8]}, "give clip_qkv as a number, got [8]"),
+        ("gemma3_text", {"use_bidirectional_attention": True}, "attention to later tokens"),
+        ("gemma3_text", {"attn_logit_softcapping": 50.0}, "capped scores of normalised heads"),
+        ("gemma3_text", {"rope_local_base_freq": 0.5}, "local_theta is 0.5"),
+        (
+            "gemma3_text",
+            {"rope_parameters": {"sliding_attention": {"rope_type": "linear", "factor": 2.0}}},
+            "an extended context in layers with a window",
+        ),
+        (
+            "gemma3_text",
+            {"sliding_window": 4, "sliding_window_pattern": "six"},
+            "sliding_window_pattern as a n",
+        ),
+        ("mistral", {"sliding_window": 4, "layer_types": ["chunked_attention"] * 3}, "layers ['chunked_att"),
+        ("mistral", {"sliding_window": 4, "layer_types": "full_attention"}, "layers full_attention, and"),
+        ("llama", {"rope_scaling": {"type": "yarn", "factor": 2.0, "truncate": False}}, "fractions of pairs"),
+        (
+            "phi3",
+            {"rope_scaling": {"type": "su", "short_factor": [1.0, 2.0]}},
+            "long_factor as a list of numbers",
+        ),
+        (
+            "phi3",
+            {"rope_scaling": {"type": "longrope", "short_factor": [1.0], "long_factor": [1.0, -2.0]}},
+            "short factors should be 2 above 0, got 1; RoPE's long factors should be 2 above 0, got 2",
+        ),
         ("deepseek_v2", {"topk_method": "noaux_tc"}, "routing 'noaux_tc'"),
         (
             "deepseek_v2",
@@ -194,6 +226,13 @@ def test_what_a_file_may_leave_unsaid():
 
     assert read("gemma2", sliding_window=9).windows == (9, 0, 9)
     assert read("gemma2", sliding_window=9, head_dim=12).attention_scale == 256**-0.5
+    assert read("gemma3_text", sliding_window=9, num_hidden_layers=7).windows == (9, 9, 9, 9, 9, 0, 9)
+    assert read("gemma3_text").local_theta == 1e4
+    assert read("gemma3_text").rope_theta == 1e6
+    assert read("gemma3_text", rope_theta=5e5, rope_local_base_freq=3e3).local_theta == 3e3
+    assert read("gemma3_text", rope_theta=5e5).rope_theta == 5e5
+    assert read("gemma3_text").head_norm
+    assert not read("gemma2").head_norm
     assert read("gemma").head_dim == 256
     assert read("gemma").tie_embeddings
     assert not read("gemma", tie_word_embeddings=False).tie_embeddings
@@ -203,6 +242,10 @@ def test_what_a_file_may_leave_unsaid():
     assert read("llama").head_dim == 4
     assert read("mixtral", num_key_value_heads=None).kv_heads == 6
     assert read("qwen2_moe", decoder_sparse_step=2).mixture.dense == (0, 2)
+    long = {"type": "su", "short_factor": [1.0, 1.5], "long_factor": [1.5, 4.0]}
+    beside = read("phi3", rope_scaling=long, original_max_position_embeddings=16)  # as Phi-3's files have it
+    assert beside.rope_scaling == RopeScaling("longrope", 4.0, 16, short=(1.0, 1.5), long=(1.5, 4.0))
+    assert beside.context == 64
     assert read("mistral", sliding_window=1 << 20, num_hidden_layers=1 << 23).windows == ()
 
 

@@ -167,6 +167,18 @@ DEEPSEEK_V3 = DEEPSEEK_V2 | {
 }
 
 
+GEMMA_3_1B = GEMMA_2_2B | {
+    "model_type": "gemma3_text",
+    "vocab_size": 262144,
+    "hidden_size": 1152,
+    "intermediate_size": 6912,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 1,
+    "sliding_window": 512,
+    "max_position_embeddings": 32768,
+}
+
+
 @pytest.mark.parametrize(
     ("raw", "total", "active"),
     [
@@ -175,8 +187,9 @@ DEEPSEEK_V3 = DEEPSEEK_V2 | {
         # arXiv:2412.19437, section 4.2: 671 and 37 billion without the module that predicts a second token
         (DEEPSEEK_V3, 671e9, 37e9),
         (GEMMA_2_2B, 2.6e9, 2.6e9),  # arXiv:2408.00118, table 2: 590 million embedded, 2,024 million others
+        (GEMMA_3_1B, 1e9, 1e9),  # arXiv:2503.19786, table 1: 302 million embedded, 698 million others
     ],
-    ids=["mixtral", "deepseek v2", "deepseek v3", "gemma 2"],
+    ids=["mixtral", "deepseek v2", "deepseek v3", "gemma 2", "gemma 3"],
 )
 def test_published_sizes(raw, total, active):
     config = ModelConfig.from_hf(raw)

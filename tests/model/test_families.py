@@ -96,6 +96,50 @@ SWITCHES = {
 }
 
 
+LONGROPE = {
+    "rope_type": "longrope",
+    "rope_theta": 1e4,
+    "short_factor": [1.0, 1.1, 1.3, 1.7],
+    "long_factor": [1.2, 2.0, 3.5, 4.0],
+    "original_max_position_embeddings": 40,
+}
+LONG = {"pad_token_id": None, "original_max_position_embeddings": 40}
+NESTED = {
+    "full_attention": {"rope_type": "linear", "rope_theta": 5e5, "factor": 4.0},
+    "sliding_attention": {"rope_type": "default", "rope_theta": 3e3},
+}
+GEMMA3 = {"head_dim": 12, "query_pre_attn_scalar": 20, "sliding_window": 9, "num_hidden_layers": 4}
+SWITCHES |= {
+    "phi, normalised heads": ("phi", {"qk_layernorm": True, "num_key_value_heads": 6}),
+    "phi3, longrope": ("phi3", LONG | {"rope_parameters": LONGROPE}),
+    "phi3, longrope, partial, attention given": (
+        "phi3",
+        LONG
+        | {
+            "rope_parameters": LONGROPE
+            | {
+                "short_factor": [1.5, 2.0],
+                "long_factor": [3.0, 5.0],
+                "partial_rotary_factor": 0.5,
+                "attention_factor": 1.3,
+            },
+        },
+    ),
+    "olmoe, clipped": ("olmoe", OLMOE | {"clip_qkv": 0.7}),
+    "gemma3_text": (
+        "gemma3_text",
+        GEMMA3 | {"layer_types": ["sliding_attention", "full_attention"] * 2, "rope_parameters": NESTED},
+    ),
+    "gemma3_text, pattern, cap, biases": (
+        "gemma3_text",
+        GEMMA3
+        | {
+            "sliding_window_pattern": 3,
+            "attention_bias": True,
+            "final_logit_softcapping": 1.5,
+        },
+    ),
+}
 V3 = LATENT | {"n_group": 3, "topk_group": 2, "routed_scaling_factor": 2.5}
 SWITCHES |= {
     "deepseek_v3": ("deepseek_v3", V3),
@@ -141,9 +185,19 @@ def test_logits_are_those_of_transformers(pair, tokens, expected):
 
 @pytest.mark.parametrize("forgets", [False, True])
 def test_logits_with_cache_in_uneven_pieces(pair, tokens, expected, forgets):
+    """As in one pass; with LongRoPE as transformers in the same pieces, because keys stay as they were turned
+    before the text grew past the trained context."""
+    from transformers import DynamicCache
+
     cache = pair.ours.new_window_cache() if forgets else pair.ours.new_cache(70, batch=2)
+    cut = tokens.split([40, 1, 1, 17, 1, 10], dim=1)
     with torch.inference_mode():
-        pieces = [pair.ours(piece, cache) for piece in tokens.split([40, 1, 1, 17, 1, 10], dim=1)]
+        pieces = [pair.ours(piece, cache) for piece in cut]
+        if (scaling := pair.ours.config.rope_scaling) and scaling.kind == "longrope":
+            held = DynamicCache()
+            theirs = torch.cat([pair.theirs(piece, past_key_values=held).logits for piece in cut], dim=1)
+            assert not torch.allclose(expected, theirs, atol=1e-2), "the keys should not have turned again"
+            expected = theirs
     torch.testing.assert_close(torch.cat(pieces, dim=1), expected, **CLOSE)
 
 

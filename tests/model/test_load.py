@@ -188,7 +188,7 @@ def rewrite(path: Path, **changes: object) -> None:
         ({"num_hidden_layers": 1 << 22}, "announces 4194304 layers"),
         ({"tie_word_embeddings": None, "num_hidden_layers": 4}, "blocks.3.attention_norm.weight is missing"),
         ({"attention_bias": True}, "query.bias is missing"),
-        ({"rope_parameters": {"rope_type": "longrope"}}, "RoPE scaling 'longrope'"),
+        ({"rope_parameters": {"rope_type": "proportional"}}, "RoPE scaling 'proportional'"),
         ({"rope_parameters": {"rope_type": "linear"}}, "factor as a number, got None"),
         ({"rope_parameters": [1]}, "rope_parameters as a table"),
         ({"rope_parameters": {"partial_rotary_factor": 0.7}}, "5 channels of 8 cannot turn in pairs"),
