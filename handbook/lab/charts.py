@@ -42,6 +42,7 @@ def heat_map(
     column_title: str,
     value_title: str,
     height: int,
+    legend: bool = True,
 ) -> Any:
     """Shares [len(rows)][len(columns)] between 0 and 1 as a grid. Labels may repeat.
 
@@ -55,7 +56,7 @@ def heat_map(
         for c, value in enumerate(line)
     ]
     scale = alt.Scale(type="pow", exponent=0.5, domain=[0, 1], range=[0, 1], clamp=True)
-    legend = alt.Legend(
+    key = alt.Legend(
         orient="bottom",
         symbolType="square",
         symbolSize=220,
@@ -70,7 +71,7 @@ def heat_map(
         chart.encode(
             x=alt.X("c:O", title=column_title, axis=_named_axis(columns, orient="top", **turn)),
             y=alt.Y("r:O", title=row_title, axis=_named_axis(rows)),
-            opacity=alt.Opacity("value:Q", title=value_title, scale=scale, legend=legend),
+            opacity=alt.Opacity("value:Q", title=value_title, scale=scale, legend=key if legend else None),
             tooltip=[
                 alt.Tooltip("row:N", title=row_title),
                 alt.Tooltip("column:N", title=column_title),
@@ -105,19 +106,26 @@ def lines(
     y_title: str,
     x_format: str = "~s",
     y_format: str = "~s",
-    log: bool = False,
+    log: str = "",
+    vertical: float | None = None,
     height: int = 300,
 ) -> Any:
-    """One line per name through its points; log makes both axes logarithmic."""
+    """One line per name through its points. log: the axes that are logarithmic, of "x" and "y". vertical: a
+    place on x that a dashed line marks.
+    """
     import altair as alt
 
     data: list[dict[str, Any]] = [
         {"name": name, "x": x, "y": y} for name, points in series.items() for x, y in points
     ]
-    scale = alt.Scale(type="log", nice=False) if log else alt.Scale(nice=False)
-    axes = [
-        {"values": _powers([row[key] for row in data])} if log else {"tickCount": 6} for key in ("x", "y")
-    ]
+    scales = {
+        key: alt.Scale(type="log", nice=key == "y") if key in log else alt.Scale(nice=key == "y")
+        for key in "xy"
+    }
+    axes = {
+        key: {"values": _powers([row[key] for row in data])} if key in log else {"tickCount": 6}
+        for key in "xy"
+    }
     colour = alt.Color(
         "name:N",
         title=None,
@@ -129,25 +137,24 @@ def lines(
             symbolStrokeWidth=3,
         ),
     )
-    chart = _on(alt, data).mark_line(strokeWidth=2)
-    return framed(
-        chart.encode(
-            x=alt.X("x:Q", title=x_title, scale=scale, axis=alt.Axis(format=x_format, **axes[0])),
-            y=alt.Y(
-                "y:Q",
-                title=y_title,
-                scale=alt.Scale(type="log") if log else alt.Scale(),
-                axis=alt.Axis(format=y_format, **axes[1]),
-            ),
+    chart = (
+        _on(alt, data)
+        .mark_line(strokeWidth=2)
+        .encode(
+            x=alt.X("x:Q", title=x_title, scale=scales["x"], axis=alt.Axis(format=x_format, **axes["x"])),
+            y=alt.Y("y:Q", title=y_title, scale=scales["y"], axis=alt.Axis(format=y_format, **axes["y"])),
             color=colour,
             tooltip=[
                 alt.Tooltip("name:N", title="line"),
-                alt.Tooltip("x:Q", title=x_title, format=","),
+                alt.Tooltip("x:Q", title=x_title, format=",.4~g"),
                 alt.Tooltip("y:Q", title=y_title, format=",.4~g"),
             ],
-        ),
-        height,
+        )
     )
+    if vertical is None:
+        return framed(chart, height)
+    rule = _on(alt, [{"x": vertical}]).mark_rule(strokeDash=[5, 4], color=GREY, size=2).encode(x="x:Q")
+    return framed(chart + rule, height)
 
 
 def _powers(values: Sequence[float]) -> list[float]:
@@ -217,6 +224,42 @@ def limited_bars(
         )
     )
     line = _on(alt, [{"limit": limit}]).mark_rule(strokeDash=[5, 4], color=GREY, size=2).encode(y="limit:Q")
+    return framed(bar + line, height)
+
+
+def grouped_bars(
+    series: Mapping[str, Sequence[float]], *, x_title: str, y_title: str, level: float, height: int = 220
+) -> Any:
+    """For each place, counted from 1, one bar per name side by side; `level` as a dashed line."""
+    import altair as alt
+
+    data = [
+        {"name": name, "x": i + 1, "y": value}
+        for name, values in series.items()
+        for i, value in enumerate(values)
+    ]
+    colour = alt.Color(
+        "name:N",
+        title=None,
+        scale=alt.Scale(domain=list(series), range=list(SERIES[: len(series)])),
+        legend=alt.Legend(orient="top"),
+    )
+    bar = (
+        _on(alt, data)
+        .mark_bar()
+        .encode(
+            x=alt.X("x:O", title=x_title, axis=alt.Axis(labelAngle=0, labelOverlap=True)),
+            xOffset=alt.XOffset("name:N", sort=list(series)),
+            y=alt.Y("y:Q", title=y_title, axis=alt.Axis(tickCount=5)),
+            color=colour,
+            tooltip=[
+                alt.Tooltip("name:N", title="bar"),
+                alt.Tooltip("x:O", title=x_title),
+                alt.Tooltip("y:Q", title=y_title, format=",.4~g"),
+            ],
+        )
+    )
+    line = _on(alt, [{"level": level}]).mark_rule(strokeDash=[5, 4], color=GREY, size=2).encode(y="level:Q")
     return framed(bar + line, height)
 
 

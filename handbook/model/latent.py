@@ -86,10 +86,17 @@ class LatentAttention(nn.Module):
         return attend_fused(q, k, v, mask, self.scale)
 
     def attend_absorbed(self, q: Tensor, latent: Tensor, key: Tensor, mask: Tensor | None) -> Tensor:
-        """q [B, H, T, L + R] from `absorb` -> [B, H, T, V]: multi-query attention over the cache as it is."""
-        weights = attention_weights(q, torch.cat((latent, key), dim=-1), mask, self.scale)
+        """q [B, H, T, L + R] from `absorb` -> [B, H, T, V]: multi-query attention over the cache as it is.
+
+        Heads become queries of one head, so that one product reads the latents once instead of H times.
+        """
+        B, H, T, _ = q.shape
+        if mask is not None:
+            mask = mask.expand(B, H, T, -1).reshape(B, 1, H * T, -1)
+        keys = torch.cat((latent, key), dim=-1)
+        weights = attention_weights(q.reshape(B, 1, H * T, -1), keys, mask, self.scale)
         values = self.up.weight.view(self.heads, -1, self.rank)[:, self.plain_dim :]  # [H, V, L]
-        return weights @ latent @ values.transpose(-2, -1)
+        return (weights @ latent).view(B, H, T, -1) @ values.transpose(-2, -1)
 
     def forward(
         self,

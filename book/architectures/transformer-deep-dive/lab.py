@@ -33,6 +33,7 @@ with app.setup:
     )
     from handbook.lab.transformer.cache import (
         batched_decode_gain,
+        bytes_by_kind,
         cache_equals_weights_tokens,
         cached_decode_speedup,
         gqa_cache_saving,
@@ -55,13 +56,18 @@ with app.setup:
         norm_time_share,
         tiled_attention_error,
         tiled_attention_memory_saving,
+        ways,
     )
     from handbook.lab.transformer.latent import (
+        cached_values,
         mla_absorbed_error,
         mla_absorbed_flops,
         mla_absorbed_speedup,
+        resized,
+        step_flops,
     )
     from handbook.lab.transformer.mixture import (
+        before_and_after,
         moe_drop_at_capacity_125,
         moe_drop_at_capacity_one,
         moe_grouped_decode_speedup,
@@ -71,6 +77,7 @@ with app.setup:
         moe_hottest_expert,
     )
     from handbook.lab.transformer.positions import (
+        decay_curves,
         interpolation_untrained_perplexity,
         no_rope_perplexity,
         ntk_untrained_perplexity,
@@ -78,7 +85,7 @@ with app.setup:
         rope_pairing_perplexity,
         rope_random_spread,
         rope_relative_shift,
-        rope_scores,
+        wavelengths,
         yarn_untrained_perplexity,
     )
     from handbook.lab.transformer.reading import (
@@ -86,11 +93,12 @@ with app.setup:
         logit_lens_half_depth_agreement,
         logit_lens_settles,
     )
-    from handbook.lab.transformer.subjects import LLAMA_8B, LLAMA_70B, SMOLLM2, random_heads
-    from handbook.model import counting, reading, routing
-    from handbook.model.attention import attend, attend_fused, attend_tiled, attention_weights, causal_mask
-    from handbook.model.cache import cache_bytes
+    from handbook.lab.transformer.subjects import SMOLLM2, published, random_heads
+    from handbook.model import reading
+    from handbook.model.attention import attention_weights
     from handbook.model.rope import rope_frequencies
+    from handbook.model.router import GATES
+    from handbook.model.variants import held_positions, sink_mask, window_mask
 
     slider = partial(mo.ui.slider, show_value=True)
 
@@ -281,14 +289,7 @@ def _():
 @app.cell(hide_code=True)
 def decay(reach, theta):
     _distances = sorted({round(_d) for _d in np.linspace(0, reach.value, 400)})
-    _vectors = {"q = k = all ones": (torch.ones(64), torch.ones(64))}
-    for _seed in (1, 2):
-        _drawn = torch.randn(2, 64, generator=torch.Generator().manual_seed(_seed))
-        _vectors[f"random q and k, draw {_seed}"] = tuple(_drawn)
-    _curves = {
-        _name: (rope_scores(_q, _k, _distances, theta.value) / (_q.norm() * _k.norm())).tolist()
-        for _name, (_q, _k) in _vectors.items()
-    }
+    _curves = decay_curves(_distances, theta.value)
     _plot = charts.lines(
         {_name: list(zip(_distances, _scores, strict=True)) for _name, _scores in _curves.items()},
         x_title="distance between query and key (tokens)",
@@ -306,7 +307,51 @@ def decay(reach, theta):
 
 @app.cell(hide_code=True)
 def _():
-    _presets = {"SmolLM2-135M": (30, 9, 3, 64), "Llama 3 8B": LLAMA_8B, "Llama 3 70B": LLAMA_70B}
+    stretch = slider(1, 16, step=0.5, value=4, label="factor")
+    trained = slider(steps=[1024, 2048, 4096, 8192, 16384], value=4096, label="trained context")
+    panel(
+        "### Extending the context\n\nHow much slower each pair of a head turns, D = 128, with the theta set "
+        "above.",
+        stretch,
+        trained,
+    )
+    return stretch, trained
+
+
+@app.cell(hide_code=True)
+def extension(stretch, theta, trained):
+    _waves = wavelengths(128, float(theta.value), stretch.value, trained.value)
+    _own = _waves["as trained"]
+    _plot = charts.lines(
+        {
+            _name: [(_w, _new / _w) for _w, _new in zip(_own, _found, strict=True)]
+            for _name, _found in _waves.items()
+        },
+        x_title="tokens for a full turn, as trained (log scale)",
+        y_title="times slower",
+        y_format="~g",
+        log="x",
+        vertical=trained.value,
+    )
+    _rows = [
+        {"pair": _pair} | {_name: f"{_found[_pair]:,.0f}" for _name, _found in _waves.items()}
+        for _pair in (0, 16, 32, 48, 63)
+    ]
+    _note = """Left of the dashed line are pairs that made a full turn in training, right of it those that
+    never did. Linear slows all alike, so neighbours look closer than ever seen; NTK slows fast pairs little;
+    YaRN and Llama 3 leave alone what turned often and slow by the whole factor what never turned once."""
+    _table = mo.accordion({"Tokens for a full turn": mo.Html(charts.table(_rows))})
+    mo.vstack([_plot, mo.md(_note), _table])
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    _presets = {
+        "SmolLM2-135M": SMOLLM2,
+        "Llama 3.1 8B": published("llama-3.1-8b"),
+        "Llama 3.1 70B": published("llama-3.1-70b"),
+    }
     preset = mo.ui.dropdown(_presets, value="SmolLM2-135M", label="start from")
     panel("## Bytes of the KV cache", preset)
     return (preset,)
@@ -314,16 +359,16 @@ def _():
 
 @app.cell(hide_code=True)
 def _(preset):
-    _layers, _heads, _kv_heads, _head_dim = preset.value
+    _c = preset.value
     shape = mo.ui.dictionary(
         {
-            "layers": slider(1, 128, value=_layers, label="layers"),
-            "heads": slider(1, 128, value=_heads, label="query heads (MHA)"),
-            "kv_heads": slider(1, 64, value=_kv_heads, label="KV heads (GQA)"),
-            "head_dim": slider(steps=[32, 64, 96, 128, 192, 256], value=_head_dim, label="head dimension"),
+            "layers": slider(1, 128, value=_c.layers, label="layers"),
+            "heads": slider(1, 128, value=_c.heads, label="query heads (MHA)"),
+            "kv_heads": slider(1, 64, value=_c.kv_heads, label="KV heads (GQA)"),
+            "head_dim": slider(steps=[32, 64, 96, 128, 192, 256], value=_c.head_dim, label="head dimension"),
             "latent": slider(steps=[64, 128, 256, 512, 1024], value=512, label="latent dimension (MLA)"),
             "batch": slider(steps=[2**_n for _n in range(9)], value=1, label="batch"),
-            "bytes": slider(steps=[1, 2, 4], value=2, label="bytes per value"),
+            "bytes_per_value": slider(steps=[1, 2, 4], value=2, label="bytes per value"),
             "tokens": slider(steps=[2**_n for _n in range(8, 21)], value=8192, label="tokens in the table"),
         }
     )
@@ -333,37 +378,119 @@ def _(preset):
 
 @app.cell(hide_code=True)
 def cache_size(shape):
-    _s = shape.value
-    _rest = {"batch": _s["batch"], "bytes_per_value": _s["bytes"]}
-    _size = {
-        _name: partial(cache_bytes, _s["layers"], _kv_heads, _s["head_dim"], **_rest)
-        for _name, _kv_heads in (("MHA", _s["heads"]), ("GQA", _s["kv_heads"]), ("MQA", 1))
-    }
-    _size["MLA"] = partial(counting.latent_cache_bytes, _s["layers"], _s["latent"], 64, **_rest)
+    _s = dict(shape.value)
+    _tokens = _s.pop("tokens")
+    _size = bytes_by_kind(**_s)
     _plot = charts.lines(
-        {
-            _name: [(2**_n, _bytes(tokens=2**_n) / 1e9) for _n in range(8, 21)]
-            for _name, _bytes in _size.items()
-        },
+        {_name: [(2**_n, _bytes(2**_n) / 1e9) for _n in range(8, 21)] for _name, _bytes in _size.items()},
         x_title="context (tokens, log scale)",
         y_title="cache (GB of 10⁹ bytes, log scale)",
-        log=True,
+        log="xy",
         y_format="~g",
     )
     _rows = [
         {
             "kind": _name,
-            "bytes per token": _bytes(tokens=1),
-            f"bytes at {_s['tokens']:,} tokens": _bytes(tokens=_s["tokens"]),
-            "of MHA": f"{_bytes(tokens=1) / _size['MHA'](tokens=1):.1%}",
+            "bytes per token": _bytes(1),
+            f"bytes at {_tokens:,} tokens": _bytes(_tokens),
+            "of MHA": f"{_bytes(1) / _size['MHA'](1):.1%}",
         }
         for _name, _bytes in _size.items()
     ]
     _note = f"""On log scales all four are parallel lines: sharing heads or compressing them moves the line
-    down and never bends it. GQA takes **1/{_size["MHA"](tokens=1) / _size["GQA"](tokens=1):.3g}** of the
+    down and never bends it. GQA takes **1/{_size["MHA"](1) / _size["GQA"](1):.3g}** of the
     bytes of MHA here. MLA keeps one latent vector and one rotary key of 64 per token and layer, whatever
     the number of heads: it pays where there are many."""
     mo.vstack([_plot, mo.Html(charts.table(_rows)), mo.md(_note)])
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mla = mo.ui.dictionary(
+        {
+            "heads": slider(steps=[8, 16, 32, 64, 128], value=128, label="heads"),
+            "rank": slider(steps=[64, 128, 256, 512, 1024], value=512, label="width of the latent"),
+            "context": slider(steps=[2**_n for _n in range(8, 18)], value=4096, label="tokens in the table"),
+        }
+    )
+    _about = "One layer of DeepSeek-V2 (128 heads of 128 + 64 channels, latent of 512), or with your numbers."
+    panel(f"### Latent attention: the work of a decode step\n\n{_about}", *mla.elements.values())
+    return (mla,)
+
+
+@app.cell(hide_code=True)
+def latent_work(mla):
+    _c = resized(mla.value["heads"], mla.value["rank"])
+    _ways = {
+        "unfolded": "latents, unfolded",
+        "absorbed": "latents, absorbed",
+        "kept": "keys and values of MHA",
+    }
+    _flops = {2**_n: step_flops(_c, 2**_n) for _n in range(8, 18)}
+    _plot = charts.lines(
+        {_name: [(_t, _flops[_t][_way] / 1e9) for _t in _flops] for _way, _name in _ways.items()},
+        x_title="context (tokens, log scale)",
+        y_title="GFLOPs of one layer (log scale)",
+        y_format="~g",
+        log="xy",
+    )
+    _here, _held = _flops[mla.value["context"]], cached_values(_c)
+    _rows = [
+        {
+            "the cache holds": _name,
+            "values per token and layer": _held[_way],
+            "GFLOPs of the step": _here[_way] / 1e9,
+        }
+        for _way, _name in _ways.items()
+    ]
+    _note = f"""Unfolding every cached latent again for each new token costs
+    **{_here["unfolded"] / _here["absorbed"]:.0f} times** what the absorbed step costs. The absorbed step does
+    **{_here["absorbed"] / _here["kept"]:.1f} times** the arithmetic of multi-head attention and reads
+    **1/{_held["kept"] / _held["absorbed"]:.0f}** of the values."""
+    mo.vstack([_plot, mo.Html(charts.table(_rows)), mo.md(_note)])
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    near = slider(1, 32, value=8, label="window")
+    sinks = slider(0, 8, value=2, label="sinks")
+    panel("### Windows and sinks\n\nWho sees whom in a text of 32 tokens.", near, sinks)
+    return near, sinks
+
+
+@app.cell(hide_code=True)
+def window(near, sinks):
+    _seen = sink_mask(32, window=near.value, sinks=sinks.value)
+    _names = [str(_n) for _n in range(1, 33)]
+    _map = charts.heat_map(
+        torch.where(window_mask(32, window=near.value), 0.8, 0.2 * _seen).tolist(),
+        _names,
+        _names,
+        row_title="position that reads",
+        column_title="position that is read: strong by the window, faint as a sink",
+        value_title="shade",
+        height=420,
+        legend=False,
+    )
+    _plot = charts.lines(
+        {
+            "everything": [(_t, _t) for _t in range(0, 129, 4)],
+            "window and sinks": [
+                (_t, held_positions(_t, near.value, sinks.value)) for _t in range(0, 129, 4)
+            ],
+        },
+        x_title="tokens read",
+        y_title="positions in the cache",
+        x_format="d",
+        y_format="d",
+        height=180,
+    )
+    _note = f"""The last position sees **{int(_seen[-1].sum())} of 32**, and a layer keeps no more than
+    **{near.value + sinks.value}** positions however long the text grows. A token outside the window is not
+    lost at once: the next layer's window reaches one window further back."""
+    mo.vstack([_map, _plot, mo.md(_note)])
     return
 
 
@@ -459,21 +586,10 @@ def _():
 
 @app.cell(hide_code=True)
 def tiles(length, tile):
-    _input = (*random_heads(length.value), causal_mask(length.value))
-    _ways = {
-        "plain": partial(attend, *_input),
-        f"tiled, {tile.value} keys": partial(attend_tiled, *_input, block=tile.value),
-        "torch's fused kernel": partial(attend_fused, *_input),
-    }
-    with kit.quiet():
-        _plain = attend(*_input)
-        _difference = {_name: f"{(_way() - _plain).abs().max().item():.1g}" for _name, _way in _ways.items()}
-        _peak = {_name: kit.peak_bytes(_way) / 1e6 for _name, _way in _ways.items()}
-    _plot = charts.bars(_peak, x_title="peak memory of tensors made (MB)")
-    _rows = [
-        {"way": _name, "peak MB": _peak[_name], "largest difference from plain": _difference[_name]}
-        for _name in _ways
-    ]
+    _rows = ways(length.value, tile.value)
+    _plot = charts.bars(
+        {_row["way"]: _row["peak MB"] for _row in _rows}, x_title="peak memory of tensors made (MB)"
+    )
     _note = """The differences are rounding. The memory of plain attention grows with the square of the
     length; a smaller tile needs less and changes nothing else. The fused kernel keeps its tiles in scratch
     memory that is not counted here."""
@@ -487,36 +603,42 @@ def _():
         {
             "experts": slider(steps=[4, 8, 16, 32, 64], value=16, label="experts"),
             "k": slider(1, 4, value=2, label="experts per token"),
-            "tokens": slider(steps=[32, 64, 128, 256, 512, 1024, 4096], value=256, label="tokens"),
-            "skew": slider(0, 2, step=0.1, value=0, label="bias among experts"),
-            "factor": slider(1, 3, step=0.05, value=1.25, label="capacity factor"),
+            "gate": mo.ui.dropdown(list(GATES), value="sigmoid", label="gate"),
+            "skew": slider(0, 2, step=0.1, value=0.8, label="what all tokens share"),
+            "steps": slider(0, 400, step=20, value=200, label="balancing steps"),
+            "step": slider(steps=[0.0001, 0.001, 0.003, 0.01, 0.03], value=0.003, label="size of a step"),
         }
     )
-    panel("## Mixture of experts: load and capacity", *moe.elements.values())
+    _about = (
+        "512 tokens through the handbook's own router, untrained, before and after its selection bias moved."
+    )
+    panel(f"## Mixture of experts: load and capacity\n\n{_about}", *moe.elements.values())
     return (moe,)
 
 
 @app.cell(hide_code=True)
 def experts(moe):
-    _m = moe.value
-    _random = np.random.default_rng(0)
-    _logits = _random.standard_normal((_m["tokens"], _m["experts"]))
-    _chosen = routing.route(_logits + _m["skew"] * _random.standard_normal(_m["experts"]), _m["k"])
-    _load = routing.expert_load(_chosen, _m["experts"])
-    _room, _dropped = routing.capacity(_load, _m["factor"]), routing.dropped_share(_load, _m["factor"])
-    _plot = charts.limited_bars(
-        _load.tolist(),
-        _room,
+    _m = before_and_after(**moe.value)
+    _bars = charts.grouped_bars(
+        {_name: _found.load for _name, _found in _m.items()},
         x_title="expert",
         y_title="tokens assigned",
-        within="within capacity",
-        beyond="no room",
+        level=sum(_m["before"].load) / len(_m["before"].load),
     )
-    _note = f"""An expert may take {_room:,} tokens, {_m["factor"]:g} times the mean load. The busiest gets
-    **{_load.max() / _load.mean():.2f} times** the mean, and **{_dropped:.1%}** of all assignments find no
-    room. With a fair router (bias 0) chance alone overfills some experts, the more so the fewer tokens
-    there are; with a bias most of the capacity stands empty beside full experts."""
-    mo.vstack([_plot, mo.md(_note)])
+    _plot = charts.lines(
+        {_name: _found.dropped for _name, _found in _m.items()},
+        x_title="capacity factor",
+        y_title="share dropped",
+        x_format=".1f",
+        y_format=".0%",
+        height=200,
+    )
+    _raw, _even = _m.values()
+    _note = f"""What all tokens share sends them to the same experts: the busiest has **{_raw.busiest:.1f}
+    times** the mean (dashed), and at a capacity factor of 1.2 **{dict(_raw.dropped)[1.2]:.0%}** of all
+    assignments find no room. After balancing: **{_even.busiest:.1f} times** and
+    **{dict(_even.dropped)[1.2]:.0%}**. Small steps arrive late; large ones swing."""
+    mo.vstack([_bars, _plot, mo.md(_note)])
     return
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 
 from handbook.lab import kit
-from handbook.lab.transformer.subjects import DEEPSEEK_V2, MISTRAL_7B, SMOLLM2
+from handbook.lab.transformer.subjects import SMOLLM2, published
 from handbook.model import count, counting
 from handbook.model.cache import KVCache, cache_bytes
 from handbook.model.variants import WindowCache
@@ -55,6 +55,22 @@ def rates(
     return found
 
 
+def bytes_by_kind(
+    layers: int, heads: int, kv_heads: int, head_dim: int, latent: int, batch: int, bytes_per_value: int
+) -> dict[str, Callable[[int], int]]:
+    """Bytes of the cache as a function of tokens, by kind of attention; latent: with a rotary key of 64."""
+
+    def heads_of(shared: int) -> Callable[[int], int]:
+        return lambda tokens: cache_bytes(layers, shared, head_dim, tokens, batch, bytes_per_value)
+
+    return {
+        "MHA": heads_of(heads),
+        "GQA": heads_of(kv_heads),
+        "MQA": heads_of(1),
+        "MLA": lambda tokens: counting.latent_cache_bytes(layers, latent, 64, tokens, batch, bytes_per_value),
+    }
+
+
 def cached_decode_speedup(small: bool = True) -> list[float]:
     _, step, recompute = decoding(512)
     return kit.paired(recompute, step, 2 if small else 15, inner=4, warm=not small)
@@ -92,14 +108,15 @@ def gqa_cache_saving(small: bool = True) -> float:
 
 
 def mla_cache_saving(small: bool = True) -> float:
-    c, m = DEEPSEEK_V2, DEEPSEEK_V2.latent
-    assert m is not None
-    return cache_bytes(c.layers, c.heads, m.value_dim, tokens=1) / count.kv_bytes(c, 1)
+    c = published("deepseek-v2")
+    assert c.latent is not None
+    return cache_bytes(c.layers, c.heads, c.latent.value_dim, tokens=1) / count.kv_bytes(c, 1)
 
 
 def window_cache_share(small: bool = True) -> float:
     """Bytes that both kinds of cache hold after the same text, on torch's meta device."""
-    c, T = MISTRAL_7B, MISTRAL_7B.context
+    c = published("mistral-7b")
+    T = c.context
     new = torch.empty(1, c.kv_heads, T, c.head_dim, device="meta")
     every = KVCache(c.layers, c.kv_heads, c.head_dim, T, device="meta")
     near = WindowCache(c.windows)

@@ -6,7 +6,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from handbook.lab import kit
-from handbook.lab.transformer.subjects import MIXTRAL_8X7B, SMOLLM2
+from handbook.lab.transformer.subjects import SMOLLM2, published
 from handbook.model import count, counting
 from handbook.model.config import Latent, Mixture, ModelConfig
 from handbook.model.transformer import Trace, Transformer
@@ -44,7 +44,8 @@ def attention_flops_share_2k(small: bool = True) -> float:
 
 
 def active_share_mixtral(small: bool = True) -> float:
-    return count.active_parameters(MIXTRAL_8X7B) / count.parameters(MIXTRAL_8X7B)
+    config = published("mixtral-8x7b")
+    return count.active_parameters(config) / count.parameters(config)
 
 
 def counted_step(config: ModelConfig, context: int) -> int:

@@ -1,8 +1,10 @@
 """Kernels by numbers: tiled and fused attention beside the plain one, and what the norms cost."""
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
+from torch import Tensor
 
 from handbook.lab import kit
 from handbook.lab.transformer.cache import decoding
@@ -32,6 +34,26 @@ def fused_attention_speedup(small: bool = True) -> list[float]:
     heads, mask = random_heads(1024), causal_mask(1024)
     plain, fused = partial(attend, *heads, mask), partial(attend_fused, *heads, mask)
     return kit.paired(plain, fused, 5 if small else 21, inner=3)
+
+
+def ways(length: int, tile: int) -> list[dict[str, str | float]]:
+    """Peak memory of each way to attention, and how far it is from the plain one: 9 heads of 64, causal."""
+    heads, mask = random_heads(length), causal_mask(length)
+    works: dict[str, Callable[[], Tensor]] = {
+        "plain": partial(attend, *heads, mask),
+        f"tiled, {tile} keys": partial(attend_tiled, *heads, mask, block=tile),
+        "torch's fused kernel": partial(attend_fused, *heads, mask),
+    }
+    with kit.quiet():
+        plain = attend(*heads, mask)
+        return [
+            {
+                "way": name,
+                "peak MB": kit.peak_bytes(work) / 1e6,
+                "largest difference from plain": f"{(work() - plain).abs().max().item():.1g}",
+            }
+            for name, work in works.items()
+        ]
 
 
 def norm_time_share(small: bool = True) -> list[float]:

@@ -1,13 +1,14 @@
 """Latent attention by numbers: a decode step that unfolds its cache beside one that absorbs the unfolding."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from handbook.lab import kit
-from handbook.lab.transformer.subjects import DEEPSEEK_V2
+from handbook.lab.transformer.subjects import published
 from handbook.model.attention import attend
 from handbook.model.cache import KVCache
 from handbook.model.config import ModelConfig
@@ -57,8 +58,23 @@ def step_flops(config: ModelConfig, cached: int) -> dict[str, int]:
     return found
 
 
+def resized(heads: int, rank: int) -> ModelConfig:
+    """DeepSeek-V2 with other numbers of heads and another width of the latent."""
+    c = published("deepseek-v2")
+    assert c.latent is not None
+    return replace(c, heads=heads, kv_heads=heads, latent=replace(c.latent, rank=rank))
+
+
+def cached_values(config: ModelConfig) -> dict[str, int]:
+    """Values that a layer caches for one token: by latent attention, and if keys and values were kept."""
+    assert config.latent is not None
+    latent = config.latent.rank + config.latent.rope_dim
+    kept = config.heads * (config.head_dim + config.latent.value_dim)
+    return {"unfolded": latent, "absorbed": latent, "kept": kept}
+
+
 def mla_absorbed_flops(small: bool = True) -> float:
-    flops = step_flops(DEEPSEEK_V2, 4096)
+    flops = step_flops(published("deepseek-v2"), 4096)
     return flops["unfolded"] / flops["absorbed"]
 
 

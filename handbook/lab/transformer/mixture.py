@@ -1,6 +1,7 @@
 """Mixture of experts by numbers: the load that chance alone makes, and the two ways to run experts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -11,8 +12,10 @@ from torch import Tensor
 from handbook.lab import kit
 from handbook.model import routing
 from handbook.model.moe import MoE, run_grouped, run_plain
+from handbook.model.routing import Gate
 
 Run = Callable[..., Tensor]
+WIDTH = 32  # of the lab's own small mixture
 
 
 def fair_loads(small: bool) -> list[NDArray[np.int64]]:
@@ -79,3 +82,62 @@ def moe_grouped_decode_speedup(small: bool = True) -> list[float]:
 def moe_grouped_train_speedup(small: bool = True) -> list[float]:
     plain, grouped = (partial(train_step, run, *layer_and_tokens()) for run in (run_plain, run_grouped))
     return kit.paired(plain, grouped, 2 if small else 15, warm=not small)
+
+
+def common_tokens(tokens: int, skew: float, seed: int) -> Tensor:
+    """Gaussian tokens [tokens, 32] plus `skew` times one direction that all have in common, so that an
+    untrained router prefers some experts for all of them."""
+    draw = torch.Generator().manual_seed(seed)
+    common = torch.randn(WIDTH, generator=torch.Generator().manual_seed(1))
+    return torch.randn(tokens, WIDTH, generator=draw) + skew * common
+
+
+def small_mixture(experts: int, k: int, gate: Gate) -> MoE:
+    """An untrained mixture over `common_tokens`, whose router can be rebalanced."""
+    torch.manual_seed(0)
+    return MoE(WIDTH, 4, experts, k, gate=gate, selection_bias=True).eval()
+
+
+def rebalance(layer: MoE, skew: float, steps: int, step: float, tokens: int = 512) -> None:
+    """Route a new batch and move the selection bias, `steps` times."""
+    for seed in range(steps):
+        layer.router.rebalance(layer.router(common_tokens(tokens, skew, seed + 1)).load, step)
+
+
+@torch.no_grad()
+def dropped_by_factor(layer: MoE, x: Tensor, factors: Sequence[float]) -> list[tuple[float, float]]:
+    """(capacity factor, share of the assignments that find no room). Leaves the layer without a factor."""
+    shares = []
+    for factor in factors:
+        layer.router.capacity_factor = factor
+        _, routing = layer.routed(x)
+        shares.append((factor, routing.dropped / routing.experts.numel()))
+    layer.router.capacity_factor = None
+    return shares
+
+
+@dataclass(frozen=True)
+class Routed:
+    """What a layer does with 512 tokens. load [E]: assignments by expert. dropped: `dropped_by_factor`."""
+
+    load: list[int]
+    dropped: list[tuple[float, float]]
+
+    @property
+    def busiest(self) -> float:
+        """Largest load over the mean."""
+        return max(self.load) * len(self.load) / sum(self.load)
+
+
+def before_and_after(
+    experts: int, k: int, gate: Gate, skew: float, steps: int, step: float
+) -> dict[str, Routed]:
+    """One untrained mixture on the same held-out tokens, before and after its bias moved `steps` times."""
+    layer, x = small_mixture(experts, k, gate), common_tokens(512, skew, seed=0)
+    found = {}
+    for name, moves in (("before", 0), ("after balancing", steps)):
+        rebalance(layer, skew, moves, step)
+        found[name] = Routed(
+            layer.router(x).load.tolist(), dropped_by_factor(layer, x, [n / 10 for n in range(10, 41)])
+        )
+    return found

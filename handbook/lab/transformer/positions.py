@@ -1,5 +1,6 @@
 """Positions by numbers: what rotation keeps and loses, what a model makes of angles that are new to it."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -12,7 +13,7 @@ from handbook.lab.transformer.subjects import SMOLLM2, passage_tokens, random_he
 from handbook.model import counting
 from handbook.model.config import ModelConfig
 from handbook.model.extension import RopeScaling, ntk_theta
-from handbook.model.rope import apply_rope, half_split_to_interleaved, rope_tables
+from handbook.model.rope import apply_rope, half_split_to_interleaved, rope_frequencies, rope_tables
 
 THETA = 10_000.0  # the base of the RoFormer paper; SmolLM2 has 100,000
 
@@ -21,6 +22,18 @@ def rope_scores(q: Tensor, k: Tensor, distances: Sequence[int], theta: float = T
     """q . k with the key at position 0 and the query at each distance: q, k [D] -> [len(distances)]."""
     cos, sin = rope_tables(torch.as_tensor(distances), q.shape[-1], theta)
     return apply_rope(q.expand(len(cos), -1), cos, sin) @ k
+
+
+def decay_curves(distances: Sequence[int], theta: float) -> dict[str, list[float]]:
+    """Scores over |q||k| at distances, of equal vectors and of two random pairs, D = 64."""
+    pairs = {"q = k = all ones": torch.ones(2, 64)}
+    for seed in (1, 2):
+        draw = torch.Generator().manual_seed(seed)
+        pairs[f"random q and k, draw {seed}"] = torch.randn(2, 64, generator=draw)
+    return {
+        name: (rope_scores(q, k, distances, theta) / (q.norm() * k.norm())).tolist()
+        for name, (q, k) in pairs.items()
+    }
 
 
 def rope_relative_shift(small: bool = True) -> list[float]:
@@ -98,3 +111,19 @@ def ntk_untrained_perplexity(small: bool = True) -> float:
 def yarn_untrained_perplexity(small: bool = True) -> float:
     by_parts = replace(SMOLLM2, rope_scaling=RopeScaling("yarn", 4.0, original_context=SMOLLM2.context))
     return perplexity(small, by_parts) / unchanged_perplexity(small)
+
+
+def wavelengths(dim: int, theta: float, factor: float, original: int) -> dict[str, list[float]]:
+    """Tokens for a full turn of each pair [dim / 2], by method of extension.
+
+    original: the context that was trained. Bounds as published: YaRN 1 and 32 turns, Llama 3.1 1 and 4.
+    """
+    trained = rope_frequencies(dim, theta)
+    found = {
+        "as trained": trained,
+        "linear": RopeScaling("linear", factor).apply(trained, theta)[0],
+        "NTK": rope_frequencies(dim, ntk_theta(theta, factor, dim)),
+        "YaRN": RopeScaling("yarn", factor, original).apply(trained, theta)[0],
+        "Llama 3": RopeScaling("llama3", factor, original, low=1, high=4).apply(trained, theta)[0],
+    }
+    return {name: (math.tau / frequencies).tolist() for name, frequencies in found.items()}

@@ -1,12 +1,13 @@
 """What is measured: the sizes of known models, a passage that no model has seen, random heads."""
 
-from functools import partial
+from functools import cache, partial
 
 import torch
 from torch import Tensor
 
 from handbook.lab import kit
-from handbook.model.config import Latent, Mixture, ModelConfig
+from handbook.model.config import ModelConfig
+from handbook.model.zoo.entries import entries
 
 SMOLLM2 = ModelConfig(  # a test holds it to the real weights
     vocab_size=49152,
@@ -20,46 +21,6 @@ SMOLLM2 = ModelConfig(  # a test holds it to the real weights
     rope_theta=100_000.0,
     tie_embeddings=True,
 )
-MISTRAL_7B = ModelConfig(  # Jiang et al. 2023 (arXiv:2310.06825), table 1
-    vocab_size=32000,
-    dim=4096,
-    layers=32,
-    heads=32,
-    kv_heads=8,
-    head_dim=128,
-    hidden_dim=14336,
-    context=32768,
-    windows=(4096,) * 32,
-)
-MIXTRAL_8X7B = ModelConfig(  # Jiang et al. 2024 (arXiv:2401.04088), table 1
-    vocab_size=32000,
-    dim=4096,
-    layers=32,
-    heads=32,
-    kv_heads=8,
-    head_dim=128,
-    hidden_dim=14336,
-    context=32768,
-    rope_theta=1_000_000.0,
-    mixture=Mixture(experts=8, k=2, hidden_dim=14336),
-)
-DEEPSEEK_V2 = ModelConfig(  # DeepSeek-AI 2024 (arXiv:2405.04434), section 3.1.2
-    vocab_size=102400,
-    dim=5120,
-    layers=60,
-    heads=128,
-    kv_heads=128,
-    head_dim=192,
-    rotary_dim=64,
-    hidden_dim=12288,
-    context=163840,
-    latent=Latent(rank=512, rope_dim=64, value_dim=128, query_rank=1536),
-    mixture=Mixture(
-        experts=160, k=6, hidden_dim=1536, shared_hidden_dim=3072, dense=(0,), normalise=False, scale=16.0
-    ),
-)
-LLAMA_8B = (32, 32, 8, 128)  # layers, heads, KV heads, head dimension
-LLAMA_70B = (80, 64, 8, 128)
 PASSAGE = (
     "The lighthouse keeper wrote down the weather every evening, and nobody ever asked to read it. When "
     "the station was closed, the forty volumes went to the library of the small town below, where they "
@@ -77,6 +38,12 @@ PASSAGE = (
     "what the most important thing was that she had learned from her work, she said that a measurement "
     "is a kind of attention, and that attention is a kind of love."
 )
+
+
+@cache
+def published(name: str) -> ModelConfig:
+    """A model of the zoo, by its name there."""
+    return ModelConfig.from_hf(entries()[name].config)
 
 
 def passage_tokens(small: bool) -> list[int]:
