@@ -1,11 +1,13 @@
 """How often the question box is right, and how fast: right passage near the top, right answer or refusal.
 
 Questions: bench/ask/answerable.jsonl (each with the paragraphs that answer it) and unanswerable.jsonl (far
-topics, near misses, tricks), written before the chapter's text and without its words, in a half to develop on
-(dev) and one to report (test). What counts: paragraphs that may be cited. An interview question counts
-through its paragraph, into which its prompt is indexed; outlines, tables, code and question entries are left
-out of the ranking. `top` is the share of questions with a right paragraph among the first 1, 3, 5: by full
-text, by vectors, fused, and fused and reranked as shipped.
+topics, near misses, tricks), in a half to develop on (dev) and one to report (test). Those up to a84 and u46
+were written before the chapter's text and without its words; the later ones, in other words than the
+chapter's, by somebody who had read the sections that they ask about, and before any was asked. What counts:
+paragraphs that may be cited. An interview question counts through its paragraph, into which its prompt is
+indexed; outlines, tables, code and question entries are left out of the ranking. `top` is the share of
+questions with a right paragraph among the first 1, 3, 5: by full text, by vectors, fused, and fused and
+reranked as shipped.
 
     handbook bench ask [--json] [--fit]
 

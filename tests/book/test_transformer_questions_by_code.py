@@ -111,7 +111,7 @@ CASES: list[tuple[str, Sequence[str]]] = [
     ),
     ("dynamic-ntk-with-a-cache", [f"{round(BASE, -2):,.0f}", f"from {OLD:.2f} to {NEW:.5f}"]),
     ("dynamic-ntk-with-a-cache", [f"{4000 * OLD:.0f} radians", f"{8191 * NEW:.1f}"]),
-    ("dynamic-ntk-with-a-cache", [f"−{4000 * OLD - 8191 * NEW:.1f} where {4191 * NEW:.1f}"]),
+    ("dynamic-ntk-with-a-cache", [f"\N{MINUS SIGN}{4000 * OLD - 8191 * NEW:.1f} where {4191 * NEW:.1f}"]),
     ("three-bands-of-frequencies", [f"{KEPT} pairs are kept, {BLENDED} blended, {SLOWED} slowed"]),
     ("three-bands-of-frequencies", ["{} kept, {} blended, {} slowed".format(*bands("yarn"))]),
     (
