@@ -39,6 +39,9 @@ class Settings(BaseModel):
     )
     model: str = Field(default="smollm2-135m-instruct", description="Chat model: name, path or hub id.")
     embedder: str = Field(default="all-minilm-l6-v2", description="Embedding model: name, path or hub id.")
+    text: Path | None = Field(
+        default=None, description="Text to train on; Tiny Shakespeare in the data folder when not given."
+    )
     chat_url: str | None = Field(
         default=None, description="An OpenAI-compatible server; `model` is then its model's name."
     )

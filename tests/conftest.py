@@ -3,6 +3,7 @@
 A test that asks for one is marked `models`, and skipped with the reason where the weights are missing.
 """
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,3 +63,20 @@ def smollm2(smollm2_path: Path) -> "Loaded":
     from handbook.model.load import load_model
 
     return load_model(smollm2_path)
+
+
+@pytest.fixture(scope="session")
+def text_path() -> Path:
+    """Tiny Shakespeare: what HANDBOOK_TEXT names, else the data sets beside the checkout."""
+    named = os.environ.get("HANDBOOK_TEXT")
+    path = Path(named) if named else Path(__file__).parents[2] / "shared/data/text/tinyshakespeare.txt"
+    if not path.is_file():
+        pytest.skip(f"{path} is not here; HANDBOOK_TEXT names the file of Tiny Shakespeare")
+    return path
+
+
+@pytest.fixture
+def with_text(text_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """As `text_path`, and the settings find it too."""
+    monkeypatch.setenv("HANDBOOK_TEXT", str(text_path))
+    return text_path

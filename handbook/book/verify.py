@@ -21,9 +21,10 @@ from handbook.book.fill import fill
 from handbook.book.load import open_book
 from handbook.book.nouns import Book, Chapter
 from handbook.book.record import record
-from handbook.errors import BookError, HandbookError, ModelUnavailable
+from handbook.errors import BookError, HandbookError, ModelUnavailable, TextUnavailable
 
 Progress = Callable[[int, int, str], None]
+ABSENT = {ModelUnavailable: "models", TextUnavailable: "text"}  # raised where a need is not met
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +108,9 @@ def measure(claim: Claim, lab: ModuleType, small: bool, compare: bool = True) ->
         if not callable(function):
             return _nothing(claim, f"lab.py has no function {claim.lab}.", small)
         samples = _samples(function(small=small))
-    except ModelUnavailable as error:
-        return _nothing(claim, str(error), small, "models" in claim.needs, time.perf_counter() - begin)
+    except (ModelUnavailable, TextUnavailable) as error:
+        skipped = ABSENT[type(error)] in claim.needs
+        return _nothing(claim, str(error), small, skipped, time.perf_counter() - begin)
     except Exception as error:
         what = str(error) if isinstance(error, HandbookError) else f"{type(error).__name__}: {error}"
         return _nothing(claim, f"{claim.lab} failed: {what}", small, seconds=time.perf_counter() - begin)
@@ -119,8 +121,11 @@ def measure(claim: Claim, lab: ModuleType, small: bool, compare: bool = True) ->
 
 def missing(claim: Claim) -> str:
     """What this machine lacks for a claim, as a reason to skip it; empty where it lacks nothing."""
-    if "models" not in claim.needs:
-        return ""
+    faults = [absent() for need, absent in LACKING.items() if need in claim.needs]
+    return " ".join(filter(None, faults))
+
+
+def _no_model() -> str:
     from handbook.model.weights import catalog
     from handbook.settings import Settings, load
 
@@ -130,6 +135,20 @@ def missing(claim: Claim) -> str:
     except HandbookError as error:
         return str(error)
     return "" if found else f"The model {name} is not on this machine: handbook models get {name}."
+
+
+def _no_text() -> str:
+    from handbook.settings import load
+    from handbook.train import text
+
+    try:
+        text.pinned(load())
+    except HandbookError as error:
+        return str(error)
+    return ""
+
+
+LACKING = {"models": _no_model, "text": _no_text}
 
 
 def command(chapter: Chapter, small: bool) -> str:

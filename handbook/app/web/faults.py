@@ -22,6 +22,7 @@ from handbook.errors import (
     HandbookError,
     ModelFileError,
     ModelUnavailable,
+    TextUnavailable,
 )
 
 Words = tuple[str, str, str]  # what happened, what is safe, what to do
@@ -47,6 +48,7 @@ STATUS: tuple[tuple[type[HandbookError], int], ...] = (
     (TooLarge, 413),
     (DiskFull, 507),
     (ModelUnavailable, 503),
+    (TextUnavailable, 503),
     (ModelFileError, 503),
     (ChatError, 502),
     (DatabaseError, 503),
