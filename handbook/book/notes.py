@@ -21,6 +21,11 @@ def interval(measured: Measured) -> str:
     return f"{number(measured.value)} (median of {measured.samples}; {low} to {high})"
 
 
+def repeat(claim: Claim) -> str:
+    """What a reader runs. The recorded command also writes, which is for those who keep the book."""
+    return f"handbook verify {claim.chapter}"
+
+
 def claim_note(claim: Claim) -> str:
     """The aside of a claim. data-machine lets a page say that the reader's machine is another one."""
     rows = []
@@ -36,7 +41,7 @@ def claim_note(claim: Claim) -> str:
             ),
             ("Machine", escape(measured.machine)),
             ("Date", f'<time datetime="{escape(measured.date)}">{escape(measured.date)}</time>'),
-            ("Repeat", f"<code>{escape(measured.command)}</code>"),
+            ("Repeat", f"<code>{escape(repeat(claim))}</code>"),
         ]
     else:
         rows += [("Measured", "not yet"), ("Must hold", f"<code>{escape(claim.bound)}</code>")]

@@ -8,6 +8,7 @@ from pathlib import Path
 from fastapi.testclient import TestClient
 
 from handbook.app.web import create_app
+from handbook.app.web.pages import counted, marked
 from handbook.book import symbols
 from handbook.settings import Settings
 
@@ -142,6 +143,23 @@ def test_code_has_an_address_per_symbol_and_links_back(client: TestClient) -> No
     assert 'href="/code/handbook.records"' in listed
 
 
+def test_docstrings_show_code_as_code(client: TestClient) -> None:
+    html = client.get("/code/handbook.model.rope").text
+    above = html[html.index("<article") : html.index("<h2>Source")]
+    assert "<code>interleaved_to_half_split</code>" in above
+    assert "`" not in above
+    assert "<h1><code>handbook.<wbr>model.<wbr>rope</code></h1>" in above
+    assert "`" not in main_html(client.get("/code").text)
+
+
+def test_marks_in_plain_text() -> None:
+    shown = marked("Of $n^2$ and `a < b`, ``c``, `$d$`, $5 and $6; <b> `e")
+    assert shown == (
+        'Of <span class="math" data-tex="n^2">n^2</span> and <code>a &lt; b</code>, <code>c</code>, '
+        "<code>$d$</code>, $5 and $6; &lt;b&gt; `e"
+    )
+
+
 def test_code_shows_our_package_only(client: TestClient) -> None:
     for module in ("os", "handbook.nope", "handbook...settings", "handbook.app.web.rooms.__init__.py"):
         assert client.get(f"/code/{module}").status_code == 404, module
@@ -151,6 +169,21 @@ def test_references_have_an_address_and_say_who_cites_them(client: TestClient) -
     html = client.get("/references").text
     assert '<li id="hamelman2004">' in html
     assert f'href="{BREAD}#gluten"' in html
+
+
+def test_a_list_of_authors_ends_with_one_full_stop(client: TestClient, settings: Settings) -> None:
+    assert settings.book
+    file = settings.book / "references.bib"
+    text = file.read_text(encoding="utf-8").replace("{Hamelman, Jeffrey}", "{Hamelman, Jeffrey and others}")
+    file.write_text(text, encoding="utf-8")
+    client.app.state.shelf._looked = 0.0  # type: ignore[attr-defined]
+    assert "Jeffrey Hamelman, et al. <cite>" in client.get("/references").text
+
+
+def test_faults_are_counted_in_words(client: TestClient) -> None:
+    assert [counted(number, "fault") for number in (1, 2, 0)] == ["1 fault", "2 faults", "0 faults"]
+    shelf = client.app.state.shelf  # type: ignore[attr-defined]
+    assert f", {len(shelf.book.faults)} faults (" in client.get("/about").text
 
 
 def test_search_finds_text_questions_code_titles_and_commands(client: TestClient) -> None:

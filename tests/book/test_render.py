@@ -59,7 +59,13 @@ def test_claim_note_follows_its_block_once(tiny: Tiny) -> None:
     assert html.count('id="note-claim-the-sum"') == 1
     assert html.count('href="#note-claim-the-sum"') == 2
     assert html.index('id="note-claim-the-sum"') < html.index('id="top-p2"')
-    for part in ("a desk", "1843-09-01", "== 7", "handbook verify part/one --write", 'data-machine="a desk"'):
+    for part in (
+        "a desk",
+        "1843-09-01",
+        "== 7",
+        "<code>handbook verify part/one</code>",
+        'data-machine="a desk"',
+    ):
         assert part in html
 
 

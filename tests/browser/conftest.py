@@ -27,7 +27,10 @@ FLAGS = (
     "--disable-sync",
     "--no-first-run",
 )
-REPLY = "Kneading builds gluten, a network of proteins that holds gas [1]. The moon is made of cheese [9]."
+REPLY = (
+    "Kneading builds gluten, a network of proteins that holds gas [1]. "
+    "The moon is made of $n^2$ cheeses, not $5 or $6 [9]."
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

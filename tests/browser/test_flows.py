@@ -156,7 +156,9 @@ def test_a_generated_answer_streams_with_its_verdicts(visit: Visit) -> None:
     page.get_by_role("button", name="Generate with scripted").click()
     expect(page.locator("#generated .state")).to_contain_text("1 of 2 sentences supported")
     expect(page.locator("#generated .sentence")).to_have_count(2)
-    expect(page.locator("#generated .unsupported")).to_contain_text("cheese")
+    wrong = page.locator("#generated .unsupported")
+    expect(wrong).to_contain_text("cheeses, not $5 or $6")
+    expect(wrong.locator(".math[data-set] .katex")).to_have_count(1)
 
 
 def test_chat_streams(visit: Visit) -> None:

@@ -100,6 +100,27 @@ def test_nothing_of_the_real_book_overflows_or_complains(real_visit: Visit, path
     assert real_visit.page.locator(".math-fault").count() == 0
 
 
+@pytest.mark.parametrize("module", ["handbook.model.attention", "handbook.lab.transformer.attention"])
+def test_a_module_name_breaks_after_its_dots(real_visit: Visit, module: str) -> None:
+    real_visit.page.set_viewport_size({"width": 390, "height": 844})
+    page = real_visit.go(f"/code/{module}")
+    lines = page.evaluate(
+        """() => {
+          const walk = document.createTreeWalker(document.querySelector("h1"), NodeFilter.SHOW_TEXT);
+          const range = document.createRange(), lines = {};
+          while (walk.nextNode()) for (let i = 0; i < walk.currentNode.length; i += 1) {
+            range.setStart(walk.currentNode, i); range.setEnd(walk.currentNode, i + 1);
+            const at = Math.round(range.getBoundingClientRect().bottom / 8);
+            lines[at] = (lines[at] ?? "") + walk.currentNode.data[i];
+          }
+          return Object.entries(lines).sort((a, b) => a[0] - b[0]).map((line) => line[1]);
+        }"""
+    )
+    assert "".join(lines) == module
+    assert len(lines) > 1
+    assert all(line.endswith(".") for line in lines[:-1]), lines
+
+
 def test_the_reading_column_holds_62_to_72_characters(real_visit: Visit) -> None:
     page = real_visit.go(CHAPTER)
     lengths = page.evaluate(

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from handbook.app.cli.output import json_option, print_json, progress
+from handbook.app.cli.plain import plain
 from handbook.records import Answer, Chunk, Hit
 from handbook.settings import Settings, load
 
@@ -34,7 +35,7 @@ def ask_command(question: str, generate: bool, as_json: bool) -> int:
         if sentences:
             click.echo("\nGenerated from these passages:")
         for item in sentences:
-            click.echo(f"  {item.text}{'' if item.supported else '  [unsupported]'}")
+            click.echo(f"  {plain(item.text)}{'' if item.supported else '  [unsupported]'}")
     return 1 if answer.refused else 0
 
 
@@ -59,7 +60,7 @@ def _print_answer(answer: Answer) -> None:
         return
     for sentence in answer.sentences:
         places = ", ".join(citation.chunk.url for citation in sentence.citations)
-        click.echo(f"{sentence.text}\n    {places}")
+        click.echo(f"{plain(sentence.text)}\n    {places}")
 
 
 def place_json(chunk: Chunk) -> dict[str, Any]:

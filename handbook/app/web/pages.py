@@ -27,7 +27,9 @@ KEYS = (
     ("Esc", "close a note, leave the editor"),
     ("?", "these keys"),
 )
-_TEX = re.compile(r"(?<!\\)\$([^$\n]+)\$")
+_MARKS = re.compile(
+    r"(?<!`)(`{1,2})(?!`)(?P<code>[^`]+)\1(?!`)|(?<![\\\d])\$(?!\s)(?P<tex>[^$\n]+)(?<![\s\\])\$(?!\d)"
+)
 
 environment = Environment(
     loader=FileSystemLoader(TEMPLATES),
@@ -49,17 +51,30 @@ def megabytes(value: float) -> str:
     return f"{value / 1e6:.0f} MB"
 
 
-def tex(text: str) -> Markup:
-    """Plain text with `$...$` as mathematics, for passages that are shown outside of their chapter."""
-    pieces = _TEX.split(text)
-    return Markup("").join(
-        Markup('<span class="math" data-tex="{0}">{0}</span>').format(piece) if at % 2 else escape(piece)
-        for at, piece in enumerate(pieces)
-    )
+def marked(text: str) -> Markup:
+    """Plain text with `$...$` as mathematics and backticks as code: passages, docstrings."""
+    pieces, end = [], 0
+    for found in _MARKS.finditer(text):
+        shape = "<code>{0}</code>" if found["code"] else '<span class="math" data-tex="{0}">{0}</span>'
+        pieces += [escape(text[end : found.start()]), Markup(shape).format(found["code"] or found["tex"])]
+        end = found.end()
+    return Markup("").join([*pieces, escape(text[end:])])
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 fault`, `2 faults`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def dotted(name: str) -> Markup:
+    """A module's name that may break after its dots."""
+    return Markup(".<wbr>").join(name.split("."))
 
 
 environment.filters["shown"] = shown
-environment.filters["tex"] = tex
+environment.filters["marked"] = marked
+environment.filters["counted"] = counted
+environment.filters["dotted"] = dotted
 environment.filters["number"] = number
 environment.filters["megabytes"] = megabytes
 environment.globals.update(static=assets.static, built=assets.built, version=__version__, all_keys=KEYS)

@@ -10,8 +10,19 @@ function element(tag, className, text) {
   return made;
 }
 
+// Text with $...$ as elements that math.js sets; the same rule as `marked` of web/pages.py.
+function withMath(text) {
+  return text.split(/(?<![\\\d])\$(?!\s)([^$\n]+)(?<![\s\\])\$(?!\d)/).map((piece, at) => {
+    if (at % 2 === 0) return piece;
+    const math = element("span", "math", piece);
+    math.dataset.tex = piece;
+    return math;
+  });
+}
+
 function sentence(data) {
-  const made = element("p", data.supported ? "sentence" : "sentence unsupported", `${data.text} `);
+  const made = element("p", data.supported ? "sentence" : "sentence unsupported");
+  made.append(...withMath(data.text), " ");
   for (const citation of data.citations) {
     const link = element("a", "cite-link", citation.title);
     link.href = citation.url;
@@ -48,7 +59,9 @@ form?.addEventListener("submit", async (event) => {
         if (name === "token") draft.textContent += data.text;
         if (name === "sentence") {
           draft.textContent = "";
-          out.insertBefore(sentence(data), draft);
+          const made = sentence(data);
+          out.insertBefore(made, draft);
+          made.dispatchEvent(new CustomEvent("handbook:inserted", { bubbles: true }));
         }
         if (name === "error") throw new Error(`${data.what} ${data.remedy}`);
         if (name === "done") state.dataset.done = data.note;
