@@ -2,8 +2,11 @@
 
 Fairness is the virtual token counter of Sheng et al. 2024 (arXiv:2401.00588), algorithm 1: each tenant has a
 count of the tokens computed for it, and the one with the smallest count goes first; who comes back after a
-pause starts from the smallest count of those present, so that a pause saves nothing up. Waiting improves
-priority, so nobody waits for ever.
+pause starts from the smallest count of those present, so that a pause saves nothing up.
+
+Waiting counts as priority, in an order that time doesn't change: an early sequence of low priority stands
+before a late one of high priority. Whoever is first in it stays first, so that nobody waits for ever; ranks
+that improved while waiting, and only then, would let two sequences push each other out in turn (LOG.md).
 
 Book: inference-ops/llm-serving-optimization
 """
@@ -14,7 +17,7 @@ from typing import Generic, Protocol, TypeVar
 
 
 class Waits(Protocol):
-    """What can stand in the queue. since: when it began to wait."""
+    """What can stand in the queue. since: when it came."""
 
     priority: int
     tenant: str
@@ -63,9 +66,9 @@ class FairQueue(Generic[T]):
         (line.appendleft if first else line.append)(item)
         self._length += 1
 
-    def head(self, now: float) -> T | None:
+    def head(self) -> T | None:
         """The one whose turn it is; None when nobody waits."""
-        best = min(self._lines.items(), key=lambda entry: self._turn(entry[1][0], now), default=None)
+        best = min(self._lines.items(), key=lambda entry: self._turn(entry[1][0]), default=None)
         return None if best is None else best[1][0]
 
     def remove(self, item: T) -> None:
@@ -80,9 +83,9 @@ class FairQueue(Generic[T]):
             del self._lines[key]
         self._length -= 1
 
-    def rank(self, item: T, now: float) -> float:
-        """Priority, less what waiting has gained."""
-        return item.priority - ((now - item.since) // self.patience if self.patience else 0.0)
+    def rank(self, item: T) -> float:
+        """Priority, and how many times `patience` after the clock's start it came."""
+        return item.priority + (item.since // self.patience if self.patience else 0.0)
 
-    def _turn(self, item: T, now: float) -> tuple[float, float, int]:
-        return self.rank(item, now), self.served.get(item.tenant, 0.0), item.arrival
+    def _turn(self, item: T) -> tuple[float, float, int]:
+        return self.rank(item), self.served.get(item.tenant, 0.0), item.arrival

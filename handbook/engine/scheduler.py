@@ -156,15 +156,13 @@ class Scheduler:
         copies: list[Copy] = []
         out: list[Move] = []
         preempted: list[int] = []
-        left = self._run(work, copies, out, preempted, now)
-        back = [] if preempted else self._admit(work, left, now)
+        left = self._run(work, copies, out, preempted)
+        back = [] if preempted else self._admit(work, left)
         ended, self._ended = tuple(self._ended), []
         self.counts.steps += bool(work)
         return Batch(tuple(work), tuple(out), tuple(back), tuple(copies), tuple(preempted), ended)
 
-    def _run(
-        self, work: list[Work], copies: list[Copy], out: list[Move], preempted: list[int], now: float
-    ) -> int:
+    def _run(self, work: list[Work], copies: list[Copy], out: list[Move], preempted: list[int]) -> int:
         """Work for those who run, in their order. Returns what is left of the budget."""
         left, served, pages, running = self.limits.tokens, self.queue.served, self.pages, self.running
         decodes = sum(len(s.tokens) - s.table.length == 1 for s in running)  # each gets its one token
@@ -234,11 +232,11 @@ class Scheduler:
             wanted = sequence.places + drafts
         return Work(sequence.id, start, part, sequence.table.pages, drafts, wanted)
 
-    def _admit(self, work: list[Work], left: int, now: float) -> list[Move]:
+    def _admit(self, work: list[Work], left: int) -> list[Move]:
         """Let those who wait in, in their turn, as long as there is budget, place and pages. Who doesn't fit
         holds up all behind it: else a large one would wait for ever."""
         back: list[Move] = []
-        while left > 0 and (sequence := self.queue.head(now)) is not None:
+        while left > 0 and (sequence := self.queue.head()) is not None:
             if self._places + sequence.places > self.limits.running:
                 break
             free = self.pages.available - (self._floor if self.running else 0)
@@ -252,7 +250,7 @@ class Scheduler:
             else:
                 break
             self.queue.remove(sequence)
-            self._place(sequence, (self.queue.rank(sequence, now), sequence.arrival, sequence.id))
+            self._place(sequence, (self.queue.rank(sequence), sequence.arrival, sequence.id))
         return back
 
     def _place(self, sequence: Running, order: tuple[float, int, int]) -> None:

@@ -47,8 +47,8 @@ class Limits:
     tokens: computed in one step at most. running: sequences in a step at most. queue: sequences waiting at
     most. chunked: a prompt may be computed in pieces; chunk: of at most so many tokens, 0 for the budget.
     watermark: share of the pages that admission leaves free, so that those who run can grow. swap: pages of a
-    second memory that preempted sequences move to; 0 computes them anew. patience: seconds of waiting that
-    count as one step of priority; 0 for none.
+    second memory that preempted sequences move to; 0 computes them anew. patience: who came so many seconds
+    earlier stands one step of priority higher; 0 lets priority alone decide.
     """
 
     tokens: int = 512
