@@ -62,10 +62,9 @@ def people(names: tuple[str, ...]) -> str:
 
 def describe(reference: Reference) -> str:
     """One line of HTML: who, what, where, when, and where to read it."""
+    stop = "" if reference.title.endswith(("?", "!")) else "."
     place = ", ".join(filter(None, (escape(reference.venue), escape(reference.year))))
-    text = (
-        f"{escape(people(reference.authors)).rstrip('.')}. <cite>{escape(reference.title)}</cite>. {place}."
-    )
+    text = f"{escape(people(reference.authors)).rstrip('.')}. <cite>{escape(reference.title)}</cite>{stop} {place}."
     if reference.url and reference.url.startswith(("https://", "http://")):
         host = urlsplit(reference.url).netloc.removeprefix("www.")
         url = escape(reference.url)

@@ -171,13 +171,15 @@ def test_references_have_an_address_and_say_who_cites_them(client: TestClient) -
     assert f'href="{BREAD}#gluten"' in html
 
 
-def test_a_list_of_authors_ends_with_one_full_stop(client: TestClient, settings: Settings) -> None:
+def test_authors_and_titles_end_with_one_stop(client: TestClient, settings: Settings) -> None:
     assert settings.book
     file = settings.book / "references.bib"
     text = file.read_text(encoding="utf-8").replace("{Hamelman, Jeffrey}", "{Hamelman, Jeffrey and others}")
-    file.write_text(text, encoding="utf-8")
+    file.write_text(text.replace("{Bread}", "{Bread?}"), encoding="utf-8")
     client.app.state.shelf._looked = 0.0  # type: ignore[attr-defined]
-    assert "Jeffrey Hamelman, et al. <cite>" in client.get("/references").text
+    source = "<cite>Bread?</cite> Wiley, 2004."
+    assert f"Jeffrey Hamelman, et al. {source}" in client.get("/references").text
+    assert f"Jeffrey Hamelman et al. {source}" in client.get(BREAD).text
 
 
 def test_faults_are_counted_in_words(client: TestClient) -> None:
