@@ -29,6 +29,7 @@ with app.setup:
         gqa_equals_repeated_mha,
         no_position_equivariance,
         scaled_softmax_peak,
+        sorted_weights,
         unscaled_softmax_peak,
     )
     from handbook.lab.transformer.cache import (
@@ -66,6 +67,7 @@ with app.setup:
         resized,
         step_flops,
     )
+    from handbook.lab.transformer.live import corpus, smooth, summary, train_all
     from handbook.lab.transformer.mixture import (
         before_and_after,
         moe_drop_at_capacity_125,
@@ -90,12 +92,12 @@ with app.setup:
     )
     from handbook.lab.transformer.reading import (
         first_token_attention_share,
+        lens_rows,
         logit_lens_half_depth_agreement,
         logit_lens_settles,
     )
-    from handbook.lab.transformer.subjects import SMOLLM2, published, random_heads
+    from handbook.lab.transformer.subjects import SMOLLM2, published
     from handbook.model import reading
-    from handbook.model.attention import attention_weights
     from handbook.model.rope import rope_frequencies
     from handbook.model.router import GATES
     from handbook.model.variants import held_positions, sink_mask, window_mask
@@ -223,22 +225,16 @@ def _():
 
 @app.cell(hide_code=True)
 def softmax(temperature, width):
-    _q, _k, _ = random_heads(32, SMOLLM2.heads, D=width.value)
-    _weights = {
-        _name: attention_weights(_q, _k, scale=_scale / temperature.value)
-        .sort(descending=True)[0]
-        .mean((0, 1, 2))
-        for _name, _scale in (("q·k", 1.0), ("q·k / √D", width.value**-0.5))
-    }
+    _weights = sorted_weights(width.value, temperature.value)
     _plot = charts.lines(
-        {_name: list(enumerate(_sorted.tolist(), start=1)) for _name, _sorted in _weights.items()},
+        {_name: list(enumerate(_sorted, start=1)) for _name, _sorted in _weights.items()},
         x_title="key, from the most to the least attended",
         y_title="share of weight",
         x_format="d",
         y_format=".0%",
         height=240,
     )
-    _raw, _scaled = (_sorted[0].item() for _sorted in _weights.values())
+    _raw, _scaled = (_sorted[0] for _sorted in _weights.values())
     _note = f"""Random queries over 32 random keys. Undivided, the largest key takes **{_raw:.0%}** at D =
     {width.value}; divided, **{_scaled:.0%}**, nearly the same at any D. A softmax that is almost one-hot
     passes almost no gradient to the other keys. Temperature divides the scores once more."""
@@ -407,48 +403,31 @@ def cache_size(shape):
 
 @app.cell(hide_code=True)
 def _():
-    mla = mo.ui.dictionary(
-        {
-            "heads": slider(steps=[8, 16, 32, 64, 128], value=128, label="heads"),
-            "rank": slider(steps=[64, 128, 256, 512, 1024], value=512, label="width of the latent"),
-            "context": slider(steps=[2**_n for _n in range(8, 18)], value=4096, label="tokens in the table"),
-        }
-    )
+    many = slider(steps=[8, 16, 32, 64, 128], value=128, label="heads")
+    rank = slider(steps=[64, 128, 256, 512, 1024], value=512, label="width of the latent")
     _about = "One layer of DeepSeek-V2 (128 heads of 128 + 64 channels, latent of 512), or with your numbers."
-    panel(f"### Latent attention: the work of a decode step\n\n{_about}", *mla.elements.values())
-    return (mla,)
+    panel(f"### Latent attention: the work of a decode step\n\n{_about}", many, rank)
+    return many, rank
 
 
 @app.cell(hide_code=True)
-def latent_work(mla):
-    _c = resized(mla.value["heads"], mla.value["rank"])
-    _ways = {
-        "unfolded": "latents, unfolded",
-        "absorbed": "latents, absorbed",
-        "kept": "keys and values of MHA",
-    }
+def latent_work(many, rank):
+    _c = resized(many.value, rank.value)
     _flops = {2**_n: step_flops(_c, 2**_n) for _n in range(8, 18)}
+    _here, _held = _flops[4096], cached_values(_c)
     _plot = charts.lines(
-        {_name: [(_t, _flops[_t][_way] / 1e9) for _t in _flops] for _way, _name in _ways.items()},
+        {_way: [(_tokens, _found[_way] / 1e9) for _tokens, _found in _flops.items()] for _way in _here},
         x_title="context (tokens, log scale)",
         y_title="GFLOPs of one layer (log scale)",
         y_format="~g",
         log="xy",
     )
-    _here, _held = _flops[mla.value["context"]], cached_values(_c)
-    _rows = [
-        {
-            "the cache holds": _name,
-            "values per token and layer": _held[_way],
-            "GFLOPs of the step": _here[_way] / 1e9,
-        }
-        for _way, _name in _ways.items()
-    ]
-    _note = f"""Unfolding every cached latent again for each new token costs
-    **{_here["unfolded"] / _here["absorbed"]:.0f} times** what the absorbed step costs. The absorbed step does
-    **{_here["absorbed"] / _here["kept"]:.1f} times** the arithmetic of multi-head attention and reads
-    **1/{_held["kept"] / _held["absorbed"]:.0f}** of the values."""
-    mo.vstack([_plot, mo.Html(charts.table(_rows)), mo.md(_note)])
+    _note = f"""Per token and layer the latent takes **{_held["absorbed"]:,}** values, unfolded keys and values
+    would take **{_held["kept"]:,}**. At 4,096 tokens, unfolding all latents for each new token costs
+    **{_here["unfolded"] / _here["absorbed"]:.0f} times** the absorbed step. That step does
+    **{_here["absorbed"] / _here["kept"]:.1f} times** the arithmetic that kept keys and values would need, and
+    reads **1/{_held["kept"] / _held["absorbed"]:.0f}** of the bytes."""
+    mo.vstack([_plot, mo.md(_note)])
     return
 
 
@@ -543,10 +522,9 @@ def lens(ids, loaded, position, trace):
         _depths = reading.lens(loaded.model, trace, position.value - 1)
     _top = _depths.topk(5)
     _settled = reading.settled_after(_top.indices[:, :1]).item()
-    _names = [
-        [charts.visible(loaded.tokenizer.decode([_id])) for _id in _row] for _row in _top.indices.tolist()
-    ]
-    _final = f"the final choice, {_names[-1][0]}"
+    _rows = lens_rows(loaded.tokenizer, _top)
+    _names = [_row["1."][0] for _row in _rows]
+    _final = f"the final choice, {_names[-1]}"
     _plot = charts.lines(
         {
             _final: list(enumerate(_depths[:, _top.indices[-1, 0]].tolist())),
@@ -558,11 +536,7 @@ def lens(ids, loaded, position, trace):
         y_format=".0%",
         height=220,
     )
-    _rows = [
-        {"blocks": _n} | {f"{_k + 1}.": (_names[_n][_k], _top.values[_n, _k].item()) for _k in range(5)}
-        for _n in range(len(_depths))
-    ]
-    _note = f"""The top token becomes **{_names[-1][0]}** for good after **{_settled} of {len(_rows) - 1}
+    _note = f"""The top token becomes **{_names[-1]}** for good after **{_settled} of {len(_rows) - 1}
     blocks**. In this small model it usually appears only in the last few; before, the lens is often sure of
     something else."""
     mo.vstack(
@@ -639,6 +613,44 @@ def experts(moe):
     assignments find no room. After balancing: **{_even.busiest:.1f} times** and
     **{dict(_even.dropped)[1.2]:.0%}**. Small steps arrive late; large ones swing."""
     mo.vstack([_bars, _plot, mo.md(_note)])
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    steps = slider(100, 400, step=50, value=200, label="steps")
+    train = mo.ui.run_button(label="Train")
+    _about = """Three models of two layers, from nothing, on Tiny Shakespeare: a dense one, and two mixtures
+    of 8 experts, of which each character passes 2, together as wide. Under a minute at 200 steps."""
+    panel(f"### A mixture, trained here\n\n{_about}", steps, train)
+    return steps, train
+
+
+@app.cell(hide_code=True)
+def training(steps, train):
+    try:
+        _text = corpus()
+    except HandbookError as _error:
+        mo.stop(True, mo.callout(mo.md(f"**{_error.what}** {_error.remedy}"), kind="warn"))
+    mo.stop(not train.value, mo.md("*Press Train.*"))
+    with mo.status.progress_bar(total=3 * steps.value, title="Training", remove_on_exit=True) as _bar:
+        _found = train_all(_text, steps.value, lambda _name, _point: _bar.update(subtitle=_name))
+    _plot = charts.lines(
+        {_name: smooth(_run.curve) for _name, _run in _found.items()},
+        x_title="step",
+        y_title="loss (nats per character)",
+        x_format="d",
+        y_format=".1f",
+        height=240,
+    )
+    _loads = {_name: _run.held_out.loads[-1] for _name, _run in _found.items() if _run.held_out.loads}
+    _bars = charts.grouped_bars(
+        _loads, x_title="expert of the last layer", y_title="share of the held-out text", level=1 / 8
+    )
+    _note = """The mixtures do the dense model's work for each character and have more weights to do it with.
+    Without balancing a few experts take most of the text. So short a run says nothing about which balancing
+    costs how much loss; the chapter's figures come from longer ones."""
+    mo.vstack([_plot, _bars, mo.Html(charts.table(summary(_found))), mo.md(_note)])
     return
 
 

@@ -15,6 +15,20 @@ def softmax_peaks(scale: float, small: bool) -> list[float]:
     return peaks
 
 
+def sorted_weights(width: int, temperature: float) -> dict[str, list[float]]:
+    """Mean weight of the most attended of 32 Gaussian keys, of the next, and so on, with and without the
+    division by the root of `width`. temperature divides the scores once more.
+    """
+    q, k, _ = random_heads(32, SMOLLM2.heads, D=width)
+    return {
+        name: attention_weights(q, k, scale=scale / temperature)
+        .sort(descending=True)[0]
+        .mean((0, 1, 2))
+        .tolist()
+        for name, scale in (("q·k", 1.0), ("q·k / √D", width**-0.5))
+    }
+
+
 def unscaled_softmax_peak(small: bool = True) -> list[float]:
     return softmax_peaks(1.0, small)
 
