@@ -59,7 +59,8 @@ def explain(error: BaseException, folder: Path) -> str:
             return (text or "The test's assertion does not hold.")[:LONGEST]
         return f"Does not hold: {line}"[:LONGEST]
     own = [frame for frame in frames if Path(frame.filename) == folder / "submission.py"]
-    where = f" (line {own[-1].lineno}: {own[-1].line})" if own else ""
+    starter = text and isinstance(error, NotImplementedError)  # its line says the same once more
+    where = f" (line {own[-1].lineno}{'' if starter else f': {own[-1].line}'})" if own else ""
     return f"{type(error).__name__}{': ' if text else ''}{text}{where}"[:LONGEST]
 
 

@@ -51,6 +51,7 @@ MESSAGES = {
     "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n": "ended by SIGKILL",
     "def add(a, b):\n    raise SystemExit(0)\n": "SystemExit: 0",
     "def add(a, b):\n    return add(a, b)\n": "RecursionError",
+    "def add(a, b):\n    raise NotImplementedError('so')\n": "NotImplementedError: so (line 2)",
     "def add(a, b):\n    open('big', 'wb').write(b'x' * (1 << 27))\n    return a + b\n": "File too large",
 }
 

@@ -12,13 +12,13 @@ def ntk_base(dim, theta, factor):
     return theta * factor ** (dim / (dim - 2))
 
 
-def yarn(dim, theta, factor, original_context, slow=1.0, fast=32.0):
+def yarn(dim, theta, factor, context, slow=1.0, fast=32.0):
     if dim < 4 or dim % 2 or factor < 1:
         raise ValueError("sizes that cannot be")
     pairs = dim // 2
 
     def index(turns):
-        return pairs * math.log(original_context / (2 * math.pi * turns)) / math.log(theta)
+        return pairs * math.log(context / (2 * math.pi * turns)) / math.log(theta)
 
     first = max(index(fast), 0)
     last = min(index(slow), dim - 1)

@@ -12,10 +12,10 @@ def ntk_base(dim, theta, factor):
     return theta * factor ** (dim / (dim - 2))
 
 
-def yarn(dim, theta, factor, original_context, slow=1.0, fast=32.0):
+def yarn(dim, theta, factor, context, slow=1.0, fast=32.0):
     if dim < 4 or dim % 2 or factor < 1:
         raise ValueError("sizes that cannot be")
     trained = theta ** (-torch.arange(0, dim, 2) / dim)
-    turns = original_context * trained / (2 * math.pi)
+    turns = context * trained / (2 * math.pi)
     squeeze = 1 - ((turns - slow) / (fast - slow)).clamp(0, 1)
     return trained * (1 - squeeze) + trained / factor * squeeze, 0.1 * math.log(factor) + 1

@@ -23,12 +23,12 @@ def yarn(
     dim: int,
     theta: float,
     factor: float,
-    original_context: int,
-    slow: float = 1.0,  # turns within the original context, below which a pair is squeezed
+    context: int,  # positions that the model was trained on
+    slow: float = 1.0,  # turns within the context, below which a pair is squeezed
     fast: float = 32.0,  # and above which it is kept
 ) -> tuple[torch.Tensor, float]:  # frequencies [dim / 2], attention factor
     """The ramp runs over the index of the pair, as in the authors' code. Raises ValueError."""
     _check(dim, factor)
     trained = rope_frequencies(dim, theta)
-    squeezed = yarn_frequencies(trained, factor, original_context, slow, fast, theta=theta)
+    squeezed = yarn_frequencies(trained, factor, context, slow, fast, theta=theta)
     return squeezed, yarn_attention(factor)

@@ -11,8 +11,8 @@ def yarn(
     dim: int,
     theta: float,
     factor: float,
-    original_context: int,
-    slow: float = 1.0,  # turns within the original context, below which a pair is squeezed
+    context: int,  # positions that the model was trained on
+    slow: float = 1.0,  # turns within the context, below which a pair is squeezed
     fast: float = 32.0,  # and above which it is kept
 ) -> tuple[torch.Tensor, float]:  # frequencies [dim / 2], attention factor
     raise NotImplementedError("a ramp over the index of the pair, then a blend")

@@ -84,6 +84,24 @@ def test_queries_outside_of_the_keys_are_refused(submission):
         refused(f"T = {T}, S = {S}, offset = {offset}", submission.window_mask, T, S, 2, 0, offset)
 
 
+def test_equals_the_handbooks_own(submission):
+    from handbook.model import variants
+
+    for T, S, window, sinks, offset in ((1, 40, 8, 4, None), (12, 40, 8, 4, 20), (40, 40, 16, 0, None)):
+        got = submission.window_mask(T, S, window, sinks, offset)
+        expected = variants.sink_mask(T, S, offset, window=window, sinks=sinks)
+        what = f"T = {T}, S = {S}, window = {window}, sinks = {sinks}, offset = {offset}"
+        assert torch.equal(got, expected), f"{what}: expected {rows(expected)}, got {rows(got)}"
+    for tokens, window, sinks in ((10, 4, 2), (5, 4, 2), (100, 64, 0)):
+        got, expected = (
+            submission.held_positions(tokens, window, sinks),
+            variants.held_positions(tokens, window, sinks),
+        )
+        assert got == expected, (
+            f"held_positions({tokens}, {window}, sinks={sinks}): expected {expected}, got {got}"
+        )
+
+
 class Largest(TorchDispatchMode):
     """Notes the size of the largest tensor that an operation gives."""
 
