@@ -136,6 +136,28 @@ def test_code_that_cannot_be_loaded_is_said_once(capsys: pytest.CaptureFixture[s
     assert "No module named" in values["broken"]
 
 
+@pytest.mark.parametrize(
+    "arguments", [[], ["mixtral-8x7b"], ["gemma-2-9b", "deepseek-v3", "--context", "99999"]]
+)
+def test_zoo(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    code, values = printed(capsys, "zoo", *arguments, "--json")
+    assert code == 0
+    assert_shape(values)
+    assert len(values["models"]) >= 14 or [model["name"] for model in values["models"]] == arguments[:2]
+
+
+def test_zoo_of_your_own(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    file.write_text(
+        '{"model_type": "llama", "vocab_size": 10, "hidden_size": 8, "intermediate_size": 16, '
+        '"num_hidden_layers": 2, "num_attention_heads": 2, "max_position_embeddings": 4096}'
+    )
+    code, values = printed(capsys, "zoo", "--config", str(file), "--json")
+    assert code == 0
+    assert_shape(values)
+    assert (values["models"][0]["hub"], values["models"][0]["cache_per_token"]) == (None, 2 * 2 * 8 * 2)
+
+
 def test_export_then_import(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     file = tmp_path / "state.json"
     assert run(["export", str(file)]) == 0

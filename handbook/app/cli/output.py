@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from handbook.errors import BookError, HandbookError
+from handbook.errors import BookError, HandbookError, ModelFileError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -36,9 +36,10 @@ def _finite(value: Any) -> Any:
 
 def report_error(error: HandbookError) -> None:
     click.echo(click.style("Error: ", fg="red", bold=True) + error.what, err=True)
-    if isinstance(error, BookError):
+    if isinstance(error, BookError | ModelFileError):
         for fault in error.faults:
-            click.echo(f"  {fault}", err=True)
+            if fault not in error.what:
+                click.echo(f"  {fault}", err=True)
     if error.remedy:
         click.echo(error.remedy, err=True)
 

@@ -168,14 +168,14 @@ COLUMNS = {
         ),
         number(
             "weights-8",
-            "8 bits",
+            "Weights, 8 bits",
             "Bytes of all weights at 8 bits, without scales.",
             lambda r: r.weights_8,
             memory,
         ),
         number(
             "weights-4",
-            "4 bits",
+            "Weights, 4 bits",
             "Bytes of all weights at 4 bits, without scales.",
             lambda r: r.weights_4,
             memory,

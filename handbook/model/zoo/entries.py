@@ -4,6 +4,7 @@ Plain data. Loads no torch, so that pages and the book's links can ask for names
 """
 
 import json
+import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +27,24 @@ class Entry:
     paper: str
     sources: tuple[str, ...]
     note: str = ""
+
+    @property
+    def hub_url(self) -> str:
+        return f"https://huggingface.co/{self.hub}"
+
+    @property
+    def paper_url(self) -> str:
+        arxiv = self.paper.removeprefix("arXiv:")
+        return f"https://arxiv.org/abs/{arxiv}" if arxiv != self.paper else f"https://{self.paper}"
+
+    @property
+    def source_urls(self) -> tuple[tuple[str, str], ...]:
+        """Each source and its address, empty for a package."""
+        found = []
+        for source in self.sources:
+            place = re.match(r"(github\.com/\S+) (\w+) ([^,\s]+)", source)
+            found.append((source, f"https://{place[1]}/blob/{place[2]}/{place[3]}" if place else ""))
+        return tuple(found)
 
     @property
     def config(self) -> dict[str, Any]:

@@ -45,9 +45,8 @@ def read(text: str) -> ModelConfig:
         raise fault(*(error.faults or (error.what,))) from error
 
 
-def own_row(text: str, title: str, at: int = CONTEXT) -> Row:
-    """The numbers of a config.json. Raises ModelFileError like `read`."""
-    config = read(text)
+def own_row(config: ModelConfig, text: str, title: str, at: int = CONTEXT) -> Row:
+    """The numbers of what `read` made of `text`."""
     return row(config, "", title, str(parse(text)["model_type"]), at)
 
 

@@ -1,6 +1,7 @@
 """How numbers of models are printed: with the unit people use and no more digits than say something."""
 
 THIN = "\N{NARROW NO-BREAK SPACE}"
+SPACE = "\N{NO-BREAK SPACE}"  # before a unit
 NOTHING = "\N{EN DASH}"
 
 
@@ -12,20 +13,20 @@ def billions(value: float) -> str:
     """With three digits: 8.03 B, 135 M."""
     for unit, size in (("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e3)):
         if abs(value) >= size * 0.9995:
-            return f"{three(value / size)}{THIN}{unit}"
+            return f"{three(value / size)}{SPACE}{unit}"
     return grouped(value)
 
 
 def flops(value: float) -> str:
-    return billions(value).replace("B", "G") + ("" if value >= 1e3 else THIN) + "FLOP"
+    return billions(value).replace("B", "G") + ("" if value >= 1e3 else SPACE) + "FLOP"
 
 
 def memory(value: float) -> str:
     """Binary units with three digits: 128 KiB, 1.05 TiB."""
     for unit, power in (("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)):
         if value >= 2**power * 0.9995:
-            return f"{three(value / 2**power)}{THIN}{unit}"
-    return f"{grouped(value)}{THIN}B"
+            return f"{three(value / 2**power)}{SPACE}{unit}"
+    return f"{grouped(value)}{SPACE}B"
 
 
 def tokens(value: float) -> str:

@@ -19,6 +19,7 @@ from handbook.app.web.rooms import (
     search,
     today,
     token,
+    zoo,
 )
 
 ROOMS: tuple[ModuleType, ...] = (
@@ -32,6 +33,7 @@ ROOMS: tuple[ModuleType, ...] = (
     engine,
     code,
     references,
+    zoo,
     search,
     progress,
     about,

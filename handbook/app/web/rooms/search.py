@@ -29,6 +29,9 @@ PAGES = (
     Found("Engine", "page", "Chat with the model, with its speed", "/engine"),
     Found("Progress", "page", "What is read, solved and measured", "/progress"),
     Found("References", "page", "Every cited source", "/references"),
+    Found(
+        "Architecture zoo", "page", "Public models in numbers: weights, cache, FLOPs; your own config", "/zoo"
+    ),
     Found("Code", "page", "The modules of the handbook", "/code"),
     Found("Under the hood", "page", "Versions, models, data folder, export, import, delete", "/about"),
 )
@@ -40,6 +43,7 @@ COMMANDS = (
     Found("handbook chat", "command", "Chat with the built-in model in the terminal", "/about#commands"),
     Found("handbook models get", "command", "Bring a model to this machine", "/about#models"),
     Found("handbook book check", "command", "List all faults of the book", "/about#commands"),
+    Found("handbook zoo", "command", "Size public models or your own config.json", "/zoo"),
     Found("handbook export", "command", "Write your own state to a file", "/about#data"),
 )
 
