@@ -64,7 +64,8 @@ def describe(reference: Reference) -> str:
     """One line of HTML: who, what, where, when, and where to read it."""
     stop = "" if reference.title.endswith(("?", "!")) else "."
     place = ", ".join(filter(None, (escape(reference.venue), escape(reference.year))))
-    text = f"{escape(people(reference.authors)).rstrip('.')}. <cite>{escape(reference.title)}</cite>{stop} {place}."
+    who = escape(people(reference.authors)).rstrip(".")
+    text = f"{who}. <cite>{escape(reference.title)}</cite>{stop} {place}."
     if reference.url and reference.url.startswith(("https://", "http://")):
         host = urlsplit(reference.url).netloc.removeprefix("www.")
         url = escape(reference.url)

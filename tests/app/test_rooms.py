@@ -144,11 +144,11 @@ def test_code_has_an_address_per_symbol_and_links_back(client: TestClient) -> No
 
 
 def test_docstrings_show_code_as_code(client: TestClient) -> None:
-    html = client.get("/code/handbook.model.rope").text
+    html = client.get("/code/handbook.book.bounds").text
     above = html[html.index("<article") : html.index("<h2>Source")]
-    assert "<code>interleaved_to_half_split</code>" in above
+    assert "joined by <code>and</code>." in above
     assert "`" not in above
-    assert "<h1><code>handbook.<wbr>model.<wbr>rope</code></h1>" in above
+    assert "<h1><code>handbook.<wbr>book.<wbr>bounds</code></h1>" in above
     assert "`" not in main_html(client.get("/code").text)
 
 
