@@ -21,7 +21,8 @@ class Message:
 class Sampling:
     """How the next token is drawn.
 
-    temperature 0 is greedy; top_k 0, top_p 1, min_p 0 and repetition_penalty 1 switch those off.
+    temperature 0 is greedy; top_k 0, top_p 1, min_p 0, repetition_penalty 1 and the other penalties 0 switch
+    those off. logit_bias: token id -> what is added to its logit. stop: texts that end it.
     """
 
     max_tokens: int = 256
@@ -32,6 +33,9 @@ class Sampling:
     repetition_penalty: float = 1.0
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    logit_bias: Mapping[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

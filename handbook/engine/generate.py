@@ -6,6 +6,7 @@ issue.
 Book: architectures/transformer-deep-dive
 """
 
+import secrets
 from collections.abc import Iterator, Sequence
 from time import perf_counter
 
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 
 from handbook.chat import Delta, Sampling, Usage
-from handbook.engine.sampler import sample
+from handbook.engine.sampler import randomness, sample
 from handbook.errors import ChatError
 from handbook.model.cache import KVCache
 from handbook.model.load import Loaded
@@ -55,7 +56,7 @@ class Generation:
         self.prefill_seconds = self.decode_seconds = 0.0
 
     def __iter__(self) -> Iterator[int]:
-        randomness = seeded(self.sampling.seed, self.model.device)
+        seed = secrets.randbits(64) if self.sampling.seed is None else self.sampling.seed
         begin = perf_counter()
         logits = step(self.model, self.ids, self.cache)
         self.prefill_seconds = perf_counter() - begin
@@ -63,7 +64,8 @@ class Generation:
             begin = perf_counter()  # what the consumer does between two tokens doesn't count
             if produced:
                 logits = step(self.model, self.ids, self.cache)
-            token = sample(logits, self.sampling, self.ids, randomness)
+            uniform = randomness(seed, len(self.ids))
+            token = sample(logits, self.sampling, self.ids, uniform, len(self.prompt))
             self.decode_seconds += perf_counter() - begin
             if token in self.stops:
                 return
@@ -98,16 +100,6 @@ def stream(
             break
     rest = "" if gate.closed else gate.push(decoder.finish()) + gate.finish()
     yield Delta(rest, generation.usage)
-
-
-def seeded(seed: int | None, device: torch.device) -> torch.Generator:
-    """A source of randomness of its own; without a seed it is different every time."""
-    generator = torch.Generator(device)
-    if seed is None:
-        generator.seed()
-    else:
-        generator.manual_seed(seed)
-    return generator
 
 
 class StopGate:

@@ -6,7 +6,18 @@ import pytest
 import torch
 
 from handbook.chat import Sampling
-from handbook.engine.sampler import min_p_filter, repetition_penalty, sample, top_k_filter, top_p_filter
+from handbook.engine.sampler import (
+    add_bias,
+    count_penalty,
+    distribution,
+    draw,
+    min_p_filter,
+    randomness,
+    repetition_penalty,
+    sample,
+    top_k_filter,
+    top_p_filter,
+)
 
 V = 500
 
@@ -92,8 +103,7 @@ def test_temperature_zero_is_greedy(logits):
 
 
 def draws(logits, sampling, seed, count=20):
-    generator = torch.Generator().manual_seed(seed)
-    return [sample(logits, sampling, generator=generator) for _ in range(count)]
+    return [sample(logits, sampling, uniform=randomness(seed, place)) for place in range(count)]
 
 
 def test_a_seed_repeats_the_draws(logits):
@@ -115,3 +125,40 @@ def test_draws_follow_the_distribution():
 def test_filters_bound_what_is_drawn(logits):
     best = set(logits.topk(3).indices.tolist())
     assert set(draws(logits, Sampling(temperature=50.0, top_k=3), 0, 100)) == best
+
+
+def test_draw_by_hand():
+    """Shares 0.2, 0, 0.5, 0.3 end to end: 0.2 belongs to the third token, and no number to the second."""
+    shares = torch.tensor([0.2, 0.0, 0.5, 0.3])
+    assert [draw(shares, u) for u in (0.0, 0.19, 0.21, 0.69, 0.71, 1 - 2**-53)] == [0, 0, 2, 2, 3, 3]
+    assert draw(torch.tensor([1.0, 0.0]), 1 - 2**-53) == 0
+
+
+def test_randomness_is_even_and_its_places_are_unlike():
+    numbers = [randomness(3, place) for place in range(20_000)]
+    assert 0 <= min(numbers) < max(numbers) < 1
+    cells = torch.histc(torch.tensor(numbers), bins=20, min=0, max=1)
+    assert ((cells - 1000).square() / 1000).sum() < 43.8  # chi-squared, 19 degrees, 0.1 %
+    pairs = torch.tensor([numbers[:-1], numbers[1:]])
+    assert abs(torch.corrcoef(pairs)[0, 1].item()) < 4 / 20_000**0.5
+    assert len({randomness(seed, 5, stream) for seed in range(50) for stream in range(20)}) == 1000
+
+
+def test_what_openai_adds(logits):
+    said = [1, 1, 2]
+    changed = count_penalty(logits, said, 0.5, 0.25) - logits
+    assert changed[1].item() == pytest.approx(-1.0, abs=1e-5)
+    assert changed[2].item() == pytest.approx(-0.75, abs=1e-5)
+    assert changed[[0, 3]].abs().max() == 0
+    assert (add_bias(logits, {3: 2.0}) - logits)[3].item() == pytest.approx(2.0, abs=1e-5)
+    best = int(logits.argmax())
+    other = 0 if best else 1
+    assert sample(logits, Sampling(temperature=0, logit_bias={other: 1e4})) == other
+    assert sample(logits, Sampling(temperature=0, presence_penalty=1e4), [best], prompt=0) != best
+    assert sample(logits, Sampling(temperature=0, presence_penalty=1e4), [best], prompt=1) == best
+
+
+def test_greedy_leaves_one_token(logits):
+    shares = distribution(logits, Sampling(temperature=0))
+    assert shares.sum() == 1
+    assert shares.argmax() == logits.argmax()
