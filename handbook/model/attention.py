@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from handbook.model.cache import Cache
+from handbook.model.cache import Attends, Cache
 from handbook.model.layers import RMSNorm
 from handbook.model.rope import apply_partial_rope
 
@@ -217,7 +217,7 @@ class Attention(nn.Module):
         x: Tensor,
         mask: Tensor | None = None,
         rope: tuple[Tensor, Tensor] | None = None,
-        cache: Cache | None = None,
+        cache: Cache | Attends | None = None,
         layer: int = 0,
         weights: list[Tensor] | None = None,
     ) -> Tensor:
@@ -232,6 +232,9 @@ class Attention(nn.Module):
         q, k, v = self.project(x)
         if rope is not None:
             q, k = apply_partial_rope(q, *rope), apply_partial_rope(k, *rope)
+        if isinstance(cache, Attends):
+            y = cache.attend(layer, q, k, v, self.scale, self.softcap)
+            return self.out(merge_heads(y))  # type: ignore[no-any-return]
         if cache is not None:
             k, v = cache.append(layer, k, v)
         if mask is not None:

@@ -8,7 +8,7 @@ Axes: B batch, J key and value heads, S positions held, D head size.
 Book: architectures/transformer-deep-dive
 """
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -33,6 +33,18 @@ class Cache(Protocol):
     def nbytes(self) -> int: ...
 
     def truncate(self, n: int) -> None: ...
+
+
+@runtime_checkable
+class Attends(Protocol):
+    """A cache that knows which rows belong together: many sequences packed into one, each with its past."""
+
+    def attend(
+        self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float | None, softcap: float | None
+    ) -> Tensor:
+        """Take in k, v [1, J, N, D] of N packed rows, and let each row q [1, H, N, D] see its own sequence up
+        to itself -> [1, H, N, D]."""
+        ...
 
 
 class KVCache:

@@ -1,0 +1,182 @@
+"""Runs a scheduled batch on torch: tokens and pages in, logits out.
+
+Two ways to the same numbers. `run_plain` takes one sequence after another through the decoder as it is, with
+a cache that gathers the sequence's pages: any family, and the oracle. `run_packed` puts the tokens of all
+sequences into one long row, so that every weight is read once for all of them, and only attention looks at
+sequences apart. Tests hold them equal.
+
+Axes: N tokens of a batch, W works in it, M rows whose logits are wanted, C width, V vocabulary; H, J, D, S as
+in attention.
+
+Book: inference-ops/llm-serving-optimization
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from handbook.engine.store import PageStore
+from handbook.engine.work import Batch, Work
+from handbook.model.attention import attend_fused
+from handbook.model.transformer import Transformer
+from handbook.model.variants import window_mask
+
+
+class Executor(Protocol):
+    """What the engine needs of whoever computes."""
+
+    def run(self, batch: Batch) -> Tensor:
+        """Logits [M, V]: for each work that wants tokens, in order, one row behind its last token, and before
+        it one behind each draft's predecessor."""
+        ...
+
+
+def rows_wanted(work: Work) -> int:
+    """Rows of logits that a work needs."""
+    return work.drafts + 1 if work.wanted else 0
+
+
+class SequenceCache:
+    """One sequence's pages as the decoder's cache: appending writes them, and gathers all up to there."""
+
+    def __init__(self, store: PageStore, work: Work) -> None:
+        self.store, self.length = store, work.start
+        end = work.start + len(work.tokens)
+        self.slots = store.slots(work.pages, 0, end).to(store.keys.device)  # [S]
+
+    @property
+    def nbytes(self) -> int:
+        return self.store.nbytes
+
+    def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """k, v [1, J, T, D] -> all that the sequence has, [1, J, S, D]: copies."""
+        new, found = self.slots[self.length :], []
+        for block, rows in ((self.store.keys[layer], k), (self.store.values[layer], v)):
+            block[new] = rows[0].transpose(0, 1).to(block.dtype)
+            found.append(block[self.slots].transpose(0, 1)[None].to(rows.dtype))
+        return found[0], found[1]
+
+    def truncate(self, n: int) -> None:
+        raise NotImplementedError("pages are taken back by the scheduler")
+
+
+@torch.inference_mode()
+def run_plain(model: Transformer, store: PageStore, batch: Batch) -> Tensor:
+    """One sequence after another: -> logits [M, V]."""
+    store.prepare(batch)
+    rows = []
+    for work in batch.work:
+        tokens = torch.tensor([work.tokens], device=model.device)
+        last_only = work.drafts == 0
+        logits = model(tokens, SequenceCache(store, work), last_only=last_only)[0]
+        if wanted := rows_wanted(work):
+            rows.append(logits[-wanted:])
+    return torch.cat(rows) if rows else torch.empty(0, model.config.vocab_size)
+
+
+class Packed:
+    """A batch's tokens in one row, and what attention has to know to keep sequences apart."""
+
+    def __init__(self, model: Transformer, store: PageStore, works: Sequence[Work]) -> None:
+        self.store, self.works, self.windows = store, works, model.config.windows
+        device = model.device
+        self.ends = [work.start + len(work.tokens) for work in works]
+        self.tokens = torch.tensor([t for work in works for t in work.tokens], device=device)  # [N]
+        self.positions = torch.cat([torch.arange(w.start, e) for w, e in zip(works, self.ends, strict=True)])
+        slots = [store.slots(work.pages, 0, end) for work, end in zip(works, self.ends, strict=True)]
+        self.slots = [s.to(device) for s in slots]
+        self.new = torch.cat([s[w.start :] for s, w in zip(slots, works, strict=True)]).to(device)
+        self.device = device
+        single = [n for n, work in enumerate(works) if len(work.tokens) == 1]
+        self.single = single if len(single) > 1 else []
+        begins = torch.tensor([0, *(len(w.tokens) for w in works)]).cumsum(0).tolist()
+        self.spans = list(pairwise(begins))
+        if self.single:
+            self.rows = torch.tensor([self.spans[n][0] for n in self.single], device=device)
+            self.lengths = torch.tensor([self.ends[n] for n in self.single], device=device)
+            longest = int(self.lengths.max())
+            self.padded = torch.zeros(len(self.single), longest, dtype=torch.long, device=device)
+            for row, n in enumerate(self.single):
+                self.padded[row, : self.ends[n]] = self.slots[n]
+
+    def attend(
+        self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float | None, softcap: float | None
+    ) -> Tensor:
+        """See `handbook.model.cache.Attends`: q [1, H, N, D]; k, v [1, J, N, D] -> [1, H, N, D]."""
+        keys, values = self.store.keys[layer], self.store.values[layer]
+        keys[self.new] = k[0].transpose(0, 1).to(keys.dtype)
+        values[self.new] = v[0].transpose(0, 1).to(values.dtype)
+        window = self.windows[layer] if self.windows else 0
+        out = torch.empty_like(q)
+        if self.single:
+            k, v = (block[self.padded].transpose(1, 2).to(q.dtype) for block in (keys, values))
+            places = torch.arange(k.shape[2], device=self.device)
+            seen = places < self.lengths[:, None]
+            if window:
+                seen &= places >= self.lengths[:, None] - window
+            one = q[0, :, self.rows].transpose(0, 1)[:, :, None]  # [W, H, 1, D]
+            y = attend_fused(one, k, v, seen[:, None, None], scale, softcap)
+            out[0, :, self.rows] = y[:, :, 0].transpose(0, 1)
+        alone = set(range(len(self.works))) - set(self.single)
+        for n in alone:
+            begin, end = self.spans[n]
+            k, v = (block[self.slots[n]].transpose(0, 1)[None].to(q.dtype) for block in (keys, values))
+            mask = self._mask(end - begin, self.ends[n], window)
+            out[:, :, begin:end] = attend_fused(q[:, :, begin:end], k, v, mask, scale, softcap)
+        return out
+
+    def _mask(self, T: int, S: int, window: int) -> Tensor | None:
+        if T == 1 and not 0 < window < S:
+            return None
+        return window_mask(T, S, window=window or S).to(self.device)
+
+    def logit_rows(self) -> Tensor:
+        """Rows of the packed tokens whose logits are wanted: [M]."""
+        rows = [
+            row
+            for work, (_, end) in zip(self.works, self.spans, strict=True)
+            for row in range(end - rows_wanted(work), end)
+        ]
+        return torch.tensor(rows, dtype=torch.long, device=self.device)
+
+
+def packable(model: Transformer) -> bool:
+    """Whether `run_packed` knows this model: latents are not packed yet, and an extension that hangs on each
+    text's own length has no common rotation."""
+    scaling = model.config.rope_scaling
+    return model.config.latent is None and (scaling is None or scaling.kind not in ("dynamic", "longrope"))
+
+
+@torch.inference_mode()
+def run_packed(model: Transformer, store: PageStore, batch: Batch) -> Tensor:
+    """All sequences at once: -> logits [M, V]. For models that are `packable`."""
+    store.prepare(batch)
+    if not batch.work:
+        return torch.empty(0, model.config.vocab_size)
+    packed = Packed(model, store, batch.work)
+    positions = packed.positions.to(model.device)
+    ropes = {w: model.rotation(positions, window=w) for w in {0, *model.config.windows}}
+    x = F.embedding(packed.tokens, model.embed.weight)[None]  # [1, N, C]
+    if model.config.scale_embedding:
+        x = x * torch.tensor(model.config.dim**0.5, dtype=x.dtype, device=x.device)
+    for layer, block in enumerate(model.blocks):
+        x = block(x, None, ropes[model.config.window(layer)], packed, layer, None)
+    logits: Tensor = model.logits_of(x[0, packed.logit_rows()])
+    return logits
+
+
+class TorchExecutor:
+    """A model and its pages. packed: None takes the fast way where the model can go it."""
+
+    def __init__(self, model: Transformer, store: PageStore, packed: bool | None = None) -> None:
+        if packed and not packable(model):
+            raise ValueError("this model's attention cannot be packed; leave packed=None")
+        self.model, self.store = model, store
+        self.packed = packable(model) if packed is None else packed
+
+    def run(self, batch: Batch) -> Tensor:
+        return (run_packed if self.packed else run_plain)(self.model, self.store, batch)

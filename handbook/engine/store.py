@@ -1,0 +1,86 @@
+"""Where the pages lie: one block of memory for the keys and values of all sequences.
+
+Axes: L layers, P pages of Z positions, J key and value heads, D head size.
+
+Book: inference-ops/llm-serving-optimization
+"""
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor
+
+from handbook.engine.pages import Copy
+from handbook.engine.work import Batch, Move
+from handbook.model.config import ModelConfig
+
+
+def cache_shape(config: ModelConfig) -> tuple[int, int, int]:
+    """Heads, width of a key and width of a value that a position leaves behind in each layer."""
+    if config.latent is not None:
+        return 1, config.latent.rope_dim, config.latent.rank
+    return config.kv_heads, config.head_dim, config.head_dim
+
+
+def page_bytes(config: ModelConfig, size: int, bytes_per_value: int = 4) -> int:
+    """Bytes of one page of `size` positions in all layers."""
+    heads, key, value = cache_shape(config)
+    return config.layers * size * heads * (key + value) * bytes_per_value
+
+
+class PageStore:
+    """keys [L, P * Z, J, D] and values of the same form; slot = page * Z + place. swap: pages of a second
+    memory."""
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        pages: int,
+        size: int,
+        swap: int = 0,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | None = None,
+    ) -> None:
+        heads, key, value = cache_shape(config)
+        self.size = size
+
+        def block(pages: int, width: int, device: torch.device | None) -> Tensor:
+            return torch.zeros(config.layers, pages * size, heads, width, dtype=dtype, device=device)
+
+        self.keys, self.values = block(pages, key, device), block(pages, value, device)
+        self.away = (block(swap, key, None), block(swap, value, None)) if swap else None
+
+    @property
+    def nbytes(self) -> int:
+        return self.keys.nbytes + self.values.nbytes
+
+    def slots(self, pages: Sequence[int], start: int, end: int) -> Tensor:
+        """Where the positions start to end of a table lie: [end - start]."""
+        size = self.size
+        first = start // size
+        held = torch.tensor(pages[first : -(-end // size)], dtype=torch.long)
+        inside = (held[:, None] * size + torch.arange(size)).flatten()
+        return inside[start - first * size : end - first * size]
+
+    def prepare(self, batch: Batch) -> None:
+        """All that a batch wants moved and copied before it is computed, in its order."""
+        if self.away is not None:
+            self._move(batch.out, (self.keys, self.values), self.away)
+            self._move(batch.back, self.away, (self.keys, self.values))
+        for copy in batch.copies:
+            self._copy(copy)
+
+    def _copy(self, copy: Copy) -> None:
+        size = self.size
+        for block in (self.keys, self.values):
+            source = block[:, copy.source * size : (copy.source + 1) * size]
+            block[:, copy.target * size : (copy.target + 1) * size] = source
+
+    def _move(
+        self, moves: Iterable[Move], source: tuple[Tensor, Tensor], target: tuple[Tensor, Tensor]
+    ) -> None:
+        for move in moves:
+            end = len(move.source) * self.size
+            there, here = self.slots(move.target, 0, end), self.slots(move.source, 0, end)
+            for a, b in zip(source, target, strict=True):
+                b[:, there.to(b.device)] = a[:, here.to(a.device)].to(b.device)
