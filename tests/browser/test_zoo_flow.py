@@ -1,4 +1,4 @@
-"""The zoo as an interviewee uses it: open, sort, open a model, compare, paste a faulty config and a good one."""
+"""The zoo as people use it: open, sort, open a model, compare, paste a faulty config and a good one."""
 
 import re
 
