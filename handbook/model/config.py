@@ -11,6 +11,7 @@ from handbook.model.extension import RopeScaling, ScalingKind
 from handbook.model.routing import Gate, Switches, router_faults
 from handbook.model.values import Values, raise_faults
 
+MOST_LAYERS = 1 << 12
 MOST = 1 << 24  # no number in a configuration is larger; keeps a damaged file from asking for all memory
 GGUF_FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
 
@@ -180,6 +181,10 @@ def faults(c: Mapping[str, Any]) -> list[str]:
     def known(*names: str) -> bool:
         return all(c[name] is not None and c[name] > 0 for name in names)
 
+    if known("layers") and c["layers"] > MOST_LAYERS:
+        found.append(f"layers is {c['layers']}, and this decoder takes no more than {MOST_LAYERS}")
+    if known("heads", "head_dim") and c["heads"] * c["head_dim"] > MOST:
+        found.append(f"{c['heads']} heads of {c['head_dim']} are too wide")
     if known("heads", "kv_heads") and c["heads"] % c["kv_heads"]:
         found.append(f"heads ({c['heads']}) is not a multiple of kv_heads ({c['kv_heads']})")
     turning = c["head_dim"] if c["rotary_dim"] is None else c["rotary_dim"]
@@ -210,6 +215,10 @@ def faults(c: Mapping[str, Any]) -> list[str]:
     if c["latent"] is not None:
         sizes = {name: getattr(c["latent"], name) for name in ("rank", "rope_dim", "value_dim")}
         found += [f"latent {name} is {value}" for name, value in sizes.items() if not 0 < value <= MOST]
+        if not 0 <= c["latent"].query_rank <= MOST:
+            found.append(f"latent query_rank is {c['latent'].query_rank}")
+        if known("heads") and c["heads"] * c["latent"].value_dim > MOST:
+            found.append(f"{c['heads']} heads of values of {c['latent'].value_dim} are too wide")
         if known("head_dim") and not 0 < c["latent"].rope_dim < c["head_dim"]:
             found.append(
                 f"{c['latent'].rope_dim} channels of {c['head_dim']} cannot turn beside some that don't"
@@ -235,17 +244,25 @@ def _scaling_faults(scaling: RopeScaling, context: int | None, pairs: int | None
         factors = getattr(scaling, name)
         if pairs is not None and (len(factors) != pairs or not all(factor > 0 for factor in factors)):
             found.append(f"RoPE's {name} factors should be {pairs} above 0, got {len(factors)}")
+    if scaling.kind == "dynamic" and pairs == 1:
+        found.append("dynamic NTK keeps the fastest pair and slows others, and there is one pair")
+    if scaling.attention is not None and not scaling.attention > 0:
+        found.append(f"RoPE's attention factor is {scaling.attention}")
     reach = scaling.factor * scaling.original_context
-    if scaling.kind in ("yarn", "dynamic", "longrope") and context is not None and context > max(reach, 1):
+    told = scaling.kind != "llama3" and scaling.original_context > 0  # Llama 3.1 goes further than its factor
+    if told and context is not None and context > max(reach, 1):
         found.append(f"context is {context}, and {scaling.kind} by {scaling.factor:g} reaches {reach:g}")
     return found
 
 
 def _mixture_faults(m: Mixture) -> list[str]:
     found = router_faults(m.experts, m.k, **m.router_switches)
-    found += [f"experts is {m.experts}"] if m.experts > MOST else []
     if not 0 < m.hidden_dim <= MOST or not 0 <= m.shared_hidden_dim <= MOST:
         found.append(f"expert widths are {m.hidden_dim} and shared {m.shared_hidden_dim}")
+    elif m.experts * m.hidden_dim > MOST:
+        found.append(f"{m.experts} experts of {m.hidden_dim} are too wide")
+    if not m.scale > 0:
+        found.append(f"experts' weights are scaled by {m.scale}")
     if m.shared_gate and not m.shared_hidden_dim:
         found.append("a shared expert's gate needs a shared expert")
     return found

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from handbook.model.config import Latent, Mixture, ModelConfig, assemble, share
+from handbook.model.config import MOST_LAYERS, Latent, Mixture, ModelConfig, assemble, share
 from handbook.model.extension import yarn_attention
-from handbook.model.positions import MOST_LAYERS, local_theta, rope_of, scaling_of, windows
-from handbook.model.values import Values, raise_faults
+from handbook.model.positions import local_theta, rope_of, scaling_of, windows
+from handbook.model.values import Values, brief, raise_faults
 from handbook.model.weights.names import EXPERTS, NameTable, hub_table
 from handbook.model.weights.unfuse import Split
 
@@ -72,7 +72,9 @@ def gemma3(values: Values) -> dict[str, Any]:
         values.unsupported("attention to later tokens", "attention to earlier ones")
     if values.raw("attn_logit_softcapping") is not None:
         values.unsupported("capped scores of normalised heads", "Gemma 3's without caps")
-    return gemma2(values, values.whole("sliding_window_pattern", 6)) | {"local_theta": local_theta(values)}
+    return gemma2(values, values.whole("sliding_window_pattern", 6, least=1)) | {
+        "local_theta": local_theta(values)
+    }
 
 
 def mixture(values: Values, hidden: str, **switches: Any) -> dict[str, Any]:
@@ -86,11 +88,18 @@ def mixture(values: Values, hidden: str, **switches: Any) -> dict[str, Any]:
         "hidden_dim": values.whole(hidden),
         **switches,
     }
-    return {} if None in numbers.values() else {"mixture": Mixture(**numbers)}
+    if numbers["experts"] is None:
+        return {}
+    if None in numbers.values():  # noted already; 1 stands in, so that faults of the others are found as well
+        numbers |= {"groups": 1, "kept_groups": 1} | {key: 1 for key, n in numbers.items() if n is None}
+    return {"mixture": Mixture(**numbers)}
 
 
 def qwen_mixture(values: Values, **switches: Any) -> dict[str, Any]:
-    layers, step = values.whole("num_hidden_layers") or 0, values.whole("decoder_sparse_step", 1) or 1
+    layers, step = (
+        values.whole("num_hidden_layers") or 0,
+        values.whole("decoder_sparse_step", 1, least=1) or 1,
+    )
     every = range(min(layers, MOST_LAYERS))
     dense = {layer for layer in every if (layer + 1) % step} | {*values.numbers("mlp_only_layers")}
     switches |= {"dense": tuple(sorted(dense)), "normalise": values.flag("norm_topk_prob")}
@@ -119,10 +128,10 @@ def latent(values: Values, **switches: Any) -> dict[str, Any]:
         "rank": values.whole("kv_lora_rank"),
         "rope_dim": turning,
         "value_dim": values.whole("v_head_dim"),
-        "query_rank": values.whole("q_lora_rank", 0),
+        "query_rank": values.whole("q_lora_rank", 0, least=0),
     }
-    known = None not in (plain, *sizes.values())
-    head_dim = plain + turning if known else None
+    head_dim = None if plain is None or turning is None else plain + turning
+    sizes = {key: 1 if size is None else size for key, size in sizes.items()}  # noted, as in `mixture`
     rope = rope_of(values)
     again = rope.real("mscale_all_dim", 0.0) if rope.raw("rope_type", rope.raw("type")) == "yarn" else 0.0
     scale = yarn_attention(rope.real("factor", 1.0) or 1.0, again) ** 2 if again else 1.0
@@ -131,14 +140,14 @@ def latent(values: Values, **switches: Any) -> dict[str, Any]:
         "head_dim": head_dim,
         "rotary_dim": turning,
         "attention_scale": head_dim**-0.5 * scale if head_dim and head_dim > 0 else None,
-        "latent": Latent(**sizes, **switches) if known else None,
+        "latent": Latent(**sizes, **switches),
     }
 
 
 def fine_grained(values: Values, **switches: Any) -> dict[str, Any]:
     """The first layers dense, then many narrow experts beside shared ones that are as wide (DeepSeekMoE)."""
-    width, shared = values.whole("moe_intermediate_size"), values.whole("n_shared_experts", 0)
-    first = values.whole("first_k_dense_replace", 0) or 0
+    width, shared = values.whole("moe_intermediate_size"), values.whole("n_shared_experts", 0, least=0)
+    first = values.whole("first_k_dense_replace", 0, least=0) or 0
     switches |= {
         "shared_hidden_dim": None if width is None or shared is None else width * shared,
         "dense": tuple(range(min(first, MOST_LAYERS))),
@@ -154,7 +163,7 @@ def groups(values: Values) -> dict[str, Any]:
 def deepseek_v2(values: Values) -> dict[str, Any]:
     method = values.raw("topk_method", "greedy")
     if method not in ("greedy", "group_limited_greedy"):
-        values.unsupported(f"routing {method!r}", "greedy and group_limited_greedy")
+        values.unsupported(f"routing {brief(method)}", "greedy and group_limited_greedy")
     grouped = groups(values) if method == "group_limited_greedy" else {}
     return latent(values) | fine_grained(values, normalise=False, **grouped)
 
@@ -163,7 +172,7 @@ def deepseek_v3(values: Values) -> dict[str, Any]:
     """Sigmoid scores; a bias for the choice alone; a group is worth its two best experts."""
     score = values.raw("scoring_func", "sigmoid")
     if score != "sigmoid":
-        values.unsupported(f"scores by {score!r}", "them by sigmoid")
+        values.unsupported(f"scores by {brief(score)}", "them by sigmoid")
     router = {"gate": "sigmoid", "selection_bias": True, "group_best": 2, **groups(values)}
     experts = fine_grained(values, normalise=values.flag("norm_topk_prob", True), **router)
     return latent(values, interleaved=values.flag("rope_interleave", True)) | experts
@@ -263,7 +272,9 @@ def family_of(config: Mapping[str, Any]) -> Family:
     """Raises ModelFileError for an architecture that no row is about."""
     kind = config.get("model_type")
     if not isinstance(kind, str) or kind not in FAMILIES:
-        raise_faults([f"it has architecture {kind!r}; this decoder computes one of {', '.join(FAMILIES)}"])
+        raise_faults(
+            [f"it has architecture {brief(kind)}; this decoder computes one of {', '.join(FAMILIES)}"]
+        )
     return FAMILIES[str(kind)]
 
 
@@ -271,14 +282,16 @@ def read_config(config: Mapping[str, Any]) -> ModelConfig:
     """The ModelConfig of a `config.json`. Raises ModelFileError with all faults at once."""
     family, values = family_of(config), Values(config)
     dim, heads = values.whole("hidden_size"), values.whole("num_attention_heads")
-    activation = values.raw("hidden_activation") or values.raw("hidden_act", next(iter(family.activations)))
-    if not isinstance(activation, str) or activation not in family.activations:
-        values.unsupported(f"activation {activation!r}", ", ".join(family.activations))
+    usual = values.raw("hidden_act", next(iter(family.activations)))
+    activation = values.raw("hidden_activation", usual)
+    network = family.activations.get(activation) if isinstance(activation, str) else None
+    if network is None:
+        values.unsupported(f"activation {brief(activation)}", ", ".join(family.activations))
     rope = rope_of(values)
     scaling, context = scaling_of(values, rope)
     head_dim = values.whole("head_dim", family.switches.get("head_dim", share(dim, heads)))
     if family.ahead:
-        values.whole(family.ahead, 0)
+        values.whole(family.ahead, 0, least=0)
     part = rope.real("partial_rotary_factor", values.real("partial_rotary_factor", family.turning))
     numbers = {
         "vocab_size": values.whole("vocab_size"),
@@ -290,12 +303,12 @@ def read_config(config: Mapping[str, Any]) -> ModelConfig:
         "norm_eps": values.real("rms_norm_eps", 1e-6),
         "rope_theta": rope.real("rope_theta", values.real("rope_theta", family.theta)),
         "rope_scaling": scaling,
-        "network": family.activations.get(str(activation), "swiglu"),
+        "network": network or "swiglu",
         **family.switches,
         "head_dim": head_dim,
         "rotary_dim": None if part in (1, None) or head_dim is None else int(head_dim * part),
         "context": context,
         **family.read(values),
     }
-    tied = values.raw("tie_word_embeddings", family.switches.get("tie_embeddings", False))
-    return assemble(values, **numbers | {"tie_embeddings": bool(tied)})
+    tied = values.flag("tie_word_embeddings", family.switches.get("tie_embeddings", False))
+    return assemble(values, **numbers | {"tie_embeddings": tied})

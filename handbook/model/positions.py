@@ -7,10 +7,10 @@ layers differ, the second has a table for each kind of layer.
 from collections.abc import Callable
 from typing import Any, get_args
 
+from handbook.model.config import MOST_LAYERS
 from handbook.model.extension import RopeScaling, ScalingKind, yarn_attention
-from handbook.model.values import Values
+from handbook.model.values import Values, brief
 
-MOST_LAYERS = 1 << 12  # a list by layer is made for no more; the weights must have as many anyway
 LAYERS = ("full_attention", "sliding_attention")
 
 
@@ -20,14 +20,14 @@ def windows(values: Values, used: bool = True, full: int | None = None) -> dict[
     width, layers = values.whole("sliding_window", 0) if used else 0, values.whole("num_hidden_layers")
     kinds = values.raw("layer_types")
     if kinds is not None and not (isinstance(kinds, list) and all(kind in LAYERS for kind in kinds)):
-        values.unsupported(f"layers {str(kinds)[:80]}", f"lists of {' and '.join(LAYERS)}")
+        values.unsupported(f"layers {brief(kinds)}", f"lists of {' and '.join(LAYERS)}")
     if not width or layers is None or layers > MOST_LAYERS:
         return {}
     if isinstance(kinds, list):
         return {"windows": tuple(width if kind == LAYERS[1] else 0 for kind in kinds)}
     if full:
         return {"windows": tuple(width if (layer + 1) % full else 0 for layer in range(layers))}
-    first = values.whole("max_window_layers", 0) or 0
+    first = values.whole("max_window_layers", 0, least=0) or 0
     return {"windows": tuple(width * (layer >= first) for layer in range(layers))}
 
 
@@ -55,7 +55,7 @@ def scaling_of(values: Values, rope: Values) -> tuple[RopeScaling | None, int | 
     if kind == "default":
         return None, context
     if kind not in get_args(ScalingKind):
-        rope.unsupported(f"RoPE scaling {kind!r}", f"default, {', '.join(get_args(ScalingKind))}")
+        rope.unsupported(f"RoPE scaling {brief(kind)}", f"default, {', '.join(get_args(ScalingKind))}")
         return None, context
     original = context
     if kind != "dynamic":  # the trained context stands in the table, or beside it
@@ -82,7 +82,7 @@ def _llama3(rope: Values, factor: float | None) -> dict[str, Any]:
 def _yarn(rope: Values, factor: float | None) -> dict[str, Any]:
     if not rope.flag("truncate", True):
         rope.unsupported("YaRN's ramp between fractions of pairs", "it between whole ones")
-    first, again = rope.real("mscale", 0.0), rope.real("mscale_all_dim", 0.0)
+    first, again = rope.real("mscale", 0.0, least=0), rope.real("mscale_all_dim", 0.0, least=0)
     attention = rope.real("attention_factor", None)
     if attention is None and factor and first and again:
         attention = yarn_attention(factor, first) / yarn_attention(factor, again)

@@ -161,7 +161,7 @@ def read_json(path: Path) -> dict[str, Any]:
         return {}
     try:
         read = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelFileError(f"{path} is not valid JSON: {error}.", "Fetch the model again.") from error
     if not isinstance(read, dict):
         raise ModelFileError(f"{path} should hold a JSON object.", "Fetch the model again.")

@@ -1,11 +1,14 @@
 """Numbers out of a model's metadata, with every fault noted instead of the first one raised."""
 
+import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from handbook.errors import ModelFileError
 
 REQUIRED = object()
+SHORT = reprlib.Repr()
+SHORT.maxstring = SHORT.maxother = SHORT.maxlong = 60
 LARGE = 1 << 53  # beyond it a float is no exact integer, and no configuration means it
 
 
@@ -24,24 +27,28 @@ class Values:
         got = self.mapping.get(self.prefix + key)
         return default if got is None else got
 
-    def whole(self, key: str, default: object = REQUIRED) -> Any:
-        """An integer."""
-        got = self.raw(key, default)
-        if got is default and default is not REQUIRED:
-            return got
-        return got if _is(got, int) else self._fault(key, got, "a number")
+    def whole(self, key: str, default: object = REQUIRED, least: int | None = None) -> Any:
+        """An integer; where `least` is given, not less than that."""
+        return self._number(key, default, least, int)
 
-    def real(self, key: str, default: object = REQUIRED) -> Any:
-        """A number of a size that calculations stand."""
+    def real(self, key: str, default: object = REQUIRED, least: int | None = None) -> Any:
+        """A number of a size that calculations stand; where `least` is given, not less than that."""
+        return self._number(key, default, least, int, float)
+
+    def _number(self, key: str, default: object, least: int | None, *kinds: type) -> Any:
         got = self.raw(key, default)
         if got is default and default is not REQUIRED:
             return got
-        if _is(got, int, float):
-            return float(got)
-        return self._fault(key, got, "a number")
+        if _is(got, *kinds) and (least is None or got >= least):
+            return kinds[-1](got)
+        return self._fault(key, got, "a number" if least is None else f"a number from {least} on")
 
     def flag(self, key: str, default: bool = False) -> bool:
-        return bool(self.raw(key, default))
+        """True or false; a word that sounds like one is none."""
+        got = self.raw(key, default)
+        if not isinstance(got, bool):
+            self._fault(key, got, "true or false")
+        return got is True
 
     def numbers(self, key: str) -> Sequence[int]:
         """A list of integers, empty where there is none."""
@@ -58,12 +65,13 @@ class Values:
         return None
 
     def inner(self, *keys: str) -> "Values":
-        """The mapping under the first of `keys` that is there; its faults are noted here."""
+        """The mapping under the first of `keys` that is there and not empty; its faults are noted here."""
         for key in keys:
-            if got := self.raw(key):
-                if isinstance(got, Mapping):
-                    return Values(got, faults=self.faults)
+            got = self.raw(key, {})
+            if not isinstance(got, Mapping):
                 self._fault(key, got, "a table")
+            elif got:
+                return Values(got, faults=self.faults)
         return Values({}, faults=self.faults)
 
     def unsupported(self, got: str, known: str) -> None:
@@ -71,7 +79,15 @@ class Values:
 
     def _fault(self, key: str, got: object, wanted: str) -> None:
         got = None if got is REQUIRED else got
-        self.faults.append(f"it should give {self.prefix}{key} as {wanted}, got {got!r}")
+        self.faults.append(f"it should give {self.prefix}{key} as {wanted}, got {brief(got)}")
+
+
+def brief(got: object) -> str:
+    """How a value from a file is shown, whatever it is: some 60 characters of it."""
+    try:
+        return SHORT.repr(got)
+    except ValueError:  # an integer of thousands of digits
+        return "a number without end"
 
 
 def _is(got: object, *kinds: type) -> bool:
