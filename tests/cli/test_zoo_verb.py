@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from handbook.app.cli.main import run
+from handbook.app.cli.output import report_error
+from handbook.errors import ModelFileError
 
 FAULTY = '{"model_type": "llama", "hidden_size": "wide", "num_hidden_layers": 2, "num_attention_heads": 0}'
 
@@ -62,6 +64,11 @@ def test_a_faulty_config_lists_all_faults_once(
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(FAULTY.encode())))
     assert run(["zoo", "--config", "-"]) == 3
     assert "hidden_size" in capsys.readouterr().err
+
+
+def test_a_fault_that_the_sentence_names_is_not_listed_again(capsys: pytest.CaptureFixture[str]) -> None:
+    report_error(ModelFileError("Wrong: heads is 0; dim is 0.", "Correct it.", ("heads is 0", "dim is 0")))
+    assert capsys.readouterr().err.count("heads is 0") == 1
 
 
 def test_a_file_that_is_not_there(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -186,6 +186,7 @@ def test_every_column_has_a_text_for_every_model():
 def test_sorting_puts_what_is_missing_last(key):
     value = COLUMNS[key].value
     up, down = ([value(row) for row in sort(rows(), sign + key)] for sign in ("", "-"))
+    assert len(up) == len(down) == len(entries())
     there = [each for each in up if each not in (None, "")]
     assert there == sorted(there)
     assert [each for each in down if each not in (None, "")] == sorted(there, reverse=True)
