@@ -74,12 +74,12 @@ def method(row: Row) -> str:
     return f"{row.context_method}, {row.context_factor:g} times {tokens(row.trained_context)}"
 
 
-NORMS = {"rms": "RMSNorm", "rms+1": "RMSNorm, weight + 1", "layer": "LayerNorm"}
+NORMS = {"rms": "RMSNorm", "rms+1": "RMSNorm (1 + w)", "layer": "LayerNorm"}
 NETWORKS = {"swiglu": "SwiGLU", "geglu": "GEGLU", "gelu": "GELU", "gelu-tanh": "GELU (tanh)"}
 LAYOUTS = {
-    "pre": "norm before",
-    "sandwich": "norm before and after",
-    "parallel": "attention beside network",
+    "pre": "pre-norm",
+    "sandwich": "sandwich",
+    "parallel": "parallel",
 }
 
 
@@ -237,7 +237,7 @@ COLUMNS = {
         words(
             "layout",
             "Block",
-            "Where a block normalises, and in which order its parts run.",
+            "Norms before attention and network (pre-norm), after them too (sandwich), or both at once (parallel).",
             lambda r: LAYOUTS[r.layout],
         ),
         words("biases", "Biases", "Products that add a bias.", lambda r: ", ".join(r.biases)),
