@@ -237,7 +237,7 @@ COLUMNS = {
         words(
             "layout",
             "Block",
-            "Norms before attention and network (pre-norm), after them too (sandwich), or both at once (parallel).",
+            "Norms before attention and network (pre-norm), after too (sandwich), or both at once (parallel).",
             lambda r: LAYOUTS[r.layout],
         ),
         words("biases", "Biases", "Products that add a bias.", lambda r: ", ".join(r.biases)),
