@@ -4,11 +4,13 @@ import json
 import re
 import subprocess
 import sys
+from typing import get_args
 
 import pytest
 
 from handbook.model import count
-from handbook.model.zoo.columns import COLUMNS, VIEWS, sort
+from handbook.model.config import Layout, Network, Norm
+from handbook.model.zoo.columns import COLUMNS, LAYOUTS, NETWORKS, NORMS, VIEWS, sort
 from handbook.model.zoo.entries import FOLDER, MOST, address, entries
 from handbook.model.zoo.rows import config_of, row_of, rows
 from handbook.model.zoo.shown import billions, flops, memory, tokens
@@ -180,6 +182,11 @@ def test_every_column_has_a_text_for_every_model():
     for row in rows():
         for column in COLUMNS.values():
             assert column.text(row), (row.name, column.key)
+
+
+def test_every_norm_network_and_block_has_its_name():
+    for choice, named in ((Norm, NORMS), (Network, NETWORKS), (Layout, LAYOUTS)):
+        assert set(get_args(choice)) == set(named)
 
 
 @pytest.mark.parametrize("key", COLUMNS)

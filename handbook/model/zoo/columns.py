@@ -68,6 +68,11 @@ def experts(row: Row) -> str:
     return f"{row.active_experts} of {row.experts}{shared}"
 
 
+def base(row: Row) -> str:
+    local = f", {grouped(row.local_theta)} in windows" if row.local_theta else ""
+    return grouped(row.rope_theta) + local
+
+
 def method(row: Row) -> str:
     if row.context_method is None:
         return ""
@@ -211,7 +216,13 @@ COLUMNS = {
             "How RoPE was changed to reach beyond the trained context.",
             method,
         ),
-        number("base", "RoPE base", "The base of the rotation's frequencies.", lambda r: r.rope_theta),
+        Column(
+            "base",
+            "RoPE base",
+            "The base of the rotation's frequencies; another in layers with a window, where there is one.",
+            lambda r: r.rope_theta,
+            base,
+        ),
         Column(
             "rotary",
             "Turning",
@@ -227,18 +238,18 @@ COLUMNS = {
             "Whether embedding and head are one matrix.",
             lambda r: "tied" if r.tied else "apart",
         ),
-        words("norm", "Norm", "Which normalisation.", lambda r: NORMS[r.norm]),
+        words("norm", "Norm", "Which normalisation.", lambda r: NORMS.get(r.norm, r.norm)),
         words(
             "activation",
             "Activation",
             "What the network does between its matrices.",
-            lambda r: NETWORKS[r.network],
+            lambda r: NETWORKS.get(r.network, r.network),
         ),
         words(
             "layout",
             "Block",
-            "Norms before attention and network (pre-norm), after too (sandwich), or both at once (parallel).",
-            lambda r: LAYOUTS[r.layout],
+            "Norm before attention and network (pre-norm), after too (sandwich), or one for both (parallel).",
+            lambda r: LAYOUTS.get(r.layout, r.layout),
         ),
         words("biases", "Biases", "Products that add a bias.", lambda r: ", ".join(r.biases)),
         words(

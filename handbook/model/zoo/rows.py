@@ -25,9 +25,9 @@ class Row:
 
     cache_per_token: what one more token adds, at 16 bits, while no window is full; cache_beyond: when all
     are. cache_at: for `at` tokens. rotary_dim: channels of a head that turn. window: the widest, and how many
-    layers have one. expert_dim: hidden width of one expert; shared_dim: of all that every token passes.
-    prefill_flops: of a prompt of `at` tokens; decode_flops: after `at` tokens. tied: embedding and head are
-    one matrix, and count once.
+    layers have one; local_theta: RoPE's base in those, where it differs. expert_dim: hidden width of one
+    expert; shared_dim: of all that every token passes. prefill_flops: of a prompt of `at` tokens;
+    decode_flops: after `at` tokens. tied: embedding and head are one matrix, and count once.
     """
 
     name: str
@@ -59,6 +59,7 @@ class Row:
     prefill_flops: float | None
     decode_flops: int | None
     rope_theta: float
+    local_theta: float | None
     rotary_dim: int
     context: int
     trained_context: int
@@ -131,6 +132,7 @@ def row(config: ModelConfig, name: str, title: str, family: str, at: int = CONTE
         prefill_flops=count.prefill_flops(c, at) if at <= c.context else None,
         decode_flops=count.decode_flops(c, at) if at <= c.context else None,
         rope_theta=c.rope_theta,
+        local_theta=c.local_theta,
         rotary_dim=turning,
         context=c.context,
         trained_context=trained,
