@@ -241,6 +241,7 @@ class Attention(nn.Module):
             mask = mask[..., -k.shape[2] :]  # a cache may have forgotten what no query sees any more
         if weights is None:
             y = attend_fused(q, k, v, mask, self.scale, self.softcap)
-            return self.out(merge_heads(y))  # type: ignore[no-any-return]
-        weights.append(attention_weights(q, k, mask, self.scale, self.softcap))
-        return self.out(merge_heads(weights[-1] @ repeat_heads(v, self.heads)))  # type: ignore[no-any-return]
+        else:
+            weights.append(attention_weights(q, k, mask, self.scale, self.softcap))
+            y = weights[-1] @ repeat_heads(v, self.heads)
+        return self.out(merge_heads(y))  # type: ignore[no-any-return]

@@ -94,6 +94,10 @@ def network_of(config: ModelConfig, layer: int) -> nn.Module:
     )
 
 
+Around = tuple[Tensor | None, tuple[Tensor, Tensor], Cache | None, int, list[Tensor] | None]
+"""What attention asks for beside x: mask, rope, cache, layer, weights; see `Attention.forward`."""
+
+
 class Block(nn.Module):
     """x + attention(norm(x)), then x + mlp(norm(x)): [B, T, C] -> [B, T, C]."""
 
@@ -104,16 +108,8 @@ class Block(nn.Module):
         self.mlp_norm = norm_of(config)
         self.mlp = network_of(config, layer)
 
-    def forward(
-        self,
-        x: Tensor,
-        mask: Tensor | None,
-        rope: tuple[Tensor, Tensor],
-        cache: Cache | None,
-        layer: int,
-        weights: list[Tensor] | None,
-    ) -> Tensor:
-        x = x + self.attention(self.attention_norm(x), mask, rope, cache, layer, weights)
+    def forward(self, x: Tensor, *around: *Around) -> Tensor:
+        x = x + self.attention(self.attention_norm(x), *around)
         return x + self.mlp(self.mlp_norm(x))  # type: ignore[no-any-return]
 
 
@@ -126,16 +122,8 @@ class SandwichBlock(Block):
         self.attention_post_norm = norm_of(config)
         self.mlp_post_norm = norm_of(config)
 
-    def forward(
-        self,
-        x: Tensor,
-        mask: Tensor | None,
-        rope: tuple[Tensor, Tensor],
-        cache: Cache | None,
-        layer: int,
-        weights: list[Tensor] | None,
-    ) -> Tensor:
-        y = self.attention(self.attention_norm(x), mask, rope, cache, layer, weights)
+    def forward(self, x: Tensor, *around: *Around) -> Tensor:
+        y = self.attention(self.attention_norm(x), *around)
         x = x + self.attention_post_norm(y)
         return x + self.mlp_post_norm(self.mlp(self.mlp_norm(x)))  # type: ignore[no-any-return]
 
@@ -150,17 +138,9 @@ class ParallelBlock(nn.Module):
         self.attention = attention_of(config)
         self.mlp = network_of(config, layer)
 
-    def forward(
-        self,
-        x: Tensor,
-        mask: Tensor | None,
-        rope: tuple[Tensor, Tensor],
-        cache: Cache | None,
-        layer: int,
-        weights: list[Tensor] | None,
-    ) -> Tensor:
+    def forward(self, x: Tensor, *around: *Around) -> Tensor:
         normed = self.attention_norm(x)
-        y = self.attention(normed, mask, rope, cache, layer, weights)
+        y = self.attention(normed, *around)
         return x + y + self.mlp(normed)  # type: ignore[no-any-return]
 
 
