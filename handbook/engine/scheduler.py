@@ -30,7 +30,7 @@ class Running:
 
     __slots__ = (
         "arrival", "away", "drafts", "id", "names", "order", "places", "preempted", "priority", "request",
-        "sample", "since", "table", "tenant", "tokens",
+        "reused", "sample", "since", "table", "tenant", "tokens",
     )  # fmt: skip
 
     def __init__(self, id: int, request: Request, arrival: int, since: float, sample: int = 0) -> None:
@@ -45,6 +45,7 @@ class Running:
         self.drafts: list[int] = []
         self.away: Table | None = None  # its table in the other memory
         self.preempted = 0
+        self.reused = 0  # tokens of its prompt that were found in the cache
 
     @property
     def given(self) -> int:
@@ -139,6 +140,14 @@ class Scheduler:
             self._end(sequence)
             self._ended.append(Event(request, sequence.sample, sequence.id, (), reason))
         return bool(sequences)
+
+    def finish(self, sequence: int) -> None:
+        """End one continuation, without an event: whoever calls knows why."""
+        self._end(self._all[sequence])
+
+    def lives(self, request: str) -> bool:
+        """Whether any continuation of a request goes on."""
+        return request in self._of
 
     def propose(self, sequence: int, drafts: Sequence[int]) -> None:
         """Guess what a sequence says next; the next step verifies as many as the budget has room for."""
@@ -275,6 +284,7 @@ class Scheduler:
         pages.reserve(table, len(tokens))
         sequence.table, sequence.names = table, None
         if not sequence.preempted:
+            sequence.reused = table.length
             self.counts.reused += table.length
         return self._work(sequence, table.length, count, pending)
 

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from handbook.engine.pages import Copy
 
-Reason = Literal["stop", "length", "cancelled", "deadline"]
+Reason = Literal["stop", "length", "cancelled", "deadline", "error"]
 
 
 class QueueFull(Exception):

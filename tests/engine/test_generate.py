@@ -8,30 +8,9 @@ import torch
 from handbook.chat import Sampling
 from handbook.engine.generate import StopGate, generate, stream
 from handbook.errors import ChatError
-from handbook.model.config import ModelConfig
-from handbook.model.load import Loaded
 from handbook.model.tokenizer import Tokenizer
-from handbook.model.transformer import Transformer
 
 GREEDY = Sampling(temperature=0.0, max_tokens=30)
-
-
-@pytest.fixture(scope="module")
-def loaded():
-    """A random model over bytes, with a context of 64."""
-    from tokenizers import Tokenizer as Backend
-    from tokenizers import decoders, models, pre_tokenizers
-
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    backend = Backend(models.BPE(vocab={letter: i for i, letter in enumerate(letters)}, merges=[]))
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    backend.decoder = decoders.ByteLevel()
-    torch.manual_seed(3)
-    config = ModelConfig(
-        vocab_size=256, dim=32, layers=2, heads=4, kv_heads=2, head_dim=8, hidden_dim=64, context=64
-    )
-    model = Transformer(config).eval().requires_grad_(False)
-    return Loaded(model, Tokenizer(backend), None, config, "tiny")
 
 
 def stopping_at(loaded, *stops):
