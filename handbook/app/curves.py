@@ -17,6 +17,7 @@ SMOOTH = 0.9  # share of the running mean that stays from one step to the next
 def loss_plot(curves: "Mapping[str, Sequence[Point]]") -> str:
     """Training loss, smoothed, as lines; loss on held-out text as dots. One colour a model. The vertical axis
     begins where the lowest dot or line is, and ends at 4 nats or below."""
+    curves = {name: curve for name, curve in curves.items() if curve}
     smooth = {name: smoothed([point.losses["text"] for point in curve]) for name, curve in curves.items()}
     seen = {
         name: [(p.step, p.losses["held_out"]) for p in curve if "held_out" in p.losses]

@@ -27,7 +27,7 @@ from handbook.train.curve import write_metrics
 from handbook.train.loop import Point, State, TrainConfig, begin, run
 from handbook.train.mixture import HeldOut, NextToken, Rebalance, held_out
 
-BALANCE, Z, BIAS_STEP = 0.01, 0.001, 0.001
+BALANCE, Z, BIAS_STEP = 0.01, 0.001, 0.005
 NAMES = ("dense", "mixture", "dense-total", "mixture-unbalanced", "mixture-bias")
 PROBE = 16_384  # held-out characters that are read for the curve; the result reads all
 
@@ -103,18 +103,20 @@ def recipe(name: str, vocab_size: int, shape: Shape) -> Recipe:
 
 def schedule(steps: int) -> TrainConfig:
     """The schedule that all recipes share."""
-    return TrainConfig(steps=steps, rate=3e-3, warmup=max(1, steps // 20))
+    return TrainConfig(steps=steps, rate=5e-3, warmup=max(1, steps // 20))
 
 
 def initialise(model: Transformer, seed: int) -> None:
-    """Weights before the first step: matrices from N(0, 0.02), those that write to the residual stream
-    divided by the root of how many do (GPT-2: Radford et al. 2019, section 2.3)."""
+    """Weights before the first step: N(0, 1/fan-in), so that what leaves a matrix is as large as what enters
+    (LeCun et al. 1998, Efficient BackProp, section 4.6). Those that write to the residual stream are divided
+    by the root of how many do (GPT-2: Radford et al. 2019, section 2.3)."""
     random = torch.Generator().manual_seed(seed)
+    writers = 2 * model.config.layers
     for name, weight in model.named_parameters():
         if weight.ndim > 1:
+            spread = weight.shape[-1] ** -0.5
             writes = "attention.out" in name or "down" in name
-            spread = 0.02 / (2 * model.config.layers) ** 0.5 if writes else 0.02
-            torch.nn.init.normal_(weight, std=spread, generator=random)
+            torch.nn.init.normal_(weight, std=spread / writers**0.5 if writes else spread, generator=random)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,33 @@
+"""A text and a shape so small that a model trains in a second."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from handbook.train.characters import Corpus
+from handbook.train.tiny import Run, Shape, recipe, schedule
+
+TINY = Shape(dim=16, layers=2, heads=2, hidden=32, experts=4, k=2, length=16, batch=8)
+WORDS = "the cat sat on the mat and the dog lay by the door while rain fell on the roof all night long\n"
+TEXT = "".join(f"{n} {WORDS}" for n in range(40))
+
+
+def tiny_run(name: str, folder: Path | None = None, steps: int = 12, seed: int = 0, every: int = 4) -> Run:
+    made = recipe(name, len(set(TEXT)), TINY)
+    return Run(
+        recipe=made, shape=TINY, schedule=schedule(steps), seed=seed, text="t", folder=folder, every=every
+    )
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Corpus:
+    return Corpus.of(TEXT, TINY.length)
