@@ -422,35 +422,35 @@ def latent_work(many, rank):
         y_format="~g",
         log="xy",
     )
-    _note = f"""Per token and layer the latent takes **{_held["absorbed"]:,}** values, unfolded keys and values
-    would take **{_held["kept"]:,}**. At 4,096 tokens, unfolding all latents for each new token costs
+    _note = f"""Per token and layer the latent takes **{_held["absorbed"]:,}** values; keys and values would
+    take **{_held["kept"]:,}**. At 4,096 tokens, unfolding all latents for each new token costs
     **{_here["unfolded"] / _here["absorbed"]:.0f} times** the absorbed step. That step does
     **{_here["absorbed"] / _here["kept"]:.1f} times** the arithmetic that kept keys and values would need, and
-    reads **1/{_held["kept"] / _held["absorbed"]:.0f}** of the bytes."""
+    reads **1/{_held["kept"] / _held["absorbed"]:.0f}** of the values."""
     mo.vstack([_plot, mo.md(_note)])
     return
 
 
 @app.cell(hide_code=True)
 def _():
-    near = slider(1, 32, value=8, label="window")
+    near = slider(1, 24, value=8, label="window")
     sinks = slider(0, 8, value=2, label="sinks")
-    panel("### Windows and sinks\n\nWho sees whom in a text of 32 tokens.", near, sinks)
+    panel("### Windows and sinks\n\nWho sees whom in a text of 24 tokens.", near, sinks)
     return near, sinks
 
 
 @app.cell(hide_code=True)
 def window(near, sinks):
-    _seen = sink_mask(32, window=near.value, sinks=sinks.value)
+    _seen = sink_mask(24, window=near.value, sinks=sinks.value)
     _names = [str(_n) for _n in range(1, 33)]
     _map = charts.heat_map(
-        torch.where(window_mask(32, window=near.value), 0.8, 0.2 * _seen).tolist(),
+        torch.where(window_mask(24, window=near.value), 0.8, 0.2 * _seen).tolist(),
         _names,
         _names,
         row_title="position that reads",
         column_title="position that is read: strong by the window, faint as a sink",
         value_title="shade",
-        height=420,
+        height=400,
         legend=False,
     )
     _plot = charts.lines(
@@ -466,7 +466,7 @@ def window(near, sinks):
         y_format="d",
         height=180,
     )
-    _note = f"""The last position sees **{int(_seen[-1].sum())} of 32**, and a layer keeps no more than
+    _note = f"""The last position sees **{int(_seen[-1].sum())} of 24**, and a layer keeps no more than
     **{near.value + sinks.value}** positions however long the text grows. A token outside the window is not
     lost at once: the next layer's window reaches one window further back."""
     mo.vstack([_map, _plot, mo.md(_note)])

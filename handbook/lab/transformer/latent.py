@@ -66,11 +66,13 @@ def resized(heads: int, rank: int) -> ModelConfig:
 
 
 def cached_values(config: ModelConfig) -> dict[str, int]:
-    """Values that a layer caches for one token: by latent attention, and if keys and values were kept."""
-    assert config.latent is not None
-    latent = config.latent.rank + config.latent.rope_dim
-    kept = config.heads * (config.head_dim + config.latent.value_dim)
-    return {"unfolded": latent, "absorbed": latent, "kept": kept}
+    """Values that a layer caches for one token: of latent attention, and if its keys and values were kept,
+    the rotary key once for all heads.
+    """
+    m = config.latent
+    assert m is not None
+    kept = config.heads * (config.head_dim - m.rope_dim + m.value_dim) + m.rope_dim
+    return {"absorbed": m.rank + m.rope_dim, "kept": kept}
 
 
 def mla_absorbed_flops(small: bool = True) -> float:

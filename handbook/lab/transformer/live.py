@@ -4,8 +4,10 @@ Far shorter than what the claims measure: enough to see the losses part and the 
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from statistics import fmean
 
+from handbook.lab.transformer.training import threads
 from handbook.settings import load as load_settings
 from handbook.train import text, tiny
 from handbook.train.characters import Corpus
@@ -34,10 +36,11 @@ def train_all(
     step.
     """
     found = {}
-    for name, shown in MODELS.items():
-        recipe = tiny.recipe(name, len(given.tokenizer), SHAPE)
-        plan = tiny.Run(recipe=recipe, shape=SHAPE, schedule=tiny.schedule(steps), seed=0)
-        found[shown] = tiny.train(plan, given, lambda point, shown=shown: watch(shown, point))  # type: ignore[misc]
+    with threads(1):  # so small a model gains nothing by a second, and loses much on a busy machine
+        for name, shown in MODELS.items():
+            recipe = tiny.recipe(name, len(given.tokenizer), SHAPE)
+            plan = tiny.Run(recipe=recipe, shape=SHAPE, schedule=tiny.schedule(steps), seed=0)
+            found[shown] = tiny.train(plan, given, partial(watch, shown))
     return found
 
 
