@@ -1,6 +1,7 @@
 """Rerunning labs: what holds, what fails, what is skipped, and what is written."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -83,6 +84,37 @@ def test_needs_models(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     assert outcome.skipped
     assert not outcome.failed
     assert "handbook models get smollm2-135m-instruct" in outcome.reason
+
+
+def test_needs_text(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny.swap(CLAIMS, "exact = true", 'exact = true\nneeds = ["text"]')
+    monkeypatch.setenv("HANDBOOK_DATA", str(tiny.base / "nothing-here"))
+    monkeypatch.delenv("HANDBOOK_TEXT", raising=False)
+    (outcome,) = verify(tiny.open())
+    assert outcome.skipped
+    assert "handbook train tiny" in outcome.reason
+    (tiny.base / "other.txt").write_text("Another text.")
+    monkeypatch.setenv("HANDBOOK_TEXT", str(tiny.base / "other.txt"))
+    (outcome,) = verify(tiny.open())
+    assert outcome.skipped, "its bounds are those of Tiny Shakespeare"
+    assert "is not Tiny Shakespeare" in outcome.reason
+
+
+@pytest.mark.text
+def test_with_the_text_it_is_measured(tiny: Tiny, with_text: Path) -> None:
+    tiny.swap(CLAIMS, "exact = true", 'exact = true\nneeds = ["text"]')
+    (outcome,) = verify(tiny.open())
+    assert outcome.holds
+
+
+@pytest.mark.parametrize(("need", "skipped"), [("text", True), ("models", False)])
+def test_a_missing_text_skips_only_what_needs_it(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch, need: str, skipped: bool
+) -> None:
+    tiny.swap(CLAIMS, "exact = true", f'exact = true\nneeds = ["{need}"]')
+    monkeypatch.setattr(verifying, "missing", lambda claim: "")
+    outcome = lab(tiny, "from handbook.errors import TextUnavailable; raise TextUnavailable('Not here.')")
+    assert (outcome.skipped, outcome.failed) == (skipped, not skipped)
 
 
 def test_a_lab_as_marimo_writes_it(tiny: Tiny) -> None:

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from handbook.train.characters import Corpus
-from handbook.train.tiny import Run, Shape, recipe, schedule
+from handbook.train.runs import Run
+from handbook.train.tiny import Shape, recipe, schedule
 
 TINY = Shape(dim=16, layers=2, heads=2, hidden=32, experts=4, k=2, length=16, batch=8)
 WORDS = "the cat sat on the mat and the dog lay by the door while rain fell on the roof all night long\n"

@@ -16,7 +16,7 @@ import torch
 from handbook.errors import CheckpointError, DiskFull
 from handbook.train import checkpoint
 from handbook.train.characters import Corpus
-from handbook.train.tiny import Run, Stopped, Trained, train
+from handbook.train.runs import Run, Stopped, Trained, train
 from tests.train.conftest import TEXT, TINY, tiny_run
 
 
@@ -86,23 +86,23 @@ import sys, time
 from pathlib import Path
 import torch
 from handbook.train.characters import Corpus
-from handbook.train.tiny import train
+from handbook.train.runs import train
 from tests.train.conftest import TEXT, TINY, tiny_run
 torch.set_num_threads(1)
 def slowly(point):
     print(point.step, flush=True)
     time.sleep(0.02)
-train(tiny_run("mixture", Path(sys.argv[1]), steps=60), Corpus.of(TEXT, TINY.length), slowly)
+train(tiny_run("mixture", Path(sys.argv[1]), steps=40), Corpus.of(TEXT, TINY.length), slowly)
 """
 
 
 def test_killed_at_any_moment_it_goes_on_with_the_same_curve(tmp_path: Path, corpus: Corpus) -> None:
     """kill -9, twice, of a real process; between checkpoints, so steps are done again."""
-    whole = train(tiny_run("mixture", tmp_path / "whole", steps=60), corpus)
+    whole = train(tiny_run("mixture", tmp_path / "whole", steps=40), corpus)
     folder = tmp_path / "killed"
     root = str(Path(__file__).parents[2])
     environment = os.environ | {"PYTHONPATH": root, "OMP_NUM_THREADS": "1"}
-    for until in (7, 30):
+    for until in (7, 22):
         child = subprocess.Popen(
             [sys.executable, "-c", CHILD, str(folder)], stdout=subprocess.PIPE, text=True, env=environment
         )
@@ -114,8 +114,8 @@ def test_killed_at_any_moment_it_goes_on_with_the_same_curve(tmp_path: Path, cor
         assert child.wait() == -signal.SIGKILL
         child.stdout.close()
         assert len((folder / "metrics.jsonl").read_text().splitlines()) >= until
-    found = train(tiny_run("mixture", folder, steps=60), corpus)
-    assert 28 <= found.resumed_from < 60
+    found = train(tiny_run("mixture", folder, steps=40), corpus)
+    assert 20 <= found.resumed_from < 40
     assert found.resumed_from % 4 == 0, "checkpoints come every four steps here"
     assert_equal(found, whole)
     assert lines(folder) == lines(tmp_path / "whole")

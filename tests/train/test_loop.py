@@ -9,7 +9,7 @@ from torch import nn
 
 from handbook.train.loop import TrainConfig, begin, rate_at, run
 from handbook.train.mixture import NextToken, language_loss
-from handbook.train.tiny import train
+from handbook.train.runs import train
 from tests.train.conftest import TINY, tiny_run
 
 CONFIG = TrainConfig(steps=100, rate=1.0, warmup=10, floor=0.1)

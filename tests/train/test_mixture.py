@@ -10,7 +10,7 @@ from handbook.model.routing import dropped_share
 from handbook.train.characters import batch_at, windows
 from handbook.train.loop import begin, run
 from handbook.train.mixture import NextToken, Rebalance, held_out, language_loss, mixtures
-from handbook.train.tiny import Run, train
+from handbook.train.runs import Run, train
 from tests.train.conftest import TINY, tiny_run
 
 

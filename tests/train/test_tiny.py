@@ -6,7 +6,8 @@ import torch
 from handbook.model import counting
 from handbook.model.moe import MoE
 from handbook.model.transformer import Transformer
-from handbook.train.tiny import NAMES, Shape, initialise, recipe, sample, schedule, train
+from handbook.train.runs import sample, train
+from handbook.train.tiny import NAMES, Shape, initialise, recipe, schedule
 from tests.train.conftest import tiny_run
 
 SHAPE = Shape()

@@ -1,23 +1,21 @@
 """`handbook train tiny`: a dense model and a mixture of experts, trained from nothing on this machine."""
 
-import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from handbook.app.cli.alone import alone, asked_to_stop, threads
 from handbook.app.cli.output import json_option, print_json, progress
-from handbook.errors import CheckpointError, HandbookError
+from handbook.errors import CheckpointError
 from handbook.settings import Settings, load
 
 if TYPE_CHECKING:
     from handbook.train.characters import Corpus
     from handbook.train.loop import Point
-    from handbook.train.tiny import Run, Trained
+    from handbook.train.runs import Run, Trained
 
 STEPS = 400
 LIMITS = {"steps": (1, 1_000_000), "seed": (0, 2**32 - 1), "threads": (1, 1024)}
@@ -110,21 +108,21 @@ def planned(chosen: dict[str, Any], settings: Settings, out: Path, fresh: bool) 
     fit, before anything is trained."""
     from hashlib import sha256
 
-    from handbook.train import text
+    from handbook.train import text, tiny
     from handbook.train.characters import Corpus
-    from handbook.train.tiny import Run, Shape, recipe, schedule
+    from handbook.train.runs import Run
 
     with progress("Text") as advance:
         if text.find(settings, chosen["text"]) is None:
             advance(0, None, "downloading Tiny Shakespeare")
         content = text.read(text.bring(settings, chosen["text"]))
-    shape = Shape()
+    shape = tiny.Shape()
     corpus = Corpus.of(content, shape.length)
     runs = [
         Run(
-            recipe=recipe(name, len(corpus.tokenizer), shape),
+            recipe=tiny.recipe(name, len(corpus.tokenizer), shape),
             shape=shape,
-            schedule=schedule(chosen["steps"]),
+            schedule=tiny.schedule(chosen["steps"]),
             seed=chosen["seed"],
             text=sha256(content.encode()).hexdigest(),
             folder=out / name,
@@ -157,7 +155,7 @@ class Stopped(Exception):
 
 def trained(run: "Run", corpus: "Corpus", stop: Callable[[], bool]) -> "Trained":
     """One run behind a progress bar. Raises Stopped."""
-    from handbook.train import tiny
+    from handbook.train import runs
 
     recent: list[Point] = []
     total, tokens = run.schedule.steps, run.shape.batch * run.shape.length
@@ -180,14 +178,14 @@ def trained(run: "Run", corpus: "Corpus", stop: Callable[[], bool]) -> "Trained"
             advance(point.step, total, note)
 
         try:
-            return tiny.train(run, corpus, watch, stop)
-        except tiny.Stopped as stopped:
+            return runs.train(run, corpus, watch, stop)
+        except runs.Stopped as stopped:
             raise Stopped(stopped.step) from None
 
 
 def described(run: "Run", result: "Trained", corpus: "Corpus") -> dict[str, Any]:
     """What the table and `--json` say about one model."""
-    from handbook.train.tiny import sample
+    from handbook.train.runs import sample
 
     last = result.curve[-20:]
     tokens = run.shape.batch * run.shape.length * len(result.curve)
@@ -250,59 +248,3 @@ def draw(file: Path, results: "Sequence[Trained]") -> None:
     from handbook.book.atomic import write
 
     write(file, loss_plot({result.recipe.name: result.curve for result in results}))
-
-
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Two trainings don't write into one folder."""
-    from filelock import FileLock, Timeout
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock")
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise HandbookError(
-            f"Another handbook is training into {folder}.",
-            "Wait for it, or choose another folder with --out.",
-        ) from None
-    except OSError as error:
-        raise HandbookError(
-            f"{folder} cannot be written: {error.strerror}.", "Choose another folder with --out."
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-@contextmanager
-def threads(number: int | None) -> Iterator[None]:
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(number or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextmanager
-def asked_to_stop() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C, or SIGTERM, asks to stop after the step at hand; a second one stops at once, at the last
-    checkpoint."""
-    asked = False
-
-    def note(_signal: int, _frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked:
-            raise KeyboardInterrupt
-        asked = True
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -9,15 +9,15 @@ from statistics import fmean
 
 from handbook.lab.transformer.training import threads
 from handbook.settings import load as load_settings
-from handbook.train import text, tiny
+from handbook.train import runs, text, tiny
 from handbook.train.characters import Corpus
 from handbook.train.loop import Point
 
 SHAPE = tiny.Shape(dim=64, layers=2, heads=4, hidden=128, experts=8, k=2, length=64, batch=16)
 MODELS = {
-    "dense": "dense",
     "mixture": "mixture, balanced",
     "mixture-unbalanced": "mixture, not balanced",
+    "dense": "dense",
 }
 CHARACTERS = 300_000  # of the text; a tenth is held out
 
@@ -31,7 +31,7 @@ def corpus() -> Corpus:
 
 def train_all(
     given: Corpus, steps: int, watch: Callable[[str, Point], None] = lambda name, point: None
-) -> dict[str, tiny.Trained]:
+) -> dict[str, runs.Trained]:
     """Each of MODELS on the same batches, by the name that is shown; nothing is saved. watch sees every
     step.
     """
@@ -39,8 +39,8 @@ def train_all(
     with threads(1):  # so small a model gains nothing by a second, and loses much on a busy machine
         for name, shown in MODELS.items():
             recipe = tiny.recipe(name, len(given.tokenizer), SHAPE)
-            plan = tiny.Run(recipe=recipe, shape=SHAPE, schedule=tiny.schedule(steps), seed=0)
-            found[shown] = tiny.train(plan, given, partial(watch, shown))
+            plan = runs.Run(recipe=recipe, shape=SHAPE, schedule=tiny.schedule(steps), seed=0)
+            found[shown] = runs.train(plan, given, partial(watch, shown))
     return found
 
 
@@ -50,7 +50,7 @@ def smooth(curve: Sequence[Point], over: int = 10) -> list[tuple[float, float]]:
     return [(end, fmean(losses[end - over : end])) for end in range(over, len(losses) + 1, over)]
 
 
-def summary(found: Mapping[str, tiny.Trained]) -> list[dict[str, str | float]]:
+def summary(found: Mapping[str, runs.Trained]) -> list[dict[str, str | float]]:
     """A row of a table for each model, on the text that was held out."""
     rows = []
     for name, run in found.items():

@@ -21,7 +21,8 @@ from handbook.settings import load as load_settings
 from handbook.train import text
 from handbook.train.characters import Corpus, windows
 from handbook.train.mixture import language_loss
-from handbook.train.tiny import Run, Shape, Trained, recipe, schedule, train
+from handbook.train.runs import Run, Trained, train
+from handbook.train.tiny import Shape, recipe, schedule
 
 SMALL = Shape(dim=48, layers=2, heads=2, hidden=96, experts=16, k=2, length=64, batch=8)
 FULL = Shape(dim=96, layers=3, heads=4, hidden=256, experts=16, k=2, length=128, batch=16)
