@@ -107,21 +107,20 @@ def lines(
     x_format: str = "~s",
     y_format: str = "~s",
     log: str = "",
+    zero: bool = True,
     vertical: float | None = None,
     height: int = 300,
 ) -> Any:
-    """One line per name through its points. log: the axes that are logarithmic, of "x" and "y". vertical: a
-    place on x that a dashed line marks.
+    """One line per name through its points. log: the axes that are logarithmic, of "x" and "y". zero: y
+    starts there. vertical: a place on x that a dashed line marks.
     """
     import altair as alt
 
     data: list[dict[str, Any]] = [
         {"name": name, "x": x, "y": y} for name, points in series.items() for x, y in points
     ]
-    scales = {
-        key: alt.Scale(type="log", nice=key == "y") if key in log else alt.Scale(nice=key == "y")
-        for key in "xy"
-    }
+    scales = {"x": alt.Scale(nice=False), "y": alt.Scale() if zero else alt.Scale(zero=False)}
+    scales |= {key: alt.Scale(type="log", nice=key == "y") for key in log}
     axes = {
         key: {"values": _powers([row[key] for row in data])} if key in log else {"tickCount": 6}
         for key in "xy"
@@ -182,49 +181,6 @@ def bars(values: Mapping[str, float], *, x_title: str, log: bool = False, height
         ),
         height,
     )
-
-
-def limited_bars(
-    values: Sequence[float],
-    limit: float,
-    *,
-    x_title: str,
-    y_title: str,
-    within: str,
-    beyond: str,
-    height: int = 240,
-) -> Any:
-    """One bar per value, what stands above `limit` in another colour, and the limit as a dashed line."""
-    import altair as alt
-
-    data = [
-        {"x": i + 1, "part": part, "amount": amount, "order": order}
-        for i, value in enumerate(values)
-        for order, (part, amount) in enumerate(((within, min(value, limit)), (beyond, max(value - limit, 0))))
-    ]
-    colour = alt.Color(
-        "part:N",
-        title=None,
-        scale=alt.Scale(domain=[within, beyond], range=list(SERIES[:2])),
-        legend=alt.Legend(orient="top"),
-    )
-    bar = (
-        _on(alt, data)
-        .mark_bar()
-        .encode(
-            x=alt.X("x:O", title=x_title, axis=alt.Axis(labelAngle=0, labelOverlap=True)),
-            y=alt.Y("amount:Q", title=y_title),
-            order="order:Q",
-            color=colour,
-            tooltip=[
-                alt.Tooltip("x:O", title=x_title),
-                alt.Tooltip("part:N"),
-                alt.Tooltip("amount:Q", title=y_title),
-            ],
-        )
-    )
-    line = _on(alt, [{"limit": limit}]).mark_rule(strokeDash=[5, 4], color=GREY, size=2).encode(y="limit:Q")
-    return framed(bar + line, height)
 
 
 def grouped_bars(

@@ -114,7 +114,6 @@ def test_every_chart_is_valid_and_follows_the_page() -> None:
         charts.lines({"one": [(1, 2.0), (10, 3.0)]}, x_title="x", y_title="y"),
         charts.grouped_bars({"one": [1, 2], "two": [2, 1]}, x_title="x", y_title="y", level=1.5),
         charts.bars({"one": 2.0}, x_title="x"),
-        charts.limited_bars([1, 5], 3, x_title="x", y_title="y", within="in", beyond="out"),
         charts.dial({"key": 0.5}, title="t", subtitle="s"),
     ]
     for chart in drawn:

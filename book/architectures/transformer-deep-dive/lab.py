@@ -580,7 +580,7 @@ def _():
             "gate": mo.ui.dropdown(list(GATES), value="sigmoid", label="gate"),
             "skew": slider(0, 2, step=0.1, value=0.8, label="what all tokens share"),
             "steps": slider(0, 400, step=20, value=200, label="balancing steps"),
-            "step": slider(steps=[0.0001, 0.001, 0.003, 0.01, 0.03], value=0.003, label="size of a step"),
+            "step": slider(steps=[0.1, 0.3, 1, 3, 10, 30], value=3, label="size of a step (thousandths)"),
         }
     )
     _about = (
@@ -641,15 +641,16 @@ def training(steps, train):
         y_title="loss (nats per character)",
         x_format="d",
         y_format=".1f",
+        zero=False,
         height=240,
     )
     _loads = {_name: _run.held_out.loads[-1] for _name, _run in _found.items() if _run.held_out.loads}
     _bars = charts.grouped_bars(
         _loads, x_title="expert of the last layer", y_title="share of the held-out text", level=1 / 8
     )
-    _note = """The mixtures do the dense model's work for each character and have more weights to do it with.
-    Without balancing a few experts take most of the text. So short a run says nothing about which balancing
-    costs how much loss; the chapter's figures come from longer ones."""
+    _note = """Each character costs all three about the same. In so short a run the mixtures' further weights
+    buy little, and the losses hardly differ. The loads do: without balancing a few experts take most of the
+    text. The chapter's figures come from longer runs."""
     mo.vstack([_plot, _bars, mo.Html(charts.table(summary(_found))), mo.md(_note)])
     return
 

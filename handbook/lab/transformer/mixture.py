@@ -132,11 +132,14 @@ class Routed:
 def before_and_after(
     experts: int, k: int, gate: Gate, skew: float, steps: int, step: float
 ) -> dict[str, Routed]:
-    """One untrained mixture on the same held-out tokens, before and after its bias moved `steps` times."""
+    """One untrained mixture on the same held-out tokens, before and after its bias moved `steps` times.
+
+    step: of the bias, in thousandths.
+    """
     layer, x = small_mixture(experts, k, gate), common_tokens(512, skew, seed=0)
     found = {}
     for name, moves in (("before", 0), ("after balancing", steps)):
-        rebalance(layer, skew, moves, step)
+        rebalance(layer, skew, moves, step / 1000)
         found[name] = Routed(
             layer.router(x).load.tolist(), dropped_by_factor(layer, x, [n / 10 for n in range(10, 41)])
         )

@@ -24,9 +24,9 @@ from handbook.train.mixture import language_loss
 from handbook.train.runs import Run, Trained, train
 from handbook.train.tiny import Shape, recipe, schedule
 
-SMALL = Shape(dim=48, layers=2, heads=2, hidden=96, experts=16, k=2, length=64, batch=8)
-FULL = Shape(dim=96, layers=3, heads=4, hidden=256, experts=16, k=2, length=128, batch=16)
-STEPS = {True: 150, False: 300}
+SMALL = Shape(dim=48, layers=2, heads=2, hidden=96, length=64, batch=8)
+FULL = Shape(dim=64, layers=3, heads=2, hidden=192, length=64, batch=16)
+STEPS = {True: 150, False: 1000}
 BEYOND = 4  # times the trained context
 _training = Lock()
 
