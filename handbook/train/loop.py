@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -122,11 +123,16 @@ def run(
 def repeatable() -> Iterator[None]:
     """Sums whose order threads would race for are taken in one order, so that two runs are equal bit for bit.
 
-    With several threads torch adds up the gradient of an index in the order in which they come.
+    With several threads torch adds up the gradient of an index in the order in which they come. Its switch
+    also fills memory that nobody reads before writing it, which costs time and is turned off.
     """
     before = torch.are_deterministic_algorithms_enabled()
+    switch: Any = torch.utils.deterministic  # its attribute is made at run time
+    filling = switch.fill_uninitialized_memory
     torch.use_deterministic_algorithms(True)
+    switch.fill_uninitialized_memory = False
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(before)
+        switch.fill_uninitialized_memory = filling

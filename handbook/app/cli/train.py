@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from handbook.train.loop import Point
     from handbook.train.runs import Run, Trained
 
-STEPS = 400
+STEPS = 1200
 LIMITS = {"steps": (1, 1_000_000), "seed": (0, 2**32 - 1), "threads": (1, 1024)}
 
 
