@@ -51,6 +51,9 @@ class Settings(BaseModel):
         description="An OpenAI-compatible server for embeddings; `embedder` is its model's name.",
     )
     embed_key: str | None = Field(default=None, description="API key for embed_url.", repr=False)
+    serve_key: str | None = Field(
+        default=None, description="API key that clients of `handbook serve` must show.", repr=False
+    )
     database_url: str | None = Field(
         default=None, description="SQLAlchemy URL; SQLite in the data folder when not given.", repr=False
     )

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from torch import Tensor
 
@@ -29,17 +29,27 @@ from handbook.records import Sampling
 log = logging.getLogger(__name__)
 
 
+class Likely(NamedTuple):
+    """A token that was drawn, its log-probability as the model gave it (before penalties, bias and
+    temperature), and the likeliest tokens of its place with theirs."""
+
+    token: int
+    logprob: float
+    top: tuple[tuple[int, float], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Piece:
     """Text that is certain, of one continuation.
 
-    tokens: how many it took. reason: why it ended, if it did.
+    tokens: how many it took. reason: why it ended, if it did. likely: of each of its tokens, where asked for.
     """
 
     sample: int
     text: str
     tokens: int
     reason: Reason | None = None
+    likely: tuple[Likely, ...] = ()
 
 
 @dataclass(slots=True)
@@ -65,6 +75,8 @@ class Asked:
     seed: int
     deliver: Callable[[Piece], None]
     told: Told
+    logprobs: int | None = None
+    likely: dict[tuple[int, int], Likely] = field(default_factory=dict)  # by sample and place
     speaking: dict[int, "Speaking"] = field(default_factory=dict)
 
 
@@ -77,6 +89,8 @@ class Speaking:
         self.lookup = PromptLookup()
         self.length = DraftLength(engine.drafts)
         self.untold = 0  # tokens whose text is held back
+        self.said = 0
+        self.likely: list[Likely] = []  # of the tokens whose text is held back
 
 
 Speculation = Literal["off", "lookup"]
@@ -146,11 +160,14 @@ class Engine:
         priority: int = 0,
         tenant: str = "",
         seconds: float | None = None,
+        logprobs: int | None = None,
+        past_stops: bool = False,
     ) -> Told:
         """Take a request in; its pieces come through `deliver` while steps are made.
 
-        seconds: give up after so long. Raises CannotServe for what could never be answered (all reasons at
-        once), QueueFull when too many wait.
+        seconds: give up after so long. logprobs: tell each token's log-probability, and those of so many
+        likeliest. past_stops: the model's own stop tokens end nothing. Raises CannotServe for what could
+        never be answered (all reasons at once), QueueFull when too many wait.
         """
         now = self.clock()
         room = self.loaded.config.context - len(prompt)
@@ -162,12 +179,12 @@ class Engine:
             priority=priority,
             tenant=tenant,
             deadline=None if seconds is None else now + seconds,
-            stops=frozenset(self.loaded.tokenizer.stops),
+            stops=frozenset() if past_stops else frozenset(self.loaded.tokenizer.stops),
         )
         self.scheduler.add(request, now)
         seed = secrets.randbits(63) if sampling.seed is None else sampling.seed
         told = Told(len(prompt), now)
-        self._asked[id] = Asked(sampling, seed, deliver, told)
+        self._asked[id] = Asked(sampling, seed, deliver, told, logprobs)
         return told
 
     def cancel(self, id: str) -> bool:
@@ -234,8 +251,23 @@ class Engine:
                 asked.told.drafted += work.drafts
                 asked.told.accepted += len(drawn) - 1
                 asked.speaking[sequence.sample].length.saw(work.drafts, len(drawn) - 1)
+            if asked.logprobs is not None:
+                self._note(logits[rows], asked, sequence, work, drawn)
             sampled[work.sequence] = drawn
         return sampled
+
+    def _note(
+        self, logits: Tensor, asked: Asked, sequence: Running, work: Work, drawn: Sequence[int]
+    ) -> None:
+        """Keep how likely the drawn tokens were: logits [drafts + 1, V]. With drafts they follow each other,
+        else each begins or goes on in its own sample."""
+        shares = logits.float().log_softmax(dim=-1)
+        best = shares.topk(min(asked.logprobs or 0, shares.shape[-1]))
+        for n, token in enumerate(drawn):
+            row, sample, ahead = (n, 0, n) if work.drafts else (0, n, 0)
+            top = zip(best.indices[row].tolist(), best.values[row].tolist(), strict=True)
+            key = sequence.sample + sample, len(sequence.tokens) + ahead
+            asked.likely[key] = Likely(token, float(shares[row, token]), tuple(top))
 
     def _draw_ahead(self, logits: Tensor, asked: Asked, sequence: Running, work: Work) -> list[int]:
         """What would be said at each place, as far as the drafts are right: logits [drafts + 1, V]."""
@@ -267,6 +299,9 @@ class Engine:
         reason, text = event.reason, ""
         for token in event.tokens:
             text += speaking.gate.push(speaking.decoder.push(token))
+            if asked.logprobs is not None:
+                speaking.likely.append(asked.likely.pop((event.sample, told.prompt + speaking.said)))
+            speaking.said += 1
         if reason is not None and not speaking.gate.closed:
             text += speaking.gate.push(speaking.decoder.finish()) + speaking.gate.finish()
         if speaking.gate.closed and reason is None:
@@ -277,8 +312,9 @@ class Engine:
         speaking.untold += len(event.tokens)
         if text or reason is not None:
             count, speaking.untold = speaking.untold, 0
+            likely, speaking.likely = tuple(speaking.likely), []
             try:
-                asked.deliver(Piece(event.sample, text, count, reason))
+                asked.deliver(Piece(event.sample, text, count, reason, likely))
             except Exception:
                 log.exception("nobody takes the answer to %s", event.request)
                 self.cancel(event.request)

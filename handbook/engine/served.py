@@ -35,6 +35,11 @@ class Served:
         self._thread = Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
 
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
     def call(self, work: Callable[[Engine], T]) -> "Future[T]":
         """Do something with the engine between two steps; the future has what it returned or raised.
 

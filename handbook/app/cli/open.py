@@ -1,6 +1,7 @@
 """`handbook open`: the app on a loopback address, its address printed, the browser opened."""
 
 import contextlib
+import errno
 import ipaddress
 import os
 import socket
@@ -41,23 +42,27 @@ def listen(settings: Settings) -> socket.socket:
             f"host is {settings.host!r}; the app listens on loopback addresses only.",
             "Set host to 127.0.0.1. To reach it from another machine, use an SSH tunnel.",
         )
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    return bind(settings.host, settings.port, "handbook open --port 8018")
+
+
+def bind(host: str, port: int, command: str) -> socket.socket:
+    """A listening socket. command: what would take another port, for the remedy. Raises PortBusy."""
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     if sys.platform != "win32":
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((settings.host, settings.port))
+        listener.bind((host, port))
         listener.listen(128)
     except OSError as error:
         listener.close()
         if isinstance(error, PermissionError):
-            message = f"Port {settings.port} needs administrator rights."
+            message = f"Port {port} needs administrator rights."
+        elif error.errno == errno.EADDRINUSE:
+            message = f"Port {port} is in use by another program (perhaps a handbook that already runs)."
         else:
-            message = (
-                f"Port {settings.port} is in use by another program (perhaps a handbook that already runs)."
-            )
+            message = f"Nothing can listen at {host}, port {port}: {error.strerror}."
         raise PortBusy(
-            message, "Choose another one: `handbook open --port 8018`, or `--port 0` for any free one."
+            message, f"Choose another one: `{command}`, or `--port 0` for any free one."
         ) from error
     return listener
 

@@ -1,0 +1,207 @@
+"""From a request's body to its answer: encode, ask the engine, then wait with one eye on the client.
+
+Book: inference-ops/llm-serving-optimization
+"""
+
+import asyncio
+import json
+from collections.abc import Coroutine
+from functools import partial
+from typing import Any, TypeVar
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from handbook.engine.desk import Desk, Job
+from handbook.engine.engine import Engine
+from handbook.engine.protocol import ChatBody, Drawn, TextBody
+from handbook.engine.refused import Fault, Refused
+from handbook.engine.replies import ChatForm, Form, Reply, TextForm
+from handbook.engine.served import Closing
+from handbook.engine.spans import Span
+from handbook.engine.work import CannotServe, QueueFull
+from handbook.errors import ChatError
+from handbook.model.load import Loaded
+
+T = TypeVar("T")
+HUNG_UP = 499  # what the log of a proxy calls it; nobody reads it
+FAILED = {
+    "error": Refused(500, "The engine failed at this request; its log says more.", "engine_failed"),
+    "cancelled": Refused(503, "The server was stopped before the answer was complete.", "shutting_down"),
+}
+
+
+def encoded(loaded: Loaded, body: Drawn) -> list[list[int]]:
+    """The prompts as token ids. Raises Refused.
+
+    In a conversation, names of special tokens are the template's alone. A completion's prompt is all that the
+    model reads, so there they count, and what the model puts around a text (BOS) is added.
+    """
+    if isinstance(body, ChatBody):
+        if loaded.template is None:
+            raise Refused(400, "This model has no chat template; use /v1/completions.", param="messages")
+        try:
+            return [loaded.template.encode([turn.message for turn in body.messages], loaded.tokenizer)]
+        except ChatError as error:
+            raise Refused(400, str(error), param="messages") from None
+    assert isinstance(body, TextBody)
+    return [loaded.tokenizer.encode(one, wrap=True) if isinstance(one, str) else one for one in body.prompt]
+
+
+def checked(engine: Engine, body: Drawn, prompts: list[list[int]]) -> int:
+    """How many tokens may be drawn. Raises Refused, with everything that this model can't do."""
+    config, pages = engine.loaded.config, engine.pages
+    room = min(config.context, pages.count * pages.size)
+    place = "messages" if isinstance(body, ChatBody) else "prompt"
+    faults = [
+        Fault("logit_bias", f"there is no token {token}; ids go up to {config.vocab_size - 1}")
+        for token in map(int, body.logit_bias or ())
+        if token >= config.vocab_size
+    ]
+    if body.samples > engine.limits.running:
+        faults.append(Fault("n", f"{engine.limits.running} at most, got {body.samples}"))
+    long = []
+    for number, prompt in enumerate(prompts):
+        where = f"{place}.{number}" if len(prompts) > 1 else place
+        if not prompt:
+            faults.append(Fault(where, "is empty"))
+        elif strange := [token for token in prompt if not 0 <= token < config.vocab_size]:
+            faults.append(Fault(where, f"there is no token {str(strange[0])[:20]}"))
+        elif len(prompt) + (body.most if "max_tokens" in body.model_fields_set and body.most else 1) > room:
+            long.append(Fault(where, f"has {len(prompt)} tokens"))
+    if long:
+        asked = f", and {body.most} more were asked for" if body.most else ""
+        long.append(Fault(place, f"{room} are the most that prompt and answer may have together{asked}"))
+    if faults or long:
+        raise Refused.listing(faults + long, "context_length_exceeded" if long else None)
+    left = room - max(map(len, prompts))
+    return left if body.most is None else min(body.most, left)
+
+
+async def answer(request: Request, desk: Desk, body: Drawn) -> Response:
+    """The whole way. Raises Refused before anything was said."""
+    engine = desk.served.engine
+    loaded = engine.loaded
+    if body.model != loaded.name:
+        raise unknown(body.model, loaded.name)
+    if desk.draining:
+        raise draining()
+    form: Form = ChatForm() if isinstance(body, ChatBody) else TextForm()
+    span = Span(request.headers, form.operation, body)
+    try:
+        prompts = await run_in_threadpool(encoded, loaded, body)
+        most = checked(engine, body, prompts)
+        job = await take(desk, form, body, prompts, most)
+    except BaseException as error:
+        span.end(error=error)
+        raise
+    reply = Reply(form, job, loaded.name, loaded.tokenizer, body.likeliest is not None)
+    if body.stream:
+        return Events(desk, reply, span, body.with_usage)
+    try:
+        whole = await until_gone(request.receive, gather(job, reply))
+    finally:
+        desk.leave(job)
+        span.end(reply)
+    if reply.failed:
+        raise FAILED[reply.failed]
+    return Response(status_code=HUNG_UP) if whole is None else JSONResponse(whole)
+
+
+async def take(desk: Desk, form: Form, body: Drawn, prompts: list[list[int]], most: int) -> Job:
+    """Hand a job in. Raises Refused."""
+    try:
+        return await desk.take(
+            form.prefix,
+            prompts,
+            body.sampling(most),
+            samples=body.samples,
+            logprobs=body.likeliest,
+            past_stops=bool(body.ignore_eos),
+        )
+    except Closing:
+        raise draining() from None
+    except QueueFull as error:
+        wait = {"Retry-After": str(desk.retry_after)}
+        raise Refused(429, f"The queue is full: {error}.", "queue_full", headers=wait) from None
+    except CannotServe as error:
+        raise Refused(400, f"{error}.") from None
+
+
+async def gather(job: Job, reply: Reply) -> dict[str, Any]:
+    """The whole answer."""
+    while job.open:
+        reply.add(await job.pieces())
+    return reply.full()
+
+
+class Events(Response):
+    """A stream of server-sent events. Pieces that came meanwhile go out together."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, desk: Desk, reply: Reply, span: Span, with_usage: bool) -> None:
+        self.desk, self.reply, self.span = desk, reply, span
+        self.more: dict[str, Any] = {"usage": None} if with_usage else {}
+        self.status_code, self.background = 200, None
+        self.init_headers({"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await until_gone(receive, self._send(send))
+        finally:
+            self.desk.leave(self.reply.job)
+            self.span.end(self.reply)
+
+    async def _send(self, send: Send) -> None:
+        reply, job = self.reply, self.reply.job
+
+        async def say(*events: dict[str, Any] | str, last: bool = False) -> None:
+            text = "".join(f"data: {one if isinstance(one, str) else dumps(one)}\n\n" for one in events)
+            await send({"type": "http.response.body", "body": text.encode(), "more_body": not last})
+
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        await say(*({**chunk, **self.more} for chunk in reply.openings()))
+        while job.open:
+            news = reply.add(await job.pieces())
+            if reply.failed:
+                await say(FAILED[reply.failed].body, last=True)
+                return
+            await say(*({**chunk, **self.more} for chunk in reply.chunks(news)))
+        usage = [{**reply.head, "choices": [], "usage": job.usage}] if self.more else []
+        await say(*usage, "[DONE]", last=True)
+
+
+dumps = partial(json.dumps, ensure_ascii=False, separators=(",", ":"))
+
+
+async def until_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T | None:
+    """What the work returns; None, the work cancelled, when the client hangs up before."""
+
+    async def gone() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    working, watching = asyncio.create_task(work), asyncio.create_task(gone())
+    try:
+        await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else None
+    finally:
+        for task in (working, watching):
+            task.cancel()
+        await asyncio.gather(working, watching, return_exceptions=True)
+
+
+def unknown(name: str, *known: str) -> Refused:
+    return Refused(
+        404,
+        f"There is no model {name[:200]!r} here; there is {' and '.join(known)}.",
+        "model_not_found",
+        "model",
+    )
+
+
+def draining() -> Refused:
+    return Refused(503, "The server is being stopped.", "shutting_down", headers={"Retry-After": "5"})

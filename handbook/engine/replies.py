@@ -1,0 +1,153 @@
+"""What is answered, in OpenAI's words: whole replies and the chunks of a stream."""
+
+from collections.abc import Sequence
+from time import time
+from typing import Any, Protocol
+
+from handbook.engine.desk import Job
+from handbook.engine.engine import Likely, Piece
+from handbook.model.tokenizer import Tokenizer
+
+Json = dict[str, Any]
+
+
+class Form(Protocol):
+    """How one endpoint words a choice."""
+
+    prefix: str
+    operation: str  # as OpenTelemetry's conventions name it
+    whole: str  # the names of its objects
+    chunk: str
+
+    def opening(self) -> Json | None:
+        """What a choice's first chunk brings, before any text."""
+        ...
+
+    def part(self, text: str) -> Json:
+        """Text in a chunk."""
+        ...
+
+    def full(self, text: str) -> Json:
+        """All text of a choice."""
+        ...
+
+    def logprobs(self, likely: Sequence[Likely], tokenizer: Tokenizer, offset: int) -> Json:
+        """likely: of tokens that stand `offset` characters after the choice's beginning."""
+        ...
+
+
+class ChatForm:
+    prefix, operation = "chatcmpl-", "chat"
+    whole, chunk = "chat.completion", "chat.completion.chunk"
+
+    def opening(self) -> Json | None:
+        return {"delta": {"role": "assistant", "content": ""}}
+
+    def part(self, text: str) -> Json:
+        return {"delta": {"content": text} if text else {}}
+
+    def full(self, text: str) -> Json:
+        return {"message": {"role": "assistant", "content": text, "refusal": None}}
+
+    def logprobs(self, likely: Sequence[Likely], tokenizer: Tokenizer, offset: int) -> Json:
+        def one(token: int, logprob: float) -> Json:
+            text = tokenizer.token_text(token)
+            whole = "\ufffd" not in text  # else it is part of a character
+            return {
+                "token": text,
+                "logprob": finite(logprob),
+                "bytes": list(text.encode()) if whole else None,
+            }
+
+        content = [
+            {**one(each.token, each.logprob), "top_logprobs": [one(*other) for other in each.top]}
+            for each in likely
+        ]
+        return {"content": content, "refusal": None}
+
+
+class TextForm:
+    prefix, operation = "cmpl-", "text_completion"
+    whole = chunk = "text_completion"
+
+    def opening(self) -> Json | None:
+        return None
+
+    def part(self, text: str) -> Json:
+        return {"text": text}
+
+    full = part
+
+    def logprobs(self, likely: Sequence[Likely], tokenizer: Tokenizer, offset: int) -> Json:
+        texts = [tokenizer.token_text(each.token) for each in likely]
+        offsets = [offset + sum(map(len, texts[:n])) for n in range(len(texts))]
+        tops = [
+            {tokenizer.token_text(token): finite(logprob) for token, logprob in reversed(each.top)}
+            for each in likely  # reversed: of two tokens of one text, the likelier stays
+        ]
+        return {
+            "tokens": texts,
+            "token_logprobs": [finite(each.logprob) for each in likely],
+            "top_logprobs": tops,
+            "text_offset": offsets,
+        }
+
+
+def finite(logprob: float) -> float:
+    """OpenAI's word for impossible."""
+    return max(logprob, -9999.0)
+
+
+class Reply:
+    """One job's answer, as it grows."""
+
+    def __init__(self, form: Form, job: Job, model: str, tokenizer: Tokenizer, logprobs: bool) -> None:
+        self.form, self.job, self.tokenizer, self.with_logprobs = form, job, tokenizer, logprobs
+        self.head: Json = {"id": job.id, "object": form.chunk, "created": int(time()), "model": model}
+        self.texts = [""] * job.choices
+        self.likely: list[list[Likely]] = [[] for _ in range(job.choices)]
+        self.reasons: list[str | None] = [None] * job.choices
+        self._offsets = [0] * job.choices
+
+    @property
+    def failed(self) -> str | None:
+        """The reason, when a choice did not end as it should."""
+        return next((reason for reason in self.reasons if reason not in (None, "stop", "length")), None)
+
+    def add(self, pieces: Sequence[tuple[int, Piece]]) -> list[int]:
+        """Keep pieces; the choices that have something new, in order."""
+        for choice, piece in pieces:
+            self.texts[choice] += piece.text
+            self.likely[choice] += piece.likely
+            self.reasons[choice] = piece.reason or self.reasons[choice]
+        return sorted({choice for choice, _ in pieces})
+
+    def openings(self) -> list[Json]:
+        opening = self.form.opening()
+        if opening is None:
+            return []
+        return [self._choice(n, {**opening, "logprobs": None}, None) for n in range(self.job.choices)]
+
+    def chunks(self, choices: Sequence[int]) -> list[Json]:
+        """What these choices have new, which is then forgotten; of the text only its length is kept."""
+        return [self._choice(n, self._take(n, self.form.part), self.reasons[n]) for n in choices]
+
+    def full(self) -> Json:
+        """The whole answer with its usage."""
+        choices = [
+            {"index": n, **self._take(n, self.form.full), "finish_reason": self.reasons[n]}
+            for n in range(self.job.choices)
+        ]
+        return {**self.head, "object": self.form.whole, "choices": choices, "usage": self.job.usage}
+
+    def _choice(self, index: int, content: Json, reason: str | None) -> Json:
+        return {**self.head, "choices": [{"index": index, **content, "finish_reason": reason}]}
+
+    def _take(self, n: int, worded: Any) -> Json:
+        logprobs = None
+        if self.with_logprobs:
+            logprobs = self.form.logprobs(self.likely[n], self.tokenizer, self._offsets[n])
+            self._offsets[n] += sum(len(self.tokenizer.token_text(each.token)) for each in self.likely[n])
+        content: Json = {**worded(self.texts[n]), "logprobs": logprobs}
+        self.texts[n], self.likely[n] = "", []
+        return content
