@@ -16,7 +16,8 @@ SMOOTH = 0.9  # share of the running mean that stays from one step to the next
 
 def loss_plot(curves: "Mapping[str, Sequence[Point]]") -> str:
     """Training loss, smoothed, as lines; loss on held-out text as dots. One colour a model. The vertical axis
-    begins where the lowest dot or line is, and ends at 4 nats or below."""
+    begins where the lowest dot or line is, and ends at 3 nats or below: what comes before
+    is quick, and alike."""
     curves = {name: curve for name, curve in curves.items() if curve}
     smooth = {name: smoothed([point.losses["text"] for point in curve]) for name, curve in curves.items()}
     seen = {
@@ -29,7 +30,7 @@ def loss_plot(curves: "Mapping[str, Sequence[Point]]") -> str:
 
     def place(step: float, loss: float) -> tuple[float, float]:
         x = LEFT + (WIDTH - LEFT - RIGHT) * step / last
-        return x, TOP + (HEIGHT - TOP - BOTTOM) * (high - min(loss, high)) / (high - low)
+        return x, TOP + (HEIGHT - TOP - BOTTOM) * (high - loss) / (high - low)
 
     parts = [box(0, 0, WIDTH, HEIGHT, PAPER, PAPER)]
     for tick in _ticks(low, high):
@@ -55,10 +56,12 @@ def loss_plot(curves: "Mapping[str, Sequence[Point]]") -> str:
             turned=True,
         )
     )
+    parts.append(box(WIDTH - 198, TOP + 1, 186, 24 + 20 * len(curves), PAPER, PAPER))  # no grid under names
     for i, name in enumerate(curves):
         colour = SERIES[i % len(SERIES)]
-        parts.append(line([place(step + 1, loss) for step, loss in enumerate(smooth[name])], colour, 2))
-        parts += [circle(*place(step, loss), 3.5, colour, PAPER) for step, loss in seen[name]]
+        shown = [place(step + 1, loss) for step, loss in enumerate(smooth[name]) if loss <= high]
+        parts.append(line(shown, colour, 2))
+        parts += [circle(*place(step, loss), 3.5, colour, PAPER) for step, loss in seen[name] if loss <= high]
         y = TOP + 18 + 20 * i
         parts += [
             line([(WIDTH - 190, y - 5), (WIDTH - 168, y - 5)], colour, 3),
@@ -79,7 +82,7 @@ def smoothed(values: Sequence[float]) -> list[float]:
 
 
 def _limits(values: Sequence[float]) -> tuple[float, float]:
-    low, high = min(values, default=0.0), min(max(values, default=4.0), 4.0)
+    low, high = min(values, default=0.0), min(max(values, default=3.0), 3.0)
     low = int(low * 4) / 4
     return low, max(high, low + 0.25)
 

@@ -99,3 +99,5 @@ def test_stopping_in_between_loses_nothing(corpus) -> None:
     parts = [p.losses for p in islice(run(two, plan.schedule, batches, NextToken(0.01, 0.001)), 3)]
     parts += [p.losses for p in run(two, plan.schedule, batches, NextToken(0.01, 0.001))]
     assert whole == parts
+    made = [{**p.losses} for p in train(plan, corpus).curve]
+    assert made == whole, "a run's batches are those of its seed and step"

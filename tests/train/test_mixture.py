@@ -9,7 +9,7 @@ from torch import nn
 from handbook.model.routing import dropped_share
 from handbook.train.characters import batch_at, windows
 from handbook.train.loop import begin, run
-from handbook.train.mixture import NextToken, Rebalance, held_out, language_loss, mixtures
+from handbook.train.mixture import HeldOut, NextToken, Rebalance, held_out, language_loss, mixtures
 from handbook.train.runs import Run, train
 from tests.train.conftest import TINY, tiny_run
 
@@ -112,6 +112,10 @@ def test_loads_and_drops_of_a_router_that_sends_all_to_one_pair(corpus) -> None:
     assert 0.3 < found.dropped < 0.38
     load = torch.tensor([64, 64, 0, 0]).numpy()
     assert dropped_share(load, 1.25) == pytest.approx((128 - 80) / 128)
+
+
+def test_the_busiest_expert_is_that_of_the_worst_layer() -> None:
+    assert HeldOut(1.0, ((0.25, 0.25, 0.25, 0.25), (0.1, 0.6, 0.2, 0.1), (0.3, 0.3, 0.2, 0.2))).busiest == 2.4
 
 
 def test_a_dense_model_has_no_busiest_expert(corpus) -> None:
