@@ -280,7 +280,7 @@ def test_a_selection_bias_loads_and_saves_by_its_name_and_stays_in_fp32(tiny, tm
     assert torch.equal(model.blocks[1].mlp.router.bias, file[name])
     with pytest.raises(ModelFileError, match=r"model.layers.3.eh_proj.weight has no place"):
         from_hf(raw | {"num_nextn_predict_layers": 0}, tmp_path)
-    with pytest.raises(ModelFileError, match=r"give num_nextn_predict_layers as a number from 0 on, got 'one'"):
+    with pytest.raises(ModelFileError, match=r"num_nextn_predict_layers as a number from 0 on, got 'one'"):
         from_hf(raw | {"num_nextn_predict_layers": "one"}, tmp_path)
 
 
