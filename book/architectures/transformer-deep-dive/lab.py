@@ -97,6 +97,19 @@ with app.setup:
         logit_lens_settles,
     )
     from handbook.lab.transformer.subjects import SMOLLM2, published
+    from handbook.lab.transformer.training import (
+        extension_beyond_linear,
+        extension_beyond_none,
+        extension_beyond_ntk,
+        extension_beyond_yarn,
+        moe_balanced_drop,
+        moe_bias_balanced_busiest,
+        moe_loss_above_dense_total,
+        moe_loss_balanced_busiest,
+        moe_loss_below_dense_active,
+        moe_unbalanced_busiest,
+        moe_unbalanced_drop,
+    )
     from handbook.model import reading
     from handbook.model.rope import rope_frequencies
     from handbook.model.router import GATES

@@ -28,6 +28,7 @@ SMALL = Shape(dim=48, layers=2, heads=2, hidden=96, length=64, batch=8)
 FULL = Shape(dim=64, layers=3, heads=2, hidden=192, length=64, batch=16)
 STEPS = {True: 150, False: 1000}
 BEYOND = 4  # times the trained context
+METHODS = ("none", "linear", "ntk", "yarn")
 _training = Lock()
 
 
@@ -112,7 +113,10 @@ def moe_loss_above_dense_total(small: bool = True) -> list[float]:
 
 
 def extended(config: ModelConfig, method: str) -> ModelConfig:
-    """A config that reads `BEYOND` times as far, by a method: none, linear, ntk or yarn."""
+    """A config that reads `BEYOND` times as far, by a method: none, linear, ntk or yarn. Raises ValueError for
+    another one."""
+    if method not in METHODS:
+        raise ValueError(f"the method should be one of {', '.join(METHODS)}, got {method!r}")
     longer = replace(config, context=BEYOND * config.context)
     if method == "ntk":
         return replace(longer, rope_theta=ntk_theta(config.rope_theta, BEYOND, config.head_dim))
