@@ -113,8 +113,10 @@ def moe_loss_above_dense_total(small: bool = True) -> list[float]:
 
 
 def extended(config: ModelConfig, method: str) -> ModelConfig:
-    """A config that reads `BEYOND` times as far, by a method: none, linear, ntk or yarn. Raises ValueError for
-    another one."""
+    """A config that reads `BEYOND` times as far, by a method: none, linear, ntk or yarn.
+
+    Raises ValueError for another one.
+    """
     if method not in METHODS:
         raise ValueError(f"the method should be one of {', '.join(METHODS)}, got {method!r}")
     longer = replace(config, context=BEYOND * config.context)
