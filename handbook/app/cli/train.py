@@ -159,7 +159,8 @@ def trained(run: "Run", corpus: "Corpus", stop: Callable[[], bool]) -> "Trained"
 
     recent: list[Point] = []
     total, tokens = run.schedule.steps, run.shape.batch * run.shape.length
-    beat = 5 if sys.stderr.isatty() else max(total // 10, 1)
+    bar = sys.stderr.isatty()  # which says itself how much time is left
+    beat = 5 if bar else max(total // 10, 1)
     note = ""
     with progress(run.recipe.name) as advance:
         advance(0, total, f"{run.recipe.active_parameters:,} active of {run.recipe.parameters:,} weights")
@@ -170,11 +171,9 @@ def trained(run: "Run", corpus: "Corpus", stop: Callable[[], bool]) -> "Trained"
             del recent[:-20]
             if point.step % beat == 0 or point.step == total:
                 seconds = sum(each.seconds for each in recent) / len(recent)
-                left = (total - point.step) * seconds
+                left = "" if bar else f", {(total - point.step) * seconds:.0f} s left"
                 loss = sum(each.losses["text"] for each in recent) / len(recent)
-                note = (
-                    f"step {point.step}, loss {loss:.3f}, {tokens / seconds:,.0f} tokens/s, {left:.0f} s left"
-                )
+                note = f"step {point.step}, loss {loss:.3f}, {tokens / seconds:,.0f} tokens/s{left}"
             advance(point.step, total, note)
 
         try:
