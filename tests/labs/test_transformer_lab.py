@@ -150,8 +150,8 @@ def test_a_decoder_that_recomputes_is_noticed(lab: ModuleType, monkeypatch: pyte
     assert not held(CLAIMS["cached-decode-speedup"], lab)
 
 
-def run_as_script(data: str | None = None) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | ({"HANDBOOK_DATA": data} if data else {})
+def run_as_script(**changes: str) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if name != "HANDBOOK_TEXT"} | changes
     return subprocess.run(
         [sys.executable, str(LAB)], capture_output=True, text=True, env=environment, timeout=280, check=False
     )
@@ -163,21 +163,30 @@ def lines_of(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def printed(smollm2_path) -> dict[str, str]:
-    """What the notebook prints when it runs from end to end, on real weights."""
-    return lines_of(run_as_script())
+def printed(smollm2_path, request: pytest.FixtureRequest) -> dict[str, str]:
+    """What the notebook prints when it runs from end to end, on real weights, and the text if it is here."""
+    try:
+        changes = {"HANDBOOK_TEXT": str(request.getfixturevalue("text_path"))}
+    except pytest.skip.Exception:
+        changes = {}
+    return lines_of(run_as_script(**changes))
 
 
 @pytest.mark.slow
 @pytest.mark.models
 @pytest.mark.parametrize("claim", CLAIMS)
-def test_the_script_holds_every_claim(claim: str, printed: dict[str, str]) -> None:
+def test_the_script_holds_every_claim(
+    claim: str, printed: dict[str, str], request: pytest.FixtureRequest
+) -> None:
+    if "text" in CLAIMS[claim].needs:
+        request.getfixturevalue("text_path")  # skips, and says why, where there is none
     assert printed[claim].endswith("yes")
 
 
 @pytest.mark.slow
-def test_without_the_model_the_script_measures_the_rest_and_says_so(tmp_path) -> None:
-    lines = lines_of(run_as_script(str(tmp_path)))
+def test_without_model_and_text_the_script_measures_the_rest_and_says_so(tmp_path) -> None:
+    lines = lines_of(run_as_script(HANDBOOK_DATA=str(tmp_path)))
     assert set(CLAIMS) <= set(lines)
     assert lines["rope-decay-512"].endswith("yes")
     assert "handbook models get smollm2-135m-instruct" in lines["logit-lens-settles"]
+    assert "handbook train tiny" in lines["moe-unbalanced-busiest"]
