@@ -27,10 +27,6 @@ from handbook.model.load import Loaded
 
 T = TypeVar("T")
 HUNG_UP = 499  # what the log of a proxy calls it; nobody reads it
-FAILED = {
-    "error": Refused(500, "The engine failed at this request; its log says more.", "engine_failed"),
-    "cancelled": Refused(503, "The server was stopped before the answer was complete.", "shutting_down"),
-}
 
 
 def encoded(loaded: Loaded, body: Drawn) -> list[list[int]]:
@@ -69,10 +65,10 @@ def checked(engine: Engine, body: Drawn, prompts: list[list[int]]) -> int:
             faults.append(Fault(where, "is empty"))
         elif strange := [token for token in prompt if not 0 <= token < config.vocab_size]:
             faults.append(Fault(where, f"there is no token {str(strange[0])[:20]}"))
-        elif len(prompt) + (body.most if "max_tokens" in body.model_fields_set and body.most else 1) > room:
+        elif len(prompt) + (body.asked or 1) > room:
             long.append(Fault(where, f"has {len(prompt)} tokens"))
     if long:
-        asked = f", and {body.most} more were asked for" if body.most else ""
+        asked = f", and {body.asked} more were asked for" if body.asked else ""
         long.append(Fault(place, f"{room} are the most that prompt and answer may have together{asked}"))
     if faults or long:
         raise Refused.listing(faults + long, "context_length_exceeded" if long else None)
@@ -106,7 +102,7 @@ async def answer(request: Request, desk: Desk, body: Drawn) -> Response:
         desk.leave(job)
         span.end(reply)
     if reply.failed:
-        raise FAILED[reply.failed]
+        raise failure(reply.failed)
     return Response(status_code=HUNG_UP) if whole is None else JSONResponse(whole)
 
 
@@ -132,7 +128,7 @@ async def take(desk: Desk, form: Form, body: Drawn, prompts: list[list[int]], mo
 
 async def gather(job: Job, reply: Reply) -> dict[str, Any]:
     """The whole answer."""
-    while job.open:
+    while not reply.complete:
         reply.add(await job.pieces())
     return reply.full()
 
@@ -164,10 +160,10 @@ class Events(Response):
 
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         await say(*({**chunk, **self.more} for chunk in reply.openings()))
-        while job.open:
+        while not reply.complete:
             news = reply.add(await job.pieces())
             if reply.failed:
-                await say(FAILED[reply.failed].body, last=True)
+                await say(failure(reply.failed).body, last=True)
                 return
             await say(*({**chunk, **self.more} for chunk in reply.chunks(news)))
         usage = [{**reply.head, "choices": [], "usage": job.usage}] if self.more else []
@@ -201,6 +197,12 @@ def unknown(name: str, *known: str) -> Refused:
         "model_not_found",
         "model",
     )
+
+
+def failure(reason: str) -> Refused:
+    if reason == "cancelled":
+        return Refused(503, "The server was stopped before the answer was complete.", "shutting_down")
+    return Refused(500, "The engine failed at this request; its log says more.", "engine_failed")
 
 
 def draining() -> Refused:

@@ -85,7 +85,7 @@ class Desk:
 
     def __init__(self, served: Served) -> None:
         self.served, self.metrics = served, Metrics(served.engine)
-        self.draining = False
+        self.draining, self._end = False, math.inf
         self.jobs: dict[str, Job] = {}
         self._ends: deque[float] = deque(maxlen=4096)
         self._post: deque[tuple[Job, int, Piece]] = deque()
@@ -113,32 +113,25 @@ class Desk:
         def ask(engine: Engine) -> list[Told]:
             if self.draining or self.served.closing:
                 raise Closing("the server is being stopped")
-            told: list[Told] = []
-            try:
-                for index, (part, prompt) in enumerate(zip(job.parts, prompts, strict=True)):
-                    told.append(
-                        engine.ask(
-                            part,
-                            prompt,
-                            sampling,
-                            deliver(index),
-                            samples=samples,
-                            logprobs=logprobs,
-                            past_stops=past_stops,
-                        )
-                    )
-            except Exception:
-                for part in job.parts[: len(told)]:
-                    engine.cancel(part)
-                raise
-            return told
+            return [
+                engine.ask(
+                    part,
+                    prompt,
+                    sampling,
+                    deliver(index),
+                    samples=samples,
+                    logprobs=logprobs,
+                    past_stops=past_stops,
+                )
+                for index, (part, prompt) in enumerate(zip(job.parts, prompts, strict=True))
+            ]
 
         future = self.served.call(ask)
         self.jobs[job.id] = job
         try:
             job.told = await asyncio.wrap_future(future)
         except BaseException:
-            self.leave(job)
+            self.leave(job)  # also what was taken in before another prompt was refused
             raise
         return job
 
@@ -158,10 +151,11 @@ class Desk:
             self.served.call(cancel)
 
     async def drain(self, seconds: float) -> None:
-        """Take nothing in, finish what runs for so long, then cancel it."""
+        """Take nothing in, finish what runs for so long, then cancel it. A second call with less shortens
+        the first."""
         self.draining = True
-        end = monotonic() + seconds
-        while self.jobs and monotonic() < end:
+        self._end = min(self._end, monotonic() + seconds)
+        while self.jobs and monotonic() < self._end:
             await asyncio.sleep(0.02)
         for job in list(self.jobs.values()):
             self.cancel(job)

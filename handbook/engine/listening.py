@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class Listening(uvicorn.Server):
     """Serves until it is told to end.
 
-    drain: seconds that those who are being answered have after the first signal; a second one cuts them off.
+    drain: seconds that those who are being answered have after the first signal; a second one cuts them off,
+    a third one waits for nothing.
     """
 
     def __init__(self, app: "Server", drain: float = 30.0) -> None:
@@ -26,7 +27,8 @@ class Listening(uvicorn.Server):
         super().__init__(uvicorn.Config(app, timeout_graceful_shutdown=5, **options))  # type: ignore[arg-type]
         self.desk, self.patience = app.desk, drain
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._draining: asyncio.Task[None] | None = None
+        self._signals = 0
+        self._draining: list[asyncio.Task[None]] = []
 
     @property
     def port(self) -> int:
@@ -37,15 +39,16 @@ class Listening(uvicorn.Server):
         await super().serve(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if self._loop is None or self.desk.draining:
+        self._signals += 1
+        if self._loop is None or self._signals > 2:
             super().handle_exit(sig, frame)
             return
         self.desk.draining = True
-        self._loop.call_soon_threadsafe(self._begin)
+        self._loop.call_soon_threadsafe(self._begin, self.patience if self._signals == 1 else 0.0)
 
-    def _begin(self) -> None:
-        self._draining = asyncio.create_task(self._drain())
+    def _begin(self, seconds: float) -> None:
+        self._draining.append(asyncio.create_task(self._drain(seconds)))
 
-    async def _drain(self) -> None:
-        await self.desk.drain(self.patience)
+    async def _drain(self, seconds: float) -> None:
+        await self.desk.drain(seconds)
         self.should_exit = True

@@ -197,9 +197,14 @@ class Drawn(Body):
         return self.stream_options is not None and bool(self.stream_options.include_usage)
 
     @property
-    def most(self) -> int | None:
+    def asked(self) -> int | None:
         """Tokens to draw at most, where the client says it."""
         return self.max_tokens
+
+    @property
+    def most(self) -> int | None:
+        """Likewise, or what is usual at this endpoint; None for as many as there is room for."""
+        return self.asked
 
     @property
     def likeliest(self) -> int | None:
@@ -235,7 +240,7 @@ class ChatBody(Drawn):
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
 
     @property
-    def most(self) -> int | None:
+    def asked(self) -> int | None:
         return self.max_completion_tokens or self.max_tokens
 
     @property

@@ -110,6 +110,11 @@ class Reply:
         self._offsets = [0] * job.choices
 
     @property
+    def complete(self) -> bool:
+        """Whether every choice has been heard to its end."""
+        return None not in self.reasons
+
+    @property
     def failed(self) -> str | None:
         """The reason, when a choice did not end as it should."""
         return next((reason for reason in self.reasons if reason not in (None, "stop", "length")), None)

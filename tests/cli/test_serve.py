@@ -1,0 +1,166 @@
+"""`handbook serve`: what can't be is said at once; what can is served until a signal comes."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from handbook.app.cli.main import run
+from handbook.app.cli.serve import TextVectors, bytes_of, is_loopback
+from handbook.settings import Settings
+
+LAYER = {
+    "input_layernorm": (32,), "post_attention_layernorm": (32,), "self_attn.q_proj": (32, 32),
+    "self_attn.k_proj": (16, 32), "self_attn.v_proj": (16, 32), "self_attn.o_proj": (32, 32),
+    "mlp.gate_proj": (64, 32), "mlp.up_proj": (64, 32), "mlp.down_proj": (32, 64),
+}  # fmt: skip
+CONFIG = {
+    "architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": 256, "hidden_size": 32,
+    "num_hidden_layers": 1, "num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 64,
+    "max_position_embeddings": 2048, "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "hidden_act": "silu",
+    "tie_word_embeddings": True,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random Llama over bytes, as the hub has models."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+    path = tmp_path_factory.mktemp("models") / "pocket"
+    path.mkdir()
+    generator = torch.Generator().manual_seed(1)
+    shapes = {f"model.layers.0.{name}.weight": shape for name, shape in LAYER.items()}
+    shapes |= {"model.embed_tokens.weight": (256, 32), "model.norm.weight": (32,)}
+    save_file({n: torch.randn(s, generator=generator) for n, s in shapes.items()}, path / "model.safetensors")
+    (path / "config.json").write_text(json.dumps(CONFIG))
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    backend = Tokenizer(models.BPE(vocab={letter: i for i, letter in enumerate(letters)}, merges=[]))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    backend.save(str(path / "tokenizer.json"))
+    return path
+
+
+@contextmanager
+def served(folder: Path, *options: str, **more: str) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
+    """The process, its address, and what it said of itself."""
+    environment = {**os.environ, "HANDBOOK_DATA": str(folder.parent), "PYTHONUNBUFFERED": "1", **more}
+    command = [sys.executable, "-m", "handbook", "serve", "--model", str(folder), "--port", "0", *options]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
+    try:
+        assert process.stdout is not None
+        said = ""
+        while "Ctrl-C" not in said:
+            line = process.stdout.readline()
+            assert line, process.stderr.read() if process.stderr else ""
+            said += line
+        found = re.search(r"at (http://\S+)/v1", said)
+        assert found
+        yield process, found[1], said
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def test_sizes() -> None:
+    assert bytes_of("512MiB") == 512 << 20
+    assert bytes_of("1.5 GiB") == 3 << 29
+    assert bytes_of("2g") == 2_000_000_000
+    assert bytes_of("1000") == 1000
+    assert [bytes_of(text) for text in ("", "MiB", "-1", "1 TiB", "1e9", "nan", "٣MiB")] == [None] * 7
+
+
+def test_loopback() -> None:
+    assert all(map(is_loopback, ("127.0.0.1", "127.5.5.5", "::1", "localhost")))
+    assert not any(map(is_loopback, ("0.0.0.0", "::", "", "example.com", "192.168.0.1")))
+
+
+def test_impossible_numbers_all_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--memory", "lots", "--page", "0", "--running", "600", "--queue", "-1", "--threads", "0"]
+    assert run(["serve", "--host", "0.0.0.0", "--drain", "-2", "--api-key", " ", *options]) == 2
+    shown = capsys.readouterr().err
+    for name in ("--memory", "--page", "--running", "--queue", "--threads", "--drain", "API key"):
+        assert name in shown
+    assert run(["serve", "--memory", "9000GiB"]) == 2
+    assert "this machine has" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.7.7", "example.com"])
+def test_other_hosts_need_a_key(
+    host: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HANDBOOK_SERVE_KEY", raising=False)
+    assert run(["serve", "--host", host]) == 2
+    assert f"--host {host} lets other machines in" in capsys.readouterr().err
+
+
+def test_too_little_memory_for_a_page(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["serve", "--model", str(folder), "--port", "0", "--memory", "1000"]) == 2
+    assert "a page of 16 positions takes 2,048 bytes, got 1,000" in capsys.readouterr().err
+
+
+def test_no_such_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["serve", "--model", str(tmp_path / "none.gguf"), "--port", "0"]) == 3
+    assert "no model file" in capsys.readouterr().err
+
+
+def test_it_serves_until_it_is_told_to_end(folder: Path) -> None:
+    options = ("--dtype", "bfloat16", "--memory", "64KiB", "--speculation", "off", "--threads", "1")
+    with served(folder, *options, HANDBOOK_SERVE_KEY="sk-1") as (process, address, said):
+        assert "Serving pocket at http://127.0.0.1:" in said
+        assert "bfloat16, 1 threads" in said
+        assert "speculation off" in said
+        assert "64 pages of 16 positions, 1,024 in all; context 2,048" in said
+        assert "longer than 1,024 tokens does not fit" in said
+        assert "sk-1" not in said
+        body = {"model": "pocket", "prompt": "hello", "max_tokens": 900, "ignore_eos": True, "stream": True}
+        head = {"Authorization": "Bearer sk-1"}
+        assert httpx.post(f"{address}/v1/completions", json=body, timeout=20).status_code == 401
+        with httpx.stream("POST", f"{address}/v1/completions", json=body, headers=head, timeout=60) as reply:
+            lines = reply.iter_lines()
+            assert next(lines).startswith("data: ")
+            process.send_signal(signal.SIGTERM)
+            rest = list(lines)
+        assert "data: [DONE]" in rest
+        assert process.wait(20) == 0
+        assert "Traceback" not in process.stderr.read()
+
+
+def test_interrupting_twice_ends_at_once(folder: Path) -> None:
+    with served(folder, "--drain", "600") as (process, address, _):
+        body = {"model": "pocket", "prompt": "hello", "n": 20, "ignore_eos": True, "stream": True}
+        body["max_tokens"] = 2000
+        with httpx.stream("POST", f"{address}/v1/completions", json=body, timeout=60) as reply:
+            lines = reply.iter_lines()
+            next(lines)
+            process.send_signal(signal.SIGINT)
+            while httpx.get(f"{address}/health", timeout=5).status_code == 200:
+                pass
+            process.send_signal(signal.SIGINT)
+            assert "shutting_down" in "".join(lines)
+            assert process.wait(10) == 0
+            assert "Traceback" not in process.stderr.read()
+
+
+@pytest.mark.models
+def test_vectors_are_whole_or_refused(model_settings: Settings, minilm_path: Path) -> None:
+    vectors = TextVectors(model_settings)
+    rows, tokens = vectors.embed(["a word", "two words more"])
+    assert rows.shape == (2, 384)
+    assert tokens == 4 + 5
+    with pytest.raises(ValueError, match="256 tokens a text; input 1 has more"):
+        vectors.embed(["short", "word " * 300])
