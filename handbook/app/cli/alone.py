@@ -35,11 +35,13 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def threads(number: int | None) -> Iterator[None]:
+def threads(number: int) -> Iterator[None]:
+    """So many CPU threads. More than free cores is no gain: they wait for each other by spinning, and where
+    another program has a core each small matrix product waits for the scheduler."""
     import torch
 
     before = torch.get_num_threads()
-    torch.set_num_threads(number or before)
+    torch.set_num_threads(number)
     try:
         yield
     finally:
