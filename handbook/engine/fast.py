@@ -1,0 +1,217 @@
+"""Runs a batch on compiled kernels, five calls a layer: decoders of Llama's form, on processors with AVX-512.
+
+    qkv = linear(norm(x));  y = attend(qkv);  x += linear(y);  h = silu(gate) * up;  x += linear(h)
+
+The residual stream is fp32 always. `precision` says what is multiplied: fp32, as the model is; bf16 weights
+and activations, with sums in fp32; int8 weights with a scale for each output, and activations rounded with a
+scale for each token. Everything that this can't compute runs on `TorchExecutor`: `pick` says what was picked,
+and why.
+
+Axes: M rows whose logits are wanted, V vocabulary.
+
+Book: inference-ops/llm-serving-optimization
+"""
+
+from array import array
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from handbook.engine.executor import Executor, TorchExecutor, rows_wanted
+from handbook.engine.kernels import abi
+from handbook.engine.kernels.build import Library, load
+from handbook.engine.kernels.pack import KINDS, Linear, Precision, interleave, pack, pointer
+from handbook.engine.store import PageStore
+from handbook.engine.work import Batch, Work
+from handbook.model.attention import Attention
+from handbook.model.config import ModelConfig
+from handbook.model.layers import RMSNorm, SwiGLU
+from handbook.model.transformer import Block, Transformer
+
+
+def unfit(config: ModelConfig) -> list[str]:
+    """What a model has that the kernels don't compute; empty where they compute it."""
+    c = config
+    scaling = None if c.rope_scaling is None else c.rope_scaling.kind
+    odd = {
+        f"norm {c.norm}": c.norm != "rms",
+        f"network {c.network}": c.network != "swiglu",
+        f"layout {c.layout}": c.layout != "pre",
+        "a mixture of experts": c.mixture is not None,
+        "latent attention": c.latent is not None,
+        "windows": any(c.windows),
+        "capped scores": c.attention_softcap is not None or c.logit_softcap is not None,
+        "clipped queries": c.qkv_clip is not None,
+        "normalised heads": c.head_norm or c.width_norm,
+        "partial rotation": c.rotary_dim not in (None, c.head_dim),
+        f"{scaling} positions": scaling in ("dynamic", "longrope"),
+        "scaled embeddings": c.scale_embedding,
+        "widths that aren't multiples of 16": bool(c.dim % 16 or c.hidden_dim % 16 or c.head_dim % 16),
+    }
+    return [name for name, has in odd.items() if has]
+
+
+class Layer(NamedTuple):
+    """A block's four products, packed."""
+
+    qkv: Linear
+    out: Linear
+    gate_up: Linear
+    down: Linear
+
+
+def pack_layer(block: Block, precision: Precision) -> Layer:
+    attention, mlp = block.attention, block.mlp
+    assert isinstance(attention, Attention)
+    assert isinstance(mlp, SwiGLU)
+    norms = (block.attention_norm, block.mlp_norm)
+    assert isinstance(norms[0], RMSNorm)
+    assert isinstance(norms[1], RMSNorm)
+    parts = (attention.query, attention.key, attention.value)
+    qkv = torch.cat([part.weight for part in parts])
+    bias = None if parts[0].bias is None else torch.cat([part.bias for part in parts])
+    both = interleave(mlp.gate.weight, mlp.up.weight)
+    both_bias = None if mlp.gate.bias is None else interleave(mlp.gate.bias, mlp.up.bias)
+    return Layer(
+        pack(qkv, precision, bias, norms[0].weight, norms[0].eps),
+        pack(attention.out.weight, precision, attention.out.bias, after=abi.ADD),
+        pack(both, precision, both_bias, norms[1].weight, norms[1].eps, after=abi.SILU),
+        pack(mlp.down.weight, precision, mlp.down.bias, after=abi.ADD),
+    )
+
+
+class FastExecutor:
+    """A packed model and its pages, which are fp32 or bf16. Interface as `TorchExecutor`.
+
+    Raises ValueError for a model that is `unfit`, or a precision this build of the kernels lacks.
+    """
+
+    def __init__(
+        self, model: Transformer, store: PageStore, kernels: Library, precision: Precision = "int8"
+    ) -> None:
+        config = model.config
+        if faults := unfit(config):
+            raise ValueError(f"the kernels don't compute {', '.join(faults)}")
+        if not kernels.kinds() >> KINDS[precision] & 1 or not kernels.attends(config.head_dim):
+            raise ValueError(f"the kernels of this processor lack {precision} or heads of {config.head_dim}")
+        if store.keys.dtype not in (torch.float32, torch.bfloat16):
+            raise ValueError(f"pages are {store.keys.dtype}, not float32 or bfloat16")
+        self.model, self.store, self.kernels, self.precision = model, store, kernels, precision
+        self.layers = [pack_layer(block, precision) for block in model.blocks]  # type: ignore[arg-type]
+        assert isinstance(model.norm, RMSNorm)
+        head = model.embed.weight if model.head is None else model.head.weight
+        bias = None if model.head is None else model.head.bias
+        self.head = pack(head, precision, bias, model.norm.weight, model.norm.eps)
+        self.embed = model.embed.weight.detach().float()
+        self.calls = [[pointer(linear.struct) for linear in layer] for layer in self.layers]
+        self.head_call = pointer(self.head.struct)
+        self.pages = [
+            (keys.data_ptr(), values.data_ptr())
+            for keys, values in zip(store.keys, store.values, strict=True)
+        ]
+        self.rope = model.rotation(torch.arange(0))
+        self.room: tuple[Tensor, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """What computes, in words."""
+        return f"compiled kernels, {self.precision} products, {_name(self.store)} cache"
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the packed weights."""
+        return self.head.nbytes + sum(linear.nbytes for layer in self.layers for linear in layer)
+
+    @torch.inference_mode()
+    def run(self, batch: Batch) -> Tensor:
+        self.store.prepare(batch)
+        rows = batch.tokens
+        if not rows:
+            return torch.empty(0, self.model.config.vocab_size)
+        linear, attend, threads = self.kernels.linear, self.kernels.attend, torch.get_num_threads()
+        x, qkv, y, hidden = self._room(rows)
+        step, held = self._step(batch.work, rows, threads)
+        tokens = torch.tensor([token for work in batch.work for token in work.tokens])
+        torch.index_select(self.embed, 0, tokens, out=x[:rows])
+        at_x, at_qkv, at_y, at_hidden = (room.data_ptr() for room in (x, qkv, y, hidden))
+        for (qkv_of, out_of, gate_up_of, down_of), (keys, values) in zip(self.calls, self.pages, strict=True):
+            linear(qkv_of, at_x, at_qkv, rows, threads)
+            attend(step, at_qkv, keys, values, at_y)
+            linear(out_of, at_y, at_x, rows, threads)
+            linear(gate_up_of, at_x, at_hidden, rows, threads)
+            linear(down_of, at_hidden, at_x, rows, threads)
+        del held
+        return self._logits(x, batch.work, threads)
+
+    def _logits(self, x: Tensor, works: Sequence[Work], threads: int) -> Tensor:
+        """Final norm and head of the rows that are wanted: [M, V]."""
+        wanted, end = [], 0
+        for work in works:
+            end += len(work.tokens)
+            wanted += range(end - rows_wanted(work), end)
+        logits = torch.empty(len(wanted), self.model.config.vocab_size)
+        if wanted:
+            some = x[:end] if len(wanted) == end else x[torch.tensor(wanted)]
+            self.kernels.linear(self.head_call, some.data_ptr(), logits.data_ptr(), len(wanted), threads)
+        return logits
+
+    def _room(self, rows: int) -> tuple[Tensor, ...]:
+        """x, qkv, attention's result and the network's hidden row, for so many rows at least."""
+        if not self.room or len(self.room[0]) < rows:
+            c, many = self.model.config, max(64, rows)
+            widths = (c.dim, (c.heads + 2 * c.kv_heads) * c.head_dim, c.heads * c.head_dim, c.hidden_dim)
+            self.room = tuple(torch.empty(many, width) for width in widths)
+        return self.room
+
+    def _step(self, works: Sequence[Work], rows: int, threads: int) -> "tuple[object, list[array[int]]]":
+        """What attention has to know, and the memory that it points to."""
+        sequence, position, tables, pages = (array("i") for _ in range(4))
+        for number, work in enumerate(works):
+            count = len(work.tokens)
+            sequence.extend([number] * count)
+            position.extend(range(work.start, work.start + count))
+            tables.append(len(pages))
+            pages.extend(work.pages)
+        self._turn_up_to(max(position) + 1)
+        c, held = self.model.config, [sequence, position, tables, pages]
+        scale = c.head_dim**-0.5 if c.attention_scale is None else c.attention_scale
+        sizes = (rows, c.heads, c.kv_heads, c.head_dim, self.store.size)
+        bf16 = self.store.keys.dtype == torch.bfloat16
+        addresses = [part.buffer_info()[0] for part in held]
+        turning = [table.data_ptr() for table in self.rope]
+        step = abi.StepStruct(*sizes, bf16, threads, scale, *addresses, *turning)
+        return pointer(step), held
+
+    def _turn_up_to(self, length: int) -> None:
+        """Rotations of all positions below `length`: kept, and doubled when a text grows beyond them."""
+        if len(self.rope[0]) < length:
+            reach = min(max(length, 2 * len(self.rope[0]), 256), self.model.config.context)
+            cos, sin = self.model.rotation(torch.arange(reach))
+            self.rope = cos.contiguous(), sin.contiguous()
+
+
+class Choice(NamedTuple):
+    """What computes, and one line that says why."""
+
+    executor: Executor
+    why: str
+
+
+def pick(model: Transformer, store: PageStore, precision: Precision = "int8") -> Choice:
+    """The fastest executor that computes this model on this machine, at this precision where there are
+    kernels for it. Compiles them at the first call."""
+    found = unfit(model.config) + ([] if model.device.type == "cpu" else [f"a model on {model.device.type}"])
+    kernels = ", ".join(found) if found else load()
+    if not isinstance(kernels, str):
+        try:
+            fast = FastExecutor(model, store, kernels, precision)
+            return Choice(fast, fast.label)
+        except ValueError as error:
+            kernels = str(error)
+    return Choice(TorchExecutor(model, store), f"torch, {_name(store)}: {kernels}")
+
+
+def _name(store: PageStore) -> str:
+    return str(store.keys.dtype).removeprefix("torch.")

@@ -1,0 +1,110 @@
+"""Compiles kernels.cpp for this machine's processor, once, and loads it.
+
+The library lies in the data folder under a name that is the hash of source, flags, compiler and processor.
+The folder belongs to this user alone, and nothing is loaded that another user could have put there: it would
+run as this user. Without a compiler, or where it fails, `load` says why, and torch computes.
+"""
+
+import ctypes
+import hashlib
+import logging
+import os
+import shutil
+import stat
+import subprocess
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+
+from handbook.engine.kernels.abi import Library, declare
+from handbook.hardware.probe import probe
+from handbook.settings import load as load_settings
+
+SOURCE = Path(__file__).with_name("kernels.cpp")
+FLAGS = ("-O3", "-march=native", "-std=c++17", "-shared", "-fPIC", "-pthread", "-w")
+COMPILERS = ("g++", "c++", "clang++")
+SECONDS = 300
+log = logging.getLogger(__name__)
+
+
+class NoKernels(Exception):
+    """There are no kernels here; the message is the reason, in one line."""
+
+
+@lru_cache(maxsize=1)
+def load() -> "Library | str":
+    """The kernels, or one line that says why there are none. Compiles at the first call on a machine."""
+    try:
+        return load_from(load_settings().data / "kernels")
+    except NoKernels as error:
+        return str(error)
+
+
+def load_from(folder: Path) -> Library:
+    """The kernels, built in `folder` where they aren't yet. Raises NoKernels."""
+    if not hasattr(os, "getuid"):
+        raise NoKernels("kernels are built on Linux and macOS only")
+    source, compiler = SOURCE.read_bytes(), find_compiler()
+    path = folder / f"{fingerprint(source, compiler)}.so"
+    try:
+        private(folder)
+        if not path.exists():
+            compile_to(path, source, compiler)
+        return open_library(path)
+    except OSError as error:
+        raise NoKernels(f"kernels could not be loaded: {error}") from error
+
+
+def find_compiler() -> str:
+    """Where the system's C++ compiler is. Raises NoKernels."""
+    for name in (os.environ.get("CXX"), *COMPILERS):
+        if name and (found := shutil.which(name)):
+            return found
+    raise NoKernels(f"no C++ compiler here (looked for {', '.join(COMPILERS)})")
+
+
+def fingerprint(source: bytes, compiler: str) -> str:
+    """A name for what comes of this source here: changes with source, flags, compiler and processor."""
+    machine = probe()
+    built = Path(compiler).stat()
+    parts = (compiler, built.st_size, built.st_mtime_ns, FLAGS, machine.cpu, machine.isa, machine.os)
+    return hashlib.sha256(repr(parts).encode() + source).hexdigest()[:32]
+
+
+def private(folder: Path) -> None:
+    """Make the folder, for this user alone. Raises NoKernels where it is open to others, or theirs."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise NoKernels(f"{folder} is open to other users: remove it, or make it yours alone (chmod 700)")
+
+
+def compile_to(path: Path, source: bytes, compiler: str) -> None:
+    """Build beside it, then rename, so that nobody ever loads half a library. Raises NoKernels."""
+    log.info("compiling the engine's kernels for this processor, once: some seconds")
+    handle, name = tempfile.mkstemp(suffix=".part", dir=path.parent)
+    os.close(handle)
+    part = Path(name)
+    try:
+        command = [compiler, *FLAGS, "-x", "c++", "-", "-o", name]
+        done = subprocess.run(command, input=source, capture_output=True, timeout=SECONDS, check=False)
+        if done.returncode:
+            lines = done.stderr.decode(errors="replace").splitlines()
+            told = next((line for line in lines if "error" in line), f"exit status {done.returncode}")
+            raise NoKernels(f"{Path(compiler).name} could not compile the kernels: {told.strip()[:200]}")
+        part.chmod(0o700)
+        part.replace(path)
+    except subprocess.TimeoutExpired:
+        raise NoKernels(f"{Path(compiler).name} took more than {SECONDS} s") from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def open_library(path: Path) -> Library:
+    """Load a library that is this user's own, and that nobody else can write. Raises NoKernels, OSError."""
+    found = path.lstat()
+    if not stat.S_ISREG(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+        raise NoKernels(f"{path} could have been written by another user: remove it")
+    # PyDLL keeps Python's lock: a step makes a hundred short calls, and to give the lock away in each would
+    # let any busy thread of the server hold up every one of them.
+    return declare(ctypes.PyDLL(str(path)))

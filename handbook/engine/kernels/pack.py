@@ -1,0 +1,116 @@
+"""Weights as the kernels read them: panels of 32 outputs, in which inputs lie together in groups of 32 bits.
+
+Three kinds. fp32 as they are; bf16 rounded; int8 with one scale for each output, after a rotation of blocks
+of 64 inputs by a Hadamard matrix: activations are rotated alike before they are rounded, which spreads their
+outliers, and the product stays what it was because the matrix is orthogonal (QuaRot, Ashkboos et al. 2024,
+arXiv:2404.00456, section 3).
+
+Axes: N outputs, K inputs, M rows.
+"""
+
+import ctypes
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from handbook.engine.kernels import abi
+
+Precision = Literal["fp32", "bf16", "int8"]
+KINDS: dict[Precision, int] = {"fp32": abi.FP32, "bf16": abi.BF16, "int8": abi.INT8}
+PANEL, HALF, BLOCK = 32, 16, 64
+
+
+def rotate(x: Tensor) -> Tensor:
+    """Each 64 of the last axis times the Hadamard matrix over 8, by butterflies: [..., K] -> [..., K].
+
+    Its own inverse.
+    """
+    shape, step = x.shape, 1
+    while step < BLOCK:
+        pairs = x.reshape(*shape[:-1], -1, 2, step)
+        a, b = pairs.unbind(-2)
+        x = torch.stack((a + b, a - b), dim=-2).reshape(shape)
+        step *= 2
+    return x * 0.125
+
+
+def panels(weight: Tensor, group: int) -> Tensor:
+    """[N, K] -> [N / 32, K / group, 32, group], with zeros where N ends within a panel."""
+    weight = F.pad(weight, (0, 0, 0, -weight.shape[0] % PANEL))
+    count = weight.shape[0] // PANEL
+    return weight.view(count, PANEL, -1, group).transpose(1, 2).contiguous()
+
+
+def interleave(gate: Tensor, up: Tensor) -> Tensor:
+    """Gate and up [F, ...] in turns of 16 rows, so that a panel has both for the same 16 outputs: [2F', ...],
+    F' being F filled up with zeros to a multiple of 16."""
+    if fill := -gate.shape[0] % HALF:
+        gate, up = (torch.cat((x, x.new_zeros(fill, *x.shape[1:]))) for x in (gate, up))
+    halves = [x.reshape(-1, HALF, *x.shape[1:]) for x in (gate, up)]
+    return torch.stack(halves, dim=1).flatten(0, 2)
+
+
+def quantize(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Whole numbers within +-127 and the scale of each row: [N, K] -> int8 [N, K], [N]."""
+    scales = weight.abs().amax(dim=1) / 127.0
+    whole = (weight / scales.clamp(min=1e-30)[:, None]).round()
+    return whole.to(torch.int8), scales
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A packed product, with what happens around it: RMSNorm before; y =, y += or SwiGLU's gate behind.
+
+    Keeps the tensors alive that `struct` points into.
+    """
+
+    struct: abi.LinearStruct
+    weight: Tensor  # panels
+    scales: Tensor | None
+    starts: Tensor | None
+    bias: Tensor | None
+    norm: Tensor | None
+
+    @property
+    def nbytes(self) -> int:
+        held = (self.weight, self.scales, self.starts, self.bias, self.norm)
+        return sum(tensor.nbytes for tensor in held if tensor is not None)
+
+
+def pack(
+    weight: Tensor,
+    precision: Precision,
+    bias: Tensor | None = None,
+    norm: Tensor | None = None,
+    eps: float = 0.0,
+    after: int = abi.STORE,
+) -> Linear:
+    """A weight [N, K], K a multiple of 16, for the kernel. For SILU: gate and up, `interleave`d."""
+    N, K = weight.shape
+    weight, scales, starts, turned = weight.detach().float(), None, None, False
+    if precision == "int8":
+        turned = K % BLOCK == 0
+        whole, scales = quantize(rotate(weight) if turned else weight)
+        starts = _filled(whole.sum(dim=1, dtype=torch.int32) * -128)
+        scales, packed = _filled(scales), panels(whole, 4)
+    elif precision == "bf16":
+        packed = panels(weight.bfloat16(), 2)
+    else:
+        packed = panels(weight, 1)
+    bias = None if bias is None else _filled(bias.detach().float())
+    norm = None if norm is None else norm.detach().float().contiguous()
+    pointers = [None if t is None else t.data_ptr() for t in (packed, scales, starts, bias, norm)]
+    struct = abi.LinearStruct(KINDS[precision], N, K, after, turned, eps, *pointers)
+    return Linear(struct, packed, scales, starts, bias, norm)
+
+
+def _filled(x: Tensor) -> Tensor:
+    return F.pad(x, (0, -x.shape[0] % PANEL)).contiguous()
+
+
+def pointer(struct: ctypes.Structure) -> "ctypes._Pointer[ctypes.Structure]":
+    """What the kernels take for a structure; made once, not at every call."""
+    return ctypes.pointer(struct)

@@ -1,0 +1,179 @@
+"""The executor on compiled kernels: the same tokens as the decoder alone, in any company."""
+
+import random
+from dataclasses import replace
+
+import pytest
+import torch
+from test_executor import CONFIGS, alone, greedy
+
+from handbook.engine import fast
+from handbook.engine.executor import TorchExecutor, run_packed
+from handbook.engine.fast import FastExecutor, pick, unfit
+from handbook.engine.kernels.build import Library, load
+from handbook.engine.kernels.pack import Precision
+from handbook.engine.pages import Pages
+from handbook.engine.scheduler import Scheduler
+from handbook.engine.store import PageStore
+from handbook.engine.work import Batch, Limits, Request, Work
+from handbook.model.config import ModelConfig
+from handbook.model.extension import RopeScaling
+from handbook.model.load import Loaded, load_model
+from handbook.model.transformer import Transformer
+
+LLAMA = ModelConfig(
+    vocab_size=61, dim=64, layers=3, heads=6, kv_heads=2, head_dim=16, hidden_dim=80, context=128
+)
+FITTING = {
+    "llama": LLAMA,
+    "tied": replace(LLAMA, tie_embeddings=True),
+    "biases": replace(LLAMA, qkv_bias=True, out_bias=True, mlp_bias=True, head_bias=True),
+    "yarn": replace(LLAMA, rope_scaling=RopeScaling("yarn", 4.0, 32), attention_scale=0.3),
+}
+
+
+@pytest.fixture(scope="module")
+def kernels() -> Library:
+    found = load()
+    if isinstance(found, str):
+        pytest.skip(f"no compiled kernels on this machine: {found}")
+    return found
+
+
+def model_of(config: ModelConfig) -> Transformer:
+    torch.manual_seed(1)
+    model = Transformer(config).eval()
+    for weight in model.parameters():
+        weight.data.mul_(2.0)  # scores that differ, so that attention matters
+    return model
+
+
+def mixed(vocab: int) -> tuple[Batch, int]:
+    """A prompt, a later piece of another, decodes, one with drafts: and how many pages of 4."""
+    draw, works, pages = random.Random(0), [], 0
+    for number, (start, count, drafts, wanted) in enumerate(
+        ((0, 9, 0, 1), (5, 7, 0, 0), (11, 1, 0, 1), (3, 1, 0, 1), (6, 4, 3, 4), (19, 1, 0, 1))
+    ):
+        own = -(-(start + count) // 4)
+        tokens = [draw.randrange(vocab) for _ in range(count)]
+        works.append(Work(number, start, tokens, list(range(pages, pages + own)), drafts, wanted))
+        pages += own
+    return Batch(tuple(works)), pages
+
+
+def stores(
+    config: ModelConfig, pages: int, count: int, dtype: torch.dtype = torch.float32
+) -> list[PageStore]:
+    """Alike, with a past of random numbers."""
+    made = [PageStore(config, pages, 4, dtype=dtype) for _ in range(count)]
+    for name, seed in (("keys", 3), ("values", 4)):
+        shape = getattr(made[0], name).shape
+        past = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+        for store in made:
+            getattr(store, name).copy_(past)
+    return made
+
+
+@pytest.mark.parametrize("name", FITTING)
+def test_fast_equals_packed(kernels: Library, name: str) -> None:
+    model = model_of(FITTING[name])
+    batch, pages = mixed(61)
+    one, two = stores(model.config, pages, 2)
+    got, right = FastExecutor(model, one, kernels, "fp32").run(batch), run_packed(model, two, batch)
+    assert got.shape == right.shape == (8, 61)
+    torch.testing.assert_close(got, right, atol=2e-5, rtol=2e-5)  # as packed against plain
+    torch.testing.assert_close(one.keys, two.keys, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
+def test_company_changes_no_bit(kernels: Library, precision: Precision) -> None:
+    model = model_of(LLAMA)
+    batch, pages = mixed(61)
+    one, two = stores(LLAMA, pages, 2, torch.bfloat16)
+    together = FastExecutor(model, one, kernels, precision).run(batch)
+    executor = FastExecutor(model, two, kernels, precision)
+    each = torch.cat([executor.run(Batch((work,))) for work in batch.work])
+    assert torch.equal(together, each)
+    assert torch.equal(one.keys, two.keys)
+
+
+@pytest.mark.parametrize("name", FITTING)
+def test_a_crowded_machine_says_what_each_says_alone(kernels: Library, name: str) -> None:
+    model = model_of(FITTING[name])
+    draw = random.Random(5)
+    pages, size, swap = 22, 4, 6
+    scheduler = Scheduler(Pages(pages, size), Limits(tokens=24, running=6, swap=swap, watermark=0.0))
+    executor = FastExecutor(model, PageStore(model.config, pages, size, swap), kernels, "fp32")
+    prompts, said = {}, {}
+    for number in range(12):
+        prompt = [7, 8, 9, 10, 11, 12, 13, 14, 15][: draw.randint(0, 9)]
+        prompt += [draw.randrange(61) for _ in range(draw.randint(1, 20))]
+        scheduler.add(Request(id=str(number), prompt=prompt, max_tokens=draw.randint(1, 16)))
+        prompts[str(number)] = prompt
+    while len(scheduler):
+        batch = scheduler.step()
+        for event in scheduler.done(batch, greedy(batch, executor.run(batch))):
+            said.setdefault(event.request, []).extend(event.tokens)
+    assert len(said) == 12
+    for request, tokens in said.items():
+        assert tokens == alone(model, prompts[request], len(tokens))
+    assert scheduler.counts.preempted
+    assert scheduler.counts.swapped
+
+
+def test_a_batch_without_work(kernels: Library) -> None:
+    executor = FastExecutor(model_of(LLAMA), PageStore(LLAMA, 4, 4), kernels)
+    assert executor.run(Batch(())).shape == (0, 61)
+
+
+def test_what_is_picked_and_why(kernels: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = model_of(LLAMA)
+    choice = pick(model, PageStore(LLAMA, 2, 4))
+    assert isinstance(choice.executor, FastExecutor)
+    assert choice.why == "compiled kernels, int8 products, float32 cache"
+    monkeypatch.setattr(fast, "load", lambda: "no C++ compiler here")
+    choice = pick(model, PageStore(LLAMA, 2, 4))
+    assert isinstance(choice.executor, TorchExecutor)
+    assert choice.why == "torch, float32: no C++ compiler here"
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_what_does_not_fit_runs_on_torch(kernels: Library, name: str) -> None:
+    config = CONFIGS[name]
+    assert unfit(config)  # heads of 8 at the least
+    choice = pick(model_of(config), PageStore(config, 2, 4))
+    assert isinstance(choice.executor, TorchExecutor)
+    with pytest.raises(ValueError, match="don't compute"):
+        FastExecutor(choice.executor.model, PageStore(config, 2, 4), kernels)
+
+
+def test_faults_are_told(kernels: Library) -> None:
+    wide = replace(LLAMA, head_dim=112, heads=2, kv_heads=1)
+    with pytest.raises(ValueError, match="heads of 112"):
+        FastExecutor(model_of(wide), PageStore(wide, 2, 4), kernels)
+    with pytest.raises(ValueError, match="float16"):
+        FastExecutor(model_of(LLAMA), PageStore(LLAMA, 2, 4, dtype=torch.float16), kernels)
+
+
+@pytest.fixture(scope="module")
+def smollm2(smollm2_path: object, model_settings: object) -> Loaded:
+    return load_model("smollm2-135m-instruct", model_settings)  # type: ignore[arg-type]
+
+
+# Mean over 200 tokens of English of the KL divergence from the decoder in fp32; measured 1e-7, 2e-4 and 6e-3.
+@pytest.mark.models
+@pytest.mark.parametrize(("precision", "most"), [("fp32", 1e-6), ("bf16", 1e-3), ("int8", 1e-2)])
+@torch.inference_mode()
+def test_a_real_model_stays_itself(
+    kernels: Library, smollm2: Loaded, precision: Precision, most: float
+) -> None:
+    text = (fast.__doc__ or "") + (unfit.__doc__ or "") + (random.__doc__ or "")
+    ids = smollm2.tokenizer.encode(text, special=False)[:200]
+    assert len(ids) == 200
+    right = smollm2.model(torch.tensor([ids]))[0].log_softmax(dim=-1)
+    store = PageStore(smollm2.config, 13, 16)
+    executor = FastExecutor(smollm2.model, store, kernels, precision)
+    work = Work(0, 0, ids, range(13), len(ids) - 1, len(ids))
+    got = executor.run(Batch((work,))).log_softmax(dim=-1)
+    divergence = float((right.exp() * (right - got)).sum(dim=-1).mean())
+    assert -1e-6 < divergence < most
