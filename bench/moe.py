@@ -1,4 +1,4 @@
-"""Seconds for one mixture-of-experts layer: plain loop, grouped by expert, and transformers' own block.
+"""Seconds for one mixture-of-experts layer: plain loop, grouped by expert, fused, and transformers' block.
 
 The same weights and tokens for all, router included. Three jobs: decode (one token), prefill (many), train
 (many, forward and backward). Turns alternate (plain, grouped, theirs, theirs, grouped, plain, ...), so that a
@@ -28,7 +28,7 @@ def contenders(options: argparse.Namespace) -> tuple[dict[str, Forward], list[An
     from transformers import OlmoeConfig
     from transformers.models.olmoe.modeling_olmoe import OlmoeSparseMoeBlock
 
-    from handbook.model.moe import MoE, run_grouped, run_plain
+    from handbook.model.moe import MoE, run_fused, run_grouped, run_plain
 
     torch.manual_seed(0)
     ours = MoE(options.dim, options.hidden, options.experts, options.k)
@@ -37,7 +37,8 @@ def contenders(options: argparse.Namespace) -> tuple[dict[str, Forward], list[An
     def with_router(run: Callable[..., Any]) -> Forward:
         return lambda x: run(x, ours.router(x), *weights)
 
-    forwards = {"plain": with_router(run_plain), "grouped": with_router(run_grouped)}
+    ways = {"plain": run_plain, "grouped": run_grouped, "fused": run_fused}
+    forwards = {name: with_router(run) for name, run in ways.items()}
     parameters = list(ours.parameters())
     for kind in ("eager", "grouped_mm"):
         config = OlmoeConfig(

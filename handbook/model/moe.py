@@ -1,8 +1,9 @@
 """Mixture of experts: many networks in place of one, of which each token passes through k.
 
-Two ways to the same numbers. `run_plain` writes out Shazeer et al. 2017 (arXiv:1701.06538), equation 1: each
-expert in turn looks for the tokens that chose it. `run_grouped` sorts the assignments by expert once, so that
-each expert finds its tokens in one piece. Tests hold them equal; `bench/moe.py` says how much faster.
+Three ways to the same numbers. `run_plain` writes out Shazeer et al. 2017 (arXiv:1701.06538), equation 1:
+each expert in turn looks for the tokens that chose it. `run_grouped` sorts the assignments by expert once, so
+that each expert finds its tokens in one piece. `run_fused` gives all pieces to torch's grouped product in one
+call. Tests hold them equal; `bench/moe.py` says how much faster.
 
 Axes: B batch, T tokens in a sequence, N = B * T tokens, C width, E experts, F hidden width of one, k experts
 for each token.
@@ -12,6 +13,7 @@ Book: architectures/transformer-deep-dive
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Unpack
 
 import torch
@@ -66,6 +68,29 @@ def run_grouped(x: Tensor, routing: Routing, gate: Tensor, up: Tensor, down: Ten
     return dispatch(x, routing, lambda expert, rows: swiglu(rows, *weights[expert]))
 
 
+def run_fused(x: Tensor, routing: Routing, gate: Tensor, up: Tensor, down: Tensor) -> Tensor:
+    """`run_grouped` with one call for each of the three products: torch's kernel takes the experts' matrices
+    stacked, and where each expert's rows end. x [N, C]; gate, up [E, F, C]; down [E, C, F] -> [N, C]."""
+    E, k = routing.logits.shape[1], routing.experts.shape[1]
+    expert = routing.experts.masked_fill(~routing.kept, E).flatten()
+    order = expert.argsort(stable=True)
+    ends = expert.bincount(minlength=E + 1)[:E].cumsum(0)
+    order = order[: int(ends[-1])]
+    if not len(order):
+        return torch.zeros_like(x)
+    product = partial(F.grouped_mm, offs=ends.to(torch.int32))
+    rows = x[order // k]
+    hidden = F.silu(product(rows, gate.transpose(1, 2))) * product(rows, up.transpose(1, 2))
+    y = product(hidden, down.transpose(1, 2)) * routing.weights.flatten()[order, None].to(x.dtype)
+    return torch.zeros_like(x).index_add(0, order // k, y)
+
+
+def fusible(x: Tensor, gate: Tensor) -> bool:
+    """Whether torch's grouped product takes these: rows that fill 16 bytes, on a GPU in bfloat16."""
+    aligned = all(size * x.dtype.itemsize % 16 == 0 for size in gate.shape[1:])
+    return aligned and x.dtype == gate.dtype and (not x.is_cuda or x.dtype == torch.bfloat16)
+
+
 class Experts(nn.Module):
     """E networks like `SwiGLU`, their weights stacked: gate, up [E, F, C] and down [E, C, F]; no biases."""
 
@@ -77,7 +102,8 @@ class Experts(nn.Module):
         self.down = nn.Parameter(torch.empty(experts, dim, hidden_dim).uniform_(-bound_out, bound_out))
 
     def forward(self, x: Tensor, routing: Routing) -> Tensor:
-        return run_grouped(x, routing, self.gate, self.up, self.down)
+        run = run_fused if fusible(x, self.gate) else run_grouped
+        return run(x, routing, self.gate, self.up, self.down)
 
 
 class MoE(nn.Module):

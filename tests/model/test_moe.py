@@ -9,9 +9,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from handbook.model import moe
 from handbook.model import routing as counting
 from handbook.model.layers import SwiGLU
-from handbook.model.moe import MoE, dispatch, run_grouped, run_plain, split_experts, swiglu, watch
+from handbook.model.moe import (
+    MoE,
+    dispatch,
+    fusible,
+    run_fused,
+    run_grouped,
+    run_plain,
+    split_experts,
+    swiglu,
+    watch,
+)
 from handbook.model.router import GATES, Router, Routing, keep_within, within_best_groups
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
@@ -107,6 +118,32 @@ def test_grouped_is_plain_is_the_definition(router, N, F):
     )  # of size 10
 
 
+@given(routers(), TOKENS, st.sampled_from([4, 8, 12]))
+@settings(max_examples=100, deadline=None)
+def test_fused_is_plain(router, N, F):
+    x, E = torch.randn(N, 8), router.experts
+    weights = torch.randn(E, F, 8), torch.randn(E, F, 8), torch.randn(E, 8, F)
+    routing = router(x[:, :6])
+    assert fusible(x, weights[0])
+    torch.testing.assert_close(
+        run_fused(x, routing, *weights), run_plain(x, routing, *weights), rtol=1e-5, atol=1e-4
+    )  # of size 10
+
+
+def test_what_torch_cannot_group_is_split(monkeypatch):
+    """Rows must fill 16 bytes, and experts must have the tokens' type."""
+    assert not fusible(torch.randn(2, 6), torch.randn(3, 8, 6))
+    assert not fusible(torch.randn(2, 8), torch.randn(3, 5, 8))
+    assert not fusible(torch.randn(2, 8).bfloat16(), torch.randn(3, 8, 8))
+    ran = []
+    for name in ("run_fused", "run_grouped"):
+        real = getattr(moe, name)
+        monkeypatch.setattr(moe, name, lambda *a, real=real, name=name: (ran.append(name), real(*a))[1])
+    MoE(8, 8, 3, 2)(torch.randn(2, 8))
+    MoE(6, 8, 3, 2)(torch.randn(2, 6))
+    assert ran == ["run_fused", "run_grouped"]
+
+
 @pytest.mark.parametrize("experts", [[[0, 0]] * 9, [[3, 1]] * 9, [[0, 3], [1, 3], [3, 0]], [[2, 1]]])
 @pytest.mark.parametrize("keep", ["all", "some", "none"])
 def test_grouped_is_plain_with_gradients(experts, keep):
@@ -115,22 +152,23 @@ def test_grouped_is_plain_with_gradients(experts, keep):
     N = len(experts)
     kept = {"all": torch.ones, "none": torch.zeros}.get(keep, torch.rand)(N, 2) > 0.4
     results = []
-    for run in (run_plain, run_grouped):
+    for run in (run_plain, run_grouped, run_fused):
         generator = torch.Generator().manual_seed(1)
         leaves = [
             torch.randn(*shape, generator=generator).requires_grad_()
-            for shape in ((N, 6), (N, 2), (4, 5, 6), (4, 5, 6), (4, 6, 5))
+            for shape in ((N, 8), (N, 2), (4, 4, 8), (4, 4, 8), (4, 8, 4))
         ]
         x, weights, *matrices = leaves
         routing = Routing(torch.zeros(N, 4), torch.zeros(N, 4), torch.tensor(experts), weights * kept, kept)
         out = run(x, routing, *matrices)
-        sum_of = (out * torch.randn(N, 6, generator=generator)).sum()
+        sum_of = (out * torch.randn(N, 8, generator=generator)).sum()
         gradients = torch.autograd.grad(sum_of, leaves, allow_unused=True) if keep != "none" else ()
         results.append((out, *gradients))
-    for plain, grouped in zip(*results, strict=True):
+    for plain, grouped, fused in zip(*results, strict=True):
         torch.testing.assert_close(grouped, plain, **CLOSE)
+        torch.testing.assert_close(fused, plain, **CLOSE)
     if keep == "none":
-        assert results[1][0].abs().max() == 0
+        assert results[1][0].abs().max() == results[2][0].abs().max() == 0
 
 
 def test_worked_example():
@@ -212,15 +250,15 @@ def test_a_dropped_token_gets_nothing():
     assert y[2:].abs().max() == 0
 
 
-@pytest.mark.parametrize("run", [run_plain, run_grouped])
+@pytest.mark.parametrize("run", [run_plain, run_grouped, run_fused])
 def test_what_is_dropped_is_not_computed(run):
     """The second token is infinite, and zero times what an expert makes of it would not be zero."""
-    x = torch.tensor([[1.0, 2.0], [math.inf, math.inf]])
+    x = torch.tensor([[1.0, 2.0, 3.0, 4.0], [math.inf] * 4])
     weights = torch.tensor([[1.0], [0.0]])
     routing = Routing(torch.zeros(2, 3), torch.zeros(2, 3), torch.tensor([[2], [2]]), weights, weights > 0)
-    y = run(x, routing, torch.ones(3, 4, 2), torch.ones(3, 4, 2), torch.ones(3, 2, 4))
+    y = run(x, routing, *(torch.ones(3, 4, 4) for _ in range(3)))
     assert y[0].min() > 0
-    assert y[1].tolist() == [0.0, 0.0]
+    assert y[1].tolist() == [0.0] * 4
 
 
 def test_dispatch_runs_each_chosen_expert_once():

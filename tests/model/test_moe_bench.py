@@ -28,7 +28,13 @@ def test_it_runs_and_all_agree(bench, capsys):
     assert found["schema"] == "handbook.bench.moe/1"
     assert found["largest_difference"] < 1e-5
     for job in ("decode", "prefill", "train"):
-        assert set(found[job]) == {"plain", "grouped", "transformers eager", "transformers grouped_mm"}
+        assert set(found[job]) == {
+            "plain",
+            "grouped",
+            "fused",
+            "transformers eager",
+            "transformers grouped_mm",
+        }
         assert all(row["milliseconds"] > 0 for row in found[job].values())
         assert found[job]["grouped"]["over_grouped"] == 1.0
 
