@@ -42,15 +42,13 @@ def ours(loaded: Any, prompt: list[int], tokens: int) -> Run:
     return run
 
 
-def theirs(loaded: Any, prompt: list[int], tokens: int) -> Run:
+def theirs_model(ours: Any) -> Any:
     """transformers' Llama with the same tensors (shared, not copied)."""
-    import torch
     from transformers import LlamaConfig, LlamaForCausalLM
-    from transformers.generation.streamers import BaseStreamer
 
     from handbook.model.weights.names import HF
 
-    c = loaded.config
+    c = ours.config
     config = LlamaConfig(
         vocab_size=c.vocab_size,
         hidden_size=c.dim,
@@ -65,11 +63,20 @@ def theirs(loaded: Any, prompt: list[int], tokens: int) -> Run:
         tie_word_embeddings=c.tie_embeddings,
     )
     model = LlamaForCausalLM(config).eval()
-    state = {HF.theirs(name): value for name, value in loaded.model.state_dict().items()}
+    state = {HF.theirs(name): value for name, value in ours.state_dict().items()}
     missing = model.load_state_dict(state, strict=False, assign=True).missing_keys
     model.tie_weights()
     if missing not in ([], ["lm_head.weight"]):
         raise SystemExit(f"transformers lacks {missing}: this benchmark compares Llama models.")
+    return model
+
+
+def theirs(loaded: Any, prompt: list[int], tokens: int) -> Run:
+    """transformers, greedily."""
+    import torch
+    from transformers.generation.streamers import BaseStreamer
+
+    model = theirs_model(loaded.model)
     model.generation_config.eos_token_id = None
     inputs = torch.tensor([prompt])
 

@@ -12,10 +12,13 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Literal, NamedTuple
 
+import torch
 from torch import Tensor
 
 from handbook.engine.executor import Executor, TorchExecutor, rows_wanted
+from handbook.engine.fast import pick
 from handbook.engine.generate import StopGate
+from handbook.engine.kernels.pack import Precision
 from handbook.engine.pages import Pages
 from handbook.engine.sampler import distribution, draw, randomness
 from handbook.engine.scheduler import Running, Scheduler
@@ -106,7 +109,9 @@ class Engine:
         limits: see `Limits`.
         speculation: "lookup" guesses from the text itself.
         drafts: tokens guessed at once, at most.
-        executor: what computes; a `TorchExecutor` over pages of `memory` when not given.
+        precision: of products on compiled kernels, where there are some for this model and machine (`pick`);
+            pages are bf16 then, but for fp32. None stays on torch.
+        executor: what computes, over pages of its own, as many as `memory` gives; see `precision` otherwise.
         clock: seconds; for deadlines and times.
 
     Raises ValueError when the memory has no room for a page.
@@ -120,6 +125,7 @@ class Engine:
         limits: Limits | None = None,
         speculation: Speculation = "lookup",
         drafts: int = 8,
+        precision: Precision | None = None,
         executor: Executor | None = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
@@ -127,15 +133,16 @@ class Engine:
         self.limits = Limits() if limits is None else limits
         self.speculation, self.drafts = speculation, drafts
         model = loaded.model
-        each = page_bytes(loaded.config, page, model.dtype.itemsize)
+        dtype = model.dtype if precision in (None, "fp32") else torch.bfloat16
+        each = page_bytes(loaded.config, page, dtype.itemsize)
         count = memory // each
         if count < 1:
             raise ValueError(f"a page of {page} positions takes {each:,} bytes, got {memory:,} for all")
         self.pages = Pages(count, page)
         self.scheduler = Scheduler(self.pages, self.limits)
         if executor is None:
-            store = PageStore(loaded.config, count, page, self.limits.swap, model.dtype, model.device)
-            executor = TorchExecutor(model, store)
+            store = PageStore(loaded.config, count, page, self.limits.swap, dtype, model.device)
+            executor = pick(model, store, precision).executor if precision else TorchExecutor(model, store)
         self.executor = executor
         self._asked: dict[str, Asked] = {}
 

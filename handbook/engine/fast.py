@@ -21,7 +21,8 @@ from torch import Tensor
 
 from handbook.engine.executor import Executor, TorchExecutor, rows_wanted
 from handbook.engine.kernels import abi
-from handbook.engine.kernels.build import Library, load
+from handbook.engine.kernels.abi import Library
+from handbook.engine.kernels.build import load
 from handbook.engine.kernels.pack import KINDS, Linear, Precision, interleave, pack, pointer
 from handbook.engine.store import PageStore
 from handbook.engine.work import Batch, Work
@@ -147,7 +148,7 @@ class FastExecutor:
 
     def _logits(self, x: Tensor, works: Sequence[Work], threads: int) -> Tensor:
         """Final norm and head of the rows that are wanted: [M, V]."""
-        wanted, end = [], 0
+        end, wanted = 0, list[int]()
         for work in works:
             end += len(work.tokens)
             wanted += range(end - rows_wanted(work), end)

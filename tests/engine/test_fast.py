@@ -10,7 +10,8 @@ from test_executor import CONFIGS, alone, greedy
 from handbook.engine import fast
 from handbook.engine.executor import TorchExecutor, run_packed
 from handbook.engine.fast import FastExecutor, pick, unfit
-from handbook.engine.kernels.build import Library, load
+from handbook.engine.kernels.abi import Library
+from handbook.engine.kernels.build import load
 from handbook.engine.kernels.pack import Precision
 from handbook.engine.pages import Pages
 from handbook.engine.scheduler import Scheduler
@@ -81,7 +82,8 @@ def test_fast_equals_packed(kernels: Library, name: str) -> None:
     one, two = stores(model.config, pages, 2)
     got, right = FastExecutor(model, one, kernels, "fp32").run(batch), run_packed(model, two, batch)
     assert got.shape == right.shape == (8, 61)
-    torch.testing.assert_close(got, right, atol=2e-5, rtol=2e-5)  # as packed against plain
+    # fp32, other orders of sums, in three layers: logits keep 1e-5 of the largest.
+    torch.testing.assert_close(got, right, atol=1e-5 * float(right.abs().max()), rtol=0)
     torch.testing.assert_close(one.keys, two.keys, atol=1e-5, rtol=1e-5)
 
 

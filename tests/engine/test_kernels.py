@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from handbook.engine.kernels import abi, build
-from handbook.engine.kernels.build import Library, NoKernels
+from handbook.engine.kernels.abi import Library
+from handbook.engine.kernels.build import NoKernels
 from handbook.engine.kernels.pack import Precision, interleave, pack, panels, pointer, rotate
 from handbook.engine.kernels.plain import attend_plain, linear_plain, quantize_rows, unpack
 from handbook.model.rope import rope_tables

@@ -25,7 +25,7 @@ def unpack(linear: Linear) -> Tensor:
 def quantize_rows(x: Tensor) -> tuple[Tensor, Tensor]:
     """x [M, K] -> whole numbers within +-127 (as fp32) and the scale of each row [M]."""
     largest = x.abs().amax(dim=1)
-    by = torch.where(largest > 0, 127.0 / largest, 0.0)
+    by = torch.where(largest > 0, torch.full_like(largest, 127.0) / largest, 0.0)  # 127.0 / x rounds twice
     return (x * by[:, None]).round(), largest / 127.0
 
 
@@ -77,8 +77,8 @@ def attend_plain(
         keys[new] = k[:, begin:end].transpose(0, 1).to(keys.dtype)
         values[new] = v[:, begin:end].transpose(0, 1).to(values.dtype)
         seen = torch.ones(count, len(places), dtype=torch.bool).tril(len(places) - count)
-        held = (block[places].transpose(0, 1)[None].float() for block in (keys, values))
-        y = attend(q[None, :, begin:end], *held, seen)[0]  # [H, count, D]
+        held_k, held_v = (block[places].transpose(0, 1)[None].float() for block in (keys, values))
+        y = attend(q[None, :, begin:end], held_k, held_v, seen)[0]  # [H, count, D]
         out.append(y.transpose(0, 1).flatten(1))
         begin = end
     return torch.cat(out)
