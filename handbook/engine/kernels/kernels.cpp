@@ -378,10 +378,10 @@ struct Step {
 
 namespace {
 
-constexpr int CHUNK = 128;  // positions between two looks at the largest score
-constexpr int QUERIES = 24; // that share what was read of keys and values, at most
+constexpr int CHUNK = 128;   // positions between two looks at the largest score
+constexpr int QUERIES = 24;  // that share what was read of keys and values, at most
 
-struct Block {
+struct Block {  // rows of one sequence
   int row, count;
 };
 
@@ -399,18 +399,65 @@ inline __m512 sums16(const __m512* v) {
   return _mm512_add_ps(_mm512_shuffle_f32x4(c, d, 0x88), _mm512_shuffle_f32x4(c, d, 0xDD));
 }
 
-// scores[i] = scale * q . keys[i] for n positions; up to the next 16 they are -inf. Returns the largest.
+// A query against keys, both fp32.
 template <int V>
-float score(const float* q, const float* const* keys, int n, float scale, float* scores) {
-  __m512 query[V], most = _mm512_set1_ps(-__builtin_inff());
-  for (int d = 0; d < V; d++) query[d] = _mm512_loadu_ps(q + 16 * d);
+struct Query {
+  __m512 q[V];
+  explicit Query(const float* from) {
+    for (int d = 0; d < V; d++) q[d] = _mm512_loadu_ps(from + 16 * d);
+  }
+  __m512 by(const void* row) const {
+    const float* key = (const float*)row;
+    __m512 sum = _mm512_mul_ps(q[0], _mm512_loadu_ps(key));
+    for (int d = 1; d < V; d++) sum = _mm512_fmadd_ps(q[d], _mm512_loadu_ps(key + 16 * d), sum);
+    return sum;
+  }
+};
+
+// The same where keys are bf16: the query is rounded, too.
+template <int V>
+struct Query16 {
+#ifdef __AVX512BF16__
+  static constexpr int PAIRS = (V + 1) / 2;
+  __m512bh q[PAIRS];
+  static __m512bh load(const uint16_t* p, int pair) {
+    return 2 * pair + 1 < V ? (__m512bh)_mm512_loadu_si512(p + 32 * pair)
+                            : (__m512bh)_mm512_zextsi256_si512(_mm256_loadu_si256((const __m256i*)(p + 32 * pair)));
+  }
+  explicit Query16(const float* from) {
+    uint16_t rounded[16 * V];
+    for (int d = 0; d < V; d++)
+      _mm256_storeu_si256((__m256i*)(rounded + 16 * d), to_bf16(_mm512_loadu_ps(from + 16 * d)));
+    for (int d = 0; d < PAIRS; d++) q[d] = load(rounded, d);
+  }
+  __m512 by(const void* row) const {
+    __m512 sum = _mm512_setzero_ps();
+    for (int d = 0; d < PAIRS; d++) sum = _mm512_dpbf16_ps(sum, q[d], load((const uint16_t*)row, d));
+    return sum;
+  }
+#else
+  __m512 q[V];
+  explicit Query16(const float* from) {
+    for (int d = 0; d < V; d++) {
+      __m512i bits = _mm512_cvtepu16_epi32(to_bf16(_mm512_loadu_ps(from + 16 * d)));
+      q[d] = _mm512_castsi512_ps(_mm512_slli_epi32(bits, 16));
+    }
+  }
+  __m512 by(const void* row) const {
+    __m512 sum = _mm512_mul_ps(q[0], from_bf16((const uint16_t*)row));
+    for (int d = 1; d < V; d++) sum = _mm512_fmadd_ps(q[d], from_bf16((const uint16_t*)row + 16 * d), sum);
+    return sum;
+  }
+#endif
+};
+
+// scores[i] = scale * query . keys[i] for n positions; up to the next 16 they are -inf. Returns the largest.
+template <class Q>
+float score(const Q& query, const void* const* keys, int n, float scale, float* scores) {
+  __m512 most = _mm512_set1_ps(-__builtin_inff());
   for (int at = 0; at < n; at += 16) {
     __m512 each[16];
-    for (int i = 0; i < 16; i++) {
-      const float* key = keys[at + i];
-      each[i] = _mm512_mul_ps(query[0], _mm512_loadu_ps(key));
-      for (int d = 1; d < V; d++) each[i] = _mm512_fmadd_ps(query[d], _mm512_loadu_ps(key + 16 * d), each[i]);
-    }
+    for (int i = 0; i < 16; i++) each[i] = query.by(keys[at + i]);
     __m512 s = _mm512_mul_ps(sums16(each), _mm512_set1_ps(scale));
     s = _mm512_mask_mov_ps(_mm512_set1_ps(-__builtin_inff()), first(n - at), s);
     most = _mm512_max_ps(most, s);
@@ -450,46 +497,71 @@ void gather(float* out, const float* shrink, const float* weights, const float* 
     for (int d = 0; d < V; d++) _mm512_storeu_ps(out + (g * V + d) * 16, sum[g][d]);
 }
 
-// Where the positions from `from` on lie, as floats: in place, or unpacked from bf16 into `room`.
-template <int V>
-void locate(const Step& s, const int32_t* table, int from, int n, int head, const void* block, float* room,
-            const float** rows) {
-  constexpr int D = 16 * V;
+// The slots of n positions from `from` on.
+void slots_of(const Step& s, const int32_t* table, int from, int n, int32_t* slots) {
+  int page = from / s.page, place = from % s.page;
   for (int i = 0; i < n; i++) {
-    int place = from + i;
-    size_t slot = (size_t)table[place / s.page] * s.page + place % s.page;
-    size_t at = (slot * s.kv_heads + head) * D;
-    if (s.bf16) {
-      const uint16_t* source = (const uint16_t*)block + at;
-      for (int d = 0; d < V; d++) _mm512_storeu_ps(room + i * D + 16 * d, from_bf16(source + 16 * d));
-      rows[i] = room + i * D;
-    } else {
-      rows[i] = (const float*)block + at;
-    }
+    slots[i] = table[page] * s.page + place;
+    if (++place == s.page) place = 0, page++;
   }
-  for (int i = n; i % 16; i++) rows[i] = rows[0];
 }
 
-// Rows of one sequence and the query heads of one key and value head: softmax(q k^T) v, a chunk of positions
-// after another (Milakov and Gimelshein 2018, arXiv:1805.02867, algorithm 3).
+// Some slots of a sequence, and how many.
+struct Places {
+  int32_t slots[CHUNK];
+  int n = 0;
+  void find(const Step& s, int sequence, int from, int last) {
+    n = std::max(0, std::min(CHUNK, last - from));
+    slots_of(s, s.pages + s.tables[sequence], from, n, slots);
+  }
+};
+
+// Where a head's rows lie at those places. What the next block will read is asked for meanwhile: memory is
+// what a decode step waits for, and heads lie too far apart for the processor to guess.
 template <int V>
-void attend_block(const Step& s, Block block, int head, const float* qkv, const void* keys, const void* values,
-                  float* out, std::vector<float>& room) {
+void locate(const Step& s, const Places& now, const Places& next, int head, const void* block, const void** rows) {
+  size_t step = (size_t)s.kv_heads * V * (s.bf16 ? 32 : 64), at = (size_t)head * V * (s.bf16 ? 32 : 64);
+  const char* base = (const char*)block + at;
+  for (int i = 0; i < now.n; i++) rows[i] = base + now.slots[i] * step;
+  for (int i = now.n; i % 16; i++) rows[i] = rows[0];
+  for (int i = 0; i < next.n; i++)
+    for (int line = 0; line < V * (s.bf16 ? 32 : 64); line += 64)
+      _mm_prefetch(base + next.slots[i] * step + line, _MM_HINT_T1);
+}
+
+// Memory of a thread for a block's attention.
+struct Room {
+  std::vector<float> floats;
+  Places now, next;
+};
+
+// Rows of one sequence and the query heads of one key and value head: softmax(q k^T) v, a chunk of positions
+// after another (Milakov and Gimelshein 2018, arXiv:1805.02867, algorithm 3). Values that are bf16 are
+// unpacked once for all rows.
+template <int V, class Q>
+void attend_block(const Step& s, Block block, int next_row, int head, const float* qkv, const void* keys,
+                  const void* values, float* out, Room& room) {
   constexpr int D = 16 * V, MOST = V <= 4 ? 4 : V <= 8 ? 2 : 1;
   int group = s.heads / s.kv_heads, queries = block.count * group, width = (s.heads + 2 * s.kv_heads) * D;
-  int last = s.position[block.row + block.count - 1] + 1;
-  room.resize(2 * CHUNK * D + (size_t)queries * (D + 2) + (size_t)group * (CHUNK + 1));
-  float *wide_keys = room.data(), *wide_values = wide_keys + CHUNK * D, *sums = wide_values + CHUNK * D;
-  float *most = sums + queries * D, *total = most + queries, *weights = total + queries, *shrink = weights + group * CHUNK;
+  int last = s.position[block.row + block.count - 1] + 1, sequence = s.sequence[block.row];
+  bool ahead = next_row < s.rows && s.sequence[next_row] != sequence;
+  room.floats.resize(CHUNK * D + (size_t)queries * (D + 2) + (size_t)group * (CHUNK + 1));
+  float *wide = room.floats.data(), *sums = wide + CHUNK * D, *most = sums + queries * D, *total = most + queries;
+  float *weights = total + queries, *shrink = weights + group * CHUNK;
   std::fill(sums, most, 0.0f);
   std::fill(most, total, -__builtin_inff());
   std::fill(total, weights, 0.0f);
-  const float *key_rows[CHUNK], *value_rows[CHUNK];
-  const int32_t* table = s.pages + s.tables[s.sequence[block.row]];
+  const void *key_rows[CHUNK], *value_rows[CHUNK];
   for (int from = 0; from < last; from += CHUNK) {
-    int n = std::min(CHUNK, last - from);
-    locate<V>(s, table, from, n, head, keys, wide_keys, key_rows);
-    locate<V>(s, table, from, n, head, values, wide_values, value_rows);
+    room.now.find(s, sequence, from, last);
+    room.next.find(s, ahead ? s.sequence[next_row] : 0, from, ahead ? s.position[next_row] : 0);
+    locate<V>(s, room.now, room.next, head, keys, key_rows);
+    locate<V>(s, room.now, room.next, head, values, value_rows);
+    for (int i = 0; s.bf16 && i < room.now.n; i++) {
+      float* to = wide + i * D;
+      for (int d = 0; d < D; d += 16) _mm512_storeu_ps(to + d, from_bf16((const uint16_t*)value_rows[i] + d));
+      value_rows[i] = to;
+    }
     for (int r = 0; r < block.count; r++) {
       int row = block.row + r, seen = std::min(CHUNK, s.position[row] + 1 - from);
       if (seen <= 0) continue;
@@ -497,19 +569,20 @@ void attend_block(const Step& s, Block block, int head, const float* qkv, const 
       for (int g = 0; g < group; g++) {
         int one = r * group + g;
         float* mine = weights + g * CHUNK;
-        float larger = std::max(most[one], score<V>(q + g * D, key_rows, seen, s.scale, mine));
+        float larger = std::max(most[one], score(Q(q + g * D), key_rows, seen, s.scale, mine));
         shrink[g] = from ? __builtin_expf(most[one] - larger) : 0.0f;
         total[one] = total[one] * shrink[g] + weigh(mine, seen, larger);
         most[one] = larger;
       }
+      auto rows = (const float* const*)value_rows;
       for (int g = 0; g < group;) {
         float* to = sums + (r * group + g) * D;
         const float* by = weights + g * CHUNK;
         int left = group - g;
-        if (MOST >= 4 && left >= 4) gather<V, MOST >= 4 ? 4 : 1>(to, shrink + g, by, value_rows, seen), g += 4;
-        else if (MOST >= 3 && left >= 3) gather<V, MOST >= 3 ? 3 : 1>(to, shrink + g, by, value_rows, seen), g += 3;
-        else if (MOST >= 2 && left >= 2) gather<V, MOST >= 2 ? 2 : 1>(to, shrink + g, by, value_rows, seen), g += 2;
-        else gather<V, 1>(to, shrink + g, by, value_rows, seen), g += 1;
+        if (MOST >= 4 && left >= 4) gather<V, MOST >= 4 ? 4 : 1>(to, shrink + g, by, rows, seen), g += 4;
+        else if (MOST >= 3 && left >= 3) gather<V, MOST >= 3 ? 3 : 1>(to, shrink + g, by, rows, seen), g += 3;
+        else if (MOST >= 2 && left >= 2) gather<V, MOST >= 2 ? 2 : 1>(to, shrink + g, by, rows, seen), g += 2;
+        else gather<V, 1>(to, shrink + g, by, rows, seen), g += 1;
       }
     }
   }
@@ -549,7 +622,7 @@ void write_row(const Step& s, int row, float* qkv, void* keys, void* values) {
   }
 }
 
-template <int V>
+template <int V, class Q>
 void attend_all(const Step& s, float* qkv, void* keys, void* values, float* out) {
   static thread_local std::vector<Block> kept;
   kept.clear();
@@ -560,16 +633,24 @@ void attend_all(const Step& s, float* qkv, void* keys, void* values, float* out)
     else kept.push_back({row, 1});
   }
   const Block* blocks = kept.data();
-  int items = (int)kept.size() * s.kv_heads;
-  int parts = std::min(s.rows, s.threads);
+  int parts = std::min(s.rows, s.threads), count = (int)kept.size(), J = s.kv_heads;
   pool().run(parts, s.threads, [&](int part) {
     for (int row = s.rows * part / parts; row < s.rows * (part + 1) / parts; row++)
       write_row(s, row, qkv, keys, values);
   });
+  // Of few blocks each head is an item; of many, some blocks with all heads, which lie together in memory.
+  // The last rows of a prompt see the most: they are first.
+  int each = count < 4 * s.threads ? 0 : std::max(1, std::min(4, count / (4 * s.threads)));
+  int items = each ? (count + each - 1) / each : count * J;
   pool().run(items, s.threads, [&](int item) {
-    static thread_local std::vector<float> room;
-    int from_last = items - 1 - item;  // the last rows of a prompt see the most: first
-    attend_block<V>(s, blocks[from_last / s.kv_heads], from_last % s.kv_heads, qkv, keys, values, out, room);
+    static thread_local Room room;
+    int from = each ? item * each : item / J, to = each ? std::min(count, from + each) : from + 1;
+    for (int b = from; b < to; b++) {
+      const Block& block = blocks[count - 1 - b];
+      int next_row = b + 1 < to ? blocks[count - 2 - b].row : s.rows;
+      for (int head = each ? 0 : item % J; head < (each ? J : item % J + 1); head++)
+        attend_block<V, Q>(s, block, next_row, head, qkv, keys, values, out, room);
+    }
   });
 }
 
@@ -581,16 +662,26 @@ extern "C" int32_t attends(int32_t head_dim) {
   return head_dim % 16 == 0 && ((v >= 1 && v <= 6) || v == 8 || v == 16);
 }
 
+namespace {
+
+template <int V>
+void attend_sized(const Step& s, float* qkv, void* keys, void* values, float* out) {
+  if (s.bf16) attend_all<V, Query16<V>>(s, qkv, keys, values, out);
+  else attend_all<V, Query<V>>(s, qkv, keys, values, out);
+}
+
+}  // namespace
+
 // qkv [M, (H + 2J) * D] of a layer, not turned yet, and its keys and values [slots, J, D] -> out [M, H * D].
 extern "C" void attend(const Step* s, float* qkv, void* keys, void* values, float* out) {
   switch (s->head_dim / 16) {
-    case 1: return attend_all<1>(*s, qkv, keys, values, out);
-    case 2: return attend_all<2>(*s, qkv, keys, values, out);
-    case 3: return attend_all<3>(*s, qkv, keys, values, out);
-    case 4: return attend_all<4>(*s, qkv, keys, values, out);
-    case 5: return attend_all<5>(*s, qkv, keys, values, out);
-    case 6: return attend_all<6>(*s, qkv, keys, values, out);
-    case 8: return attend_all<8>(*s, qkv, keys, values, out);
-    case 16: return attend_all<16>(*s, qkv, keys, values, out);
+    case 1: return attend_sized<1>(*s, qkv, keys, values, out);
+    case 2: return attend_sized<2>(*s, qkv, keys, values, out);
+    case 3: return attend_sized<3>(*s, qkv, keys, values, out);
+    case 4: return attend_sized<4>(*s, qkv, keys, values, out);
+    case 5: return attend_sized<5>(*s, qkv, keys, values, out);
+    case 6: return attend_sized<6>(*s, qkv, keys, values, out);
+    case 8: return attend_sized<8>(*s, qkv, keys, values, out);
+    case 16: return attend_sized<16>(*s, qkv, keys, values, out);
   }
 }

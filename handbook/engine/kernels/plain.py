@@ -70,6 +70,7 @@ def attend_plain(
     J, D = keys.shape[1:]
     rows = qkv.view(len(qkv), -1, D).transpose(0, 1)  # [H + 2J, M, D]
     q, k = apply_rope(rows[:heads], *rope), apply_rope(rows[heads : heads + J], *rope)
+    q = q.to(keys.dtype).float()  # rounded as the keys are
     v = rows[heads + J :]
     out, begin = [], 0
     for places, count in zip(slots, counts, strict=True):
