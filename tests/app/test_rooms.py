@@ -84,8 +84,19 @@ def test_reading_marks_are_made_and_undone_without_scripts(client: TestClient, t
 
 
 def test_marks_of_unknown_sections_are_refused(client: TestClient, token: Token) -> None:
-    for form in ({"chapter": "nope"}, {"chapter": "basics/bread", "section": "nope"}):
+    bread = {"chapter": "basics/bread"}
+    for form in ({"chapter": "nope"}, {**bread, "section": "nope"}, {**bread, "section": "kneading nope"}):
         assert client.post("/reading", data={**form, "token": token()}).status_code == 404
+    assert "0 of 3 sections read" in client.get(BREAD).text
+
+
+def test_several_sections_are_marked_and_unmarked_at_once(client: TestClient, token: Token) -> None:
+    for read, count in (("1", 2), ("0", 0)):
+        form = {"chapter": "basics/bread", "section": "kneading baking", "read": read, "token": token()}
+        assert client.post("/reading", data=form).status_code in (200, 303)
+        html = client.get(BREAD).text
+        assert f"{count} of 3 sections read" in html
+        assert html.count('class="is-read"') == count
 
 
 def test_questions_stay_closed_and_filter_by_level(client: TestClient) -> None:

@@ -54,6 +54,7 @@ def serve(settings: Settings) -> Iterator[str]:
     server.should_exit = True
     thread.join(10)
     listener.close()
+    assert not thread.is_alive(), "the app did not stop"
 
 
 @pytest.fixture(scope="session")
@@ -128,6 +129,20 @@ def check(visit: Visit) -> None:
 def visit(context: BrowserContext, small: str) -> Iterator[Visit]:
     """A page on the small book; at the end, that nothing left the origin and nothing complained."""
     visit = Visit(context.new_page(), small)
+    yield visit
+    check(visit)
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[str]:
+    """Address of an app over the small book that no other test has visited."""
+    yield from serve(Settings(data=tmp_path / "data", book=write(tmp_path / "book")))
+
+
+@pytest.fixture
+def own_visit(context: BrowserContext, own: str) -> Iterator[Visit]:
+    """The same in an app of the test's own, for what depends on what was read before."""
+    visit = Visit(context.new_page(), own)
     yield visit
     check(visit)
 

@@ -44,13 +44,17 @@ def create_app(
     brought and the index is built after the start.
     """
     shelf = Shelf(settings, chat, embedder)
+    labs = lab.LiveLabs(shelf)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         if background:
             prepare.begin(shelf)
-        yield
-        shelf.close()
+        try:
+            yield
+        finally:
+            await labs.close()
+            shelf.close()
 
     app = Handbook(title="The GenAI Lead Handbook", lifespan=lifespan, openapi_url=None)
     app.state.shelf = shelf
@@ -59,6 +63,6 @@ def create_app(
     faults.install(app)
     for room in ROOMS:
         app.include_router(room.router)
-    app.mount(lab.LIVE, lab.LiveLabs(shelf))
+    app.mount(lab.LIVE, labs)
     app.mount("/static", assets.Assets(directory=assets.STATIC))
     return app

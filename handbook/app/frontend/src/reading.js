@@ -13,19 +13,24 @@ function mark(id, read) {
   }
 }
 
-async function change(id, title, read) {
-  const response = await post("/reading", { chapter: article.dataset.chapter, section: id, read: read ? "1" : "0" });
-  if (!response.ok) return;
-  mark(id, read);
-  if (!said) return;
-  said.replaceChildren();
-  if (!read) return;
+async function change(ids, read) {
+  const section = ids.join(" ");
+  const response = await post("/reading", { chapter: article.dataset.chapter, section, read: read ? "1" : "0" });
+  if (response.ok) for (const id of ids) mark(id, read);
+  return response.ok;
+}
+
+// Sections that end on one screen are read at once: they are said, and undone, together.
+async function say(ids, titles) {
+  if (!(await change(ids, true)) || !said) return;
   const undo = document.createElement("button");
   undo.type = "button";
   undo.className = "quiet";
   undo.textContent = "Undo";
-  undo.addEventListener("click", () => change(id, title, false));
-  said.append(`Read: ${title}. `, undo);
+  undo.addEventListener("click", async () => {
+    if ((await change(ids, false)) && undo.isConnected) said.replaceChildren();
+  });
+  said.replaceChildren(`Read: ${titles.join(", ")}. `, undo);
 }
 
 if (article) {
@@ -40,14 +45,16 @@ if (article) {
 
   const tick = () => {
     if (document.hidden) return;
+    const now = [];
     for (const [section, seconds] of here) {
       const total = seconds + 1000;
       here.set(section, total);
       if (total < DWELL || !ended.has(section) || read.has(section.id)) continue;
       read.add(section.id);
       here.delete(section);
-      change(section.id, contents.get(section.id)?.dataset.title ?? section.id, true);
+      now.push(section.id);
     }
+    if (now.length > 0) say(now, now.map((id) => contents.get(id)?.dataset.title ?? id));
   };
   const seen = new IntersectionObserver((entries) => {
     for (const { target, isIntersecting } of entries) {

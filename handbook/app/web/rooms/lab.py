@@ -5,6 +5,7 @@ security policy is laxer than the pages' (marimo needs inline code), but names n
 """
 
 import asyncio
+import inspect
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request, Response
@@ -35,7 +36,7 @@ class LiveLabs:
 
     def __init__(self, shelf: Shelf) -> None:
         self.shelf = shelf
-        self._apps: dict[str, tuple[int, ASGIApp]] = {}
+        self._apps: dict[str, tuple[int, Any]] = {}
         self._making = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,8 +60,17 @@ class LiveLabs:
             made = self._apps.get(path)
             if made is None or made[0] != mtime:
                 app = await asyncio.to_thread(_make, file)
-                self._apps[path] = made = (mtime, app)
+                self._apps[path] = (mtime, app)
+                if made is not None:
+                    await _stop(made[1])
+                return app
             return made[1]
+
+    async def close(self) -> None:
+        """End the kernels of all labs: one that waits for its reader keeps the whole process from ending."""
+        async with self._making:
+            while self._apps:
+                await _stop(self._apps.popitem()[1][1])
 
 
 def _in_colours(send: Send, theme: str) -> Send:
@@ -87,6 +97,14 @@ def _in_colours(send: Send, theme: str) -> Send:
         await send(message)
 
     return sending
+
+
+async def _stop(app: Any) -> None:
+    """Close a marimo app's sessions. It would at the end of its lifespan, but a mounted app has none."""
+    for route in app.routes:
+        done = route.app.state.session_manager.shutdown()
+        if inspect.isawaitable(done):  # a plain function in older versions
+            await done
 
 
 def _make(file: str) -> Any:

@@ -14,17 +14,17 @@ router = APIRouter()
 
 @router.post("/reading")
 def change(request: Request, form: Annotated[dict[str, str], Depends(fields)]) -> Response:
-    """chapter: its path. section: an id, or all of them when it's missing. read: `1`, or `0` to undo."""
+    """chapter: its path. section: ids with spaces between, or all. read: `1`, or `0` to undo."""
     shelf = shelf_of(request)
     chapter = shelf.book.chapter(form.get("chapter", ""))
     if chapter is None:
         raise HTTPException(404)
-    wanted = form.get("section", "")
-    if wanted and chapter.section(wanted) is None:
+    wanted = form.get("section", "").split()
+    if any(chapter.section(each) is None for each in wanted):
         raise HTTPException(404)
     read = form.get("read", "1") == "1"
     for section in chapter.sections:
-        if wanted in ("", section.id):
+        if not wanted or section.id in wanted:
             if read:
                 shelf.database.mark_read(chapter.slug, section.id)
             else:
