@@ -100,8 +100,9 @@ def _content(value: object) -> str:
 
 
 def _part(part: object) -> str | None:
-    text = part.get("text") if isinstance(part, dict) and part.get("type") == "text" else None
-    return text if isinstance(text, str) else None
+    if not isinstance(part, dict) or set(part) != {"type", "text"} or part["type"] != "text":
+        return None
+    return part["text"] if isinstance(part["text"], str) else None
 
 
 def _stops(value: object) -> object:
@@ -124,14 +125,17 @@ def _list(of: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 TEXT = {"type": "string"}
-IDS = _list({"type": "integer", "minimum": 0})
+IDS = _list({"type": "integer", "minimum": 0, "description": "token id"})
 PART = {
     "type": "object",
     "properties": {"type": {"const": "text"}, "text": TEXT},
     "required": ["type", "text"],
+    "additionalProperties": False,
 }
 END = {**TEXT, "minLength": 1, "maxLength": 999}
-Prompts = Annotated[list[str | list[int]], PlainValidator(_prompts), _any(TEXT, _list(TEXT), IDS, _list(IDS))]
+SOME = {**TEXT, "minLength": 1}
+Prompts = Annotated[list[str | list[int]], PlainValidator(_prompts), _any(SOME, _list(SOME), IDS, _list(IDS))]
+Texts = Annotated[list[str | list[int]], PlainValidator(_prompts), _any(TEXT, _list(TEXT, maxItems=2048))]
 Content = Annotated[str, PlainValidator(_content), _any(TEXT, {"type": "array", "items": PART})]
 Stop = Annotated[list[str], BeforeValidator(_stops), _any(END, _list(END, maxItems=4))]
 
@@ -271,7 +275,7 @@ class TextBody(Drawn):
 
 class EmbeddingsBody(Body):
     model: str
-    input: Prompts
+    input: Texts
     encoding_format: Literal["float", "base64"] | None = None
 
     def faults(self) -> list[Fault]:
@@ -318,7 +322,7 @@ def _strangers(kind: type[Body], given: object, place: str = "") -> list[Fault]:
         Fault(place + str(name)[:100], NOT_HERE.get(name, "there is no such field"))
         for name, value in (given.items() if isinstance(given, dict) else ())
         if name not in kind.model_fields
-        and value is not None
         and name not in IGNORED
+        and not (value is None and name in NOT_HERE)
         and not any(type(value) is type(same) and value == same for same in HAPPENS_ANYWAY.get(name, ()))
     ]

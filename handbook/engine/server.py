@@ -25,6 +25,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from handbook.engine.answering import answer, draining, unknown
+from handbook.engine.described import document
 from handbook.engine.desk import Desk
 from handbook.engine.guard import BODY_LIMIT, Guard, body_of
 from handbook.engine.protocol import ChatBody, EmbeddingsBody, TextBody, read
@@ -52,7 +53,11 @@ class Server(FastAPI):
     def __init__(self, desk: Desk, key: str | None, loopback: bool, **options: Any) -> None:
         super().__init__(**options)
         self.desk = desk
+        self.document: dict[str, Any] = {}
         self._guard = Guard(super().__call__, key, loopback)
+
+    def openapi(self) -> dict[str, Any]:
+        return self.document
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._guard(scope, receive, send)
@@ -116,6 +121,13 @@ def _reading(app: Server, desk: Desk, embedder: Embeds | None) -> None:
     names = [desk.served.engine.loaded.name, *([embedder.name] if embedder else [])]
     made = int(time())
     cards = {name: {"id": name, "object": "model", "created": made, "owned_by": "handbook"} for name in names}
+
+    app.document = document(
+        {ChatBody: names[0], TextBody: names[0], EmbeddingsBody: names[1] if embedder else None},
+        names,
+        desk.served.engine.loaded.config.vocab_size,
+        desk.served.engine.limits.running,
+    )
 
     @app.get("/health")
     async def health() -> Response:

@@ -124,6 +124,7 @@ def test_it_serves_until_it_is_told_to_end(folder: Path) -> None:
         assert "Serving pocket at http://127.0.0.1:" in said
         assert "bfloat16, 1 threads" in said
         assert "speculation off" in said
+        assert "embeddings none: all-minilm-l6-v2 is not here" in said
         assert "64 pages of 16 positions, 1,024 in all; context 2,048" in said
         assert "longer than 1,024 tokens does not fit" in said
         assert "sk-1" not in said

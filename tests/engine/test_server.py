@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import re
 import signal
 import socket
 import threading
@@ -17,11 +18,14 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from server_machine import LONG, Running, serving, talking, until
 
+from handbook.chat import HttpChat
+from handbook.engine.described import up_to
 from handbook.engine.generate import stream
 from handbook.engine.served import Closing
 from handbook.engine.work import Limits
+from handbook.errors import ChatError
 from handbook.model.load import Loaded
-from handbook.records import Sampling
+from handbook.records import Message, Sampling
 
 KEY = "sk-tiny-0123456789"
 
@@ -240,6 +244,16 @@ def test_models(server):
         server.client.models.retrieve("huge")
 
 
+def test_the_handbooks_own_client(server, tiny):
+    sampling = Sampling(9, temperature=1.1, top_k=20, min_p=0.05, top_p=0.9, repetition_penalty=1.2, seed=5)
+    chat = HttpChat(f"{server.url}/v1", "tiny")
+    deltas = list(chat.stream([Message("user", "hello")], sampling))
+    assert "".join(delta.text for delta in deltas) == alone(tiny, said("hello"), sampling)
+    assert deltas[-1].usage.completion_tokens == 9
+    with pytest.raises(ChatError, match="no model 'huge'"):
+        list(HttpChat(f"{server.url}/v1", "huge").stream([Message("user", "hello")]))
+
+
 def test_many_at_once_say_what_each_says_alone(server, tiny):
     def ask(number: int) -> tuple[str, str, str]:
         text = f"question {number % 7} " * (1 + number % 5)
@@ -300,6 +314,10 @@ def test_malformed_bodies(server, raw, says):
         ({"messages": [{"role": "tool", "content": "x"}]}, "messages.0.role"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages.0.content"),
         ({"messages": [{"role": "user", "content": None}]}, "messages.0.content"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "text", "text": "x", "y": 1}]}]},
+            "messages.0.content",
+        ),
         ({"messages": [{"role": "user", "content": "x", "colour": 1}]}, "messages.0.colour"),
         (
             {"messages": [{"role": "assistant", "content": "x", "tool_calls": [{}]}]},
@@ -707,3 +725,24 @@ def server_text(events: str) -> str:
     """The text of a stream with one choice."""
     chunks = [json.loads(event.removeprefix("data: ")) for event in events.strip().split("\n\n")[:-1]]
     return "".join(choice["delta"].get("content", "") for chunk in chunks for choice in chunk["choices"])
+
+
+def test_the_document_says_what_is_taken(server):
+    document = server.http.get("/openapi.json").json()
+    assert set(document["paths"]) == {
+        "/health", "/metrics", "/v1/models", "/v1/models/{name}", "/v1/chat/completions", "/v1/completions",
+        "/v1/embeddings",
+    }  # fmt: skip
+    schemas = document["components"]["schemas"]
+    chat = schemas["ChatBody"]
+    assert chat["required"] == ["model", "messages"]
+    assert chat["additionalProperties"] is False
+    assert chat["properties"]["model"]["enum"] == ["tiny"]
+    assert chat["properties"]["n"]["anyOf"][0]["maximum"] == 32
+    assert '"maximum": 255' in json.dumps(schemas["TextBody"]["properties"]["prompt"])
+    (bias,) = schemas["TextBody"]["properties"]["logit_bias"]["anyOf"][0]["patternProperties"]
+    assert [n for n in range(3000) if re.search(bias, str(n))] == list(range(256))
+    for last in (0, 7, 10, 99, 101, 999, 1000, 2047):
+        assert [n for n in range(12_000) if re.search(up_to(last), str(n))] == list(range(last + 1))
+    named = set(re.findall(r"#/components/schemas/(\w+)", json.dumps(document)))
+    assert named <= set(schemas)

@@ -140,6 +140,13 @@ class TextVectors:
         return self._embedder.embed(texts), sum(len(encoding.ids) for encoding in read)
 
 
+def embedder_here(settings: Settings) -> bool:
+    """Whether the settings' embedder can be served: one of the catalogue has to be on this machine."""
+    from handbook.model.weights.catalog import CATALOG, find
+
+    return settings.embedder not in CATALOG or find(settings.embedder, settings) is not None
+
+
 def _serve(
     settings: Settings, pages: dict[str, Any], limits: dict[str, Any], dtype: str, drain: float
 ) -> None:
@@ -162,7 +169,8 @@ def _serve(
             raise click.UsageError(f"--memory is too little: {error}.") from error
         served = Served(engine)
         loopback = is_loopback(settings.host)
-        app = create_server(served, embedder=TextVectors(settings), key=settings.serve_key, loopback=loopback)
+        embedder = TextVectors(settings) if embedder_here(settings) else None
+        app = create_server(served, embedder=embedder, key=settings.serve_key, loopback=loopback)
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         click.echo(described(engine, f"http://{host}:{listener.getsockname()[1]}", settings, drain))
         Listening(app, drain).run(sockets=[listener])
@@ -178,13 +186,14 @@ def described(engine: "Engine", address: str, settings: Settings, drain: float) 
     pages, context, limits = engine.pages, engine.loaded.config.context, engine.limits
     size, places = pages.size, pages.count * pages.size
     dtype = str(engine.loaded.model.dtype).removeprefix("torch.")
+    absent = f"none: {settings.embedder} is not here; `handbook models get {settings.embedder}` brings it"
     way = getattr(engine.executor, "label", type(engine.executor).__name__)
     lines = [
         f"Serving {engine.loaded.name} at {address}/v1",
         f"  computes   {dtype}, {torch.get_num_threads()} threads, {way}, speculation {engine.speculation}",
         f"  cache      {pages.count:,} pages of {size} positions, {places:,} in all; context {context:,}",
         f"  at most    {limits.running} texts at once, {limits.tokens} tokens a step, {limits.queue} waiting",
-        f"  embeddings {settings.embedder}",
+        f"  embeddings {settings.embedder if embedder_here(settings) else absent}",
         f"  clients    {'must show the API key' if settings.serve_key else 'of this machine, without a key'}",
         f"Ctrl-C ends it, when what runs is finished, or after {drain:g} s.",
     ]
