@@ -179,7 +179,7 @@ def test_chat_streams(visit: Visit) -> None:
     page = visit.go("/engine")
     page.fill("#chat-message", "Hello")
     page.keyboard.press("Enter")
-    expect(page.locator(".turn-assistant .said")).to_contain_text("The moon is made of cheese")
+    expect(page.locator(".turn-assistant .said")).to_contain_text("The moon is made of")
     expect(page.locator(".turn-assistant .speed")).to_contain_text("tokens at")
     page.fill("#chat-message", "And?")
     page.keyboard.press("Enter")
