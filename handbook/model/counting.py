@@ -4,6 +4,8 @@ Nothing is estimated from a formula here; the formulas of the chapter, and those
 these counts.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -17,6 +19,17 @@ def shape_only(config: ModelConfig) -> Transformer:
     """The decoder on torch's meta device: it computes shapes and no numbers, in no time and no memory."""
     with torch.device("meta"):
         return Transformer(config)
+
+
+def _grouped_product(rows: Sequence[int], matrices: Sequence[int], *_: object, **__: object) -> int:
+    """Every row [N, K] meets one matrix of [E, K, F]."""
+    return 2 * rows[0] * rows[1] * matrices[2]
+
+
+def flop_counter() -> FlopCounterMode:
+    """Torch's counter of matrix products, which knows all of ours but the grouped one of
+    `moe.run_fused`."""
+    return FlopCounterMode(display=False, custom_mapping={torch.ops.aten._grouped_mm: _grouped_product})
 
 
 def parameters(model: nn.Module) -> int:
@@ -57,6 +70,6 @@ def step_flops(config: ModelConfig, context: int) -> int:
     """
     model = shape_only(config)
     cache, token = filled_cache(model, context), torch.zeros(1, 1, dtype=torch.long, device="meta")
-    with FlopCounterMode(display=False) as counter:
+    with flop_counter() as counter:
         model(token, cache=cache, trace=Trace())  # a trace takes the plain path, which the counter knows
     return int(counter.get_total_flops())

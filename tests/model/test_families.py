@@ -9,10 +9,9 @@ import json
 import pytest
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 
 from handbook.errors import ModelFileError
-from handbook.model import count, counting, moe
+from handbook.model import count, counting
 from handbook.model.families import FAMILIES, family_of
 from handbook.model.load import from_hf
 from handbook.model.transformer import Trace
@@ -232,9 +231,8 @@ def test_every_tensor_has_a_place_and_comes_back(pair):
     assert {table.theirs(name) for name in ours} <= set(shapes)
 
 
-def test_counted_from_the_configuration(pair, tokens, monkeypatch):
+def test_counted_from_the_configuration(pair, tokens):
     """Weights equal; FLOPs equal to what torch counts; active weights by leaving the idle experts out."""
-    monkeypatch.setattr(moe, "fusible", lambda *_: False)  # torch's counter has no grouped product
     model, config = pair.ours, pair.ours.config
     assert count.parameters(config) == counting.parameters(model)
     assert counting.parameters(model) == sum(weight.numel() for weight in pair.theirs.parameters())
@@ -247,7 +245,7 @@ def test_counted_from_the_configuration(pair, tokens, monkeypatch):
     cache = model.new_window_cache()
     for piece in tokens.split([50, 1, 19], dim=1):
         held = cache.length
-        with torch.inference_mode(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        with torch.inference_mode(), sdpa_kernel(SDPBackend.MATH), counting.flop_counter() as counter:
             model(piece, cache)
         assert counter.get_total_flops() == 2 * count.forward_flops(config, piece.shape[1], held)
     assert cache.nbytes == count.kv_bytes(config, 70, batch=2, bytes_per_value=4)

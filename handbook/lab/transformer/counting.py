@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from handbook.lab import kit
 from handbook.lab.transformer.subjects import SMOLLM2, published
@@ -55,7 +54,7 @@ def counted_step(config: ModelConfig, context: int) -> int:
     cache = model.new_window_cache() if config.windows else model.new_cache(context + 1)
     with kit.quiet():
         model(torch.zeros(1, context, dtype=torch.long), cache=cache)
-        with FlopCounterMode(display=False) as counter:
+        with counting.flop_counter() as counter:
             # a trace takes the plain path, which the counter knows; with latents it would unfold as well
             trace = None if config.latent else Trace()
             model(torch.zeros(1, 1, dtype=torch.long), cache=cache, trace=trace)
