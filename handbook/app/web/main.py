@@ -59,7 +59,7 @@ def create_app(
     app = Handbook(title="The GenAI Lead Handbook", lifespan=lifespan, openapi_url=None)
     app.state.shelf = shelf
     app.state.tokens = Tokens()
-    app.add_middleware(GZipMiddleware, minimum_size=700, compresslevel=5)
+    app.add_middleware(GZipMiddleware, minimum_size=700, compresslevel=8)
     faults.install(app)
     for room in ROOMS:
         app.include_router(room.router)

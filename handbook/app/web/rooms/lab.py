@@ -36,7 +36,7 @@ class LiveLabs:
 
     def __init__(self, shelf: Shelf) -> None:
         self.shelf = shelf
-        self._apps: dict[str, tuple[int, Any]] = {}
+        self._apps: dict[str, tuple[int, ASGIApp]] = {}
         self._making = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,7 +59,7 @@ class LiveLabs:
         async with self._making:
             made = self._apps.get(path)
             if made is None or made[0] != mtime:
-                app = await asyncio.to_thread(_make, file)
+                app: ASGIApp = await asyncio.to_thread(_make, file)
                 self._apps[path] = (mtime, app)
                 if made is not None:
                     await _stop(made[1])
