@@ -7,6 +7,9 @@ text, and the ratio of perplexities; transformers runs a static batch in bf16, w
 
     handbook bench decode [--model NAME] [--sequences 1,8,32] [--context 128] [--prefill 512] [--rounds 5]
                           [--threads 2] [--only WAY,WAY] [--json]
+
+--json: ways: {NAME: {precision: {kl, perplexity_ratio}, decode_N and prefill: {tokens_per_s, low, high}}};
+missing: lines that say what could not run; load_average: the machine's, before and after.
 """
 
 import argparse

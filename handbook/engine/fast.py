@@ -23,7 +23,7 @@ from handbook.engine.executor import Executor, TorchExecutor, rows_wanted
 from handbook.engine.kernels import abi
 from handbook.engine.kernels.abi import Library
 from handbook.engine.kernels.build import load
-from handbook.engine.kernels.pack import KINDS, Linear, Precision, interleave, pack, pointer
+from handbook.engine.kernels.pack import KINDS, Arena, Linear, Precision, interleave, pack, pointer
 from handbook.engine.store import PageStore
 from handbook.engine.work import Batch, Work
 from handbook.model.attention import Attention
@@ -63,7 +63,13 @@ class Layer(NamedTuple):
     down: Linear
 
 
-def pack_layer(block: Block, precision: Precision) -> Layer:
+def arena_of(model: Transformer, precision: Precision, kernels: Library) -> Arena:
+    """Room for all that is packed: outputs are filled up to a multiple of 32."""
+    most = sum((len(p) + 64) * p.shape[1] for p in model.parameters() if p.dim() == 2)
+    return Arena(kernels, most * {"fp32": 4, "bf16": 2, "int8": 1}[precision])
+
+
+def pack_layer(block: Block, precision: Precision, arena: Arena) -> Layer:
     attention, mlp = block.attention, block.mlp
     assert isinstance(attention, Attention)
     assert isinstance(mlp, SwiGLU)
@@ -76,10 +82,10 @@ def pack_layer(block: Block, precision: Precision) -> Layer:
     both = interleave(mlp.gate.weight, mlp.up.weight)
     both_bias = None if mlp.gate.bias is None else interleave(mlp.gate.bias, mlp.up.bias)
     return Layer(
-        pack(qkv, precision, bias, norms[0].weight, norms[0].eps),
-        pack(attention.out.weight, precision, attention.out.bias, after=abi.ADD),
-        pack(both, precision, both_bias, norms[1].weight, norms[1].eps, after=abi.SILU),
-        pack(mlp.down.weight, precision, mlp.down.bias, after=abi.ADD),
+        pack(qkv, precision, bias, norms[0].weight, norms[0].eps, arena=arena),
+        pack(attention.out.weight, precision, attention.out.bias, after=abi.ADD, arena=arena),
+        pack(both, precision, both_bias, norms[1].weight, norms[1].eps, after=abi.SILU, arena=arena),
+        pack(mlp.down.weight, precision, mlp.down.bias, after=abi.ADD, arena=arena),
     )
 
 
@@ -100,11 +106,14 @@ class FastExecutor:
         if store.keys.dtype not in (torch.float32, torch.bfloat16):
             raise ValueError(f"pages are {store.keys.dtype}, not float32 or bfloat16")
         self.model, self.store, self.kernels, self.precision = model, store, kernels, precision
-        self.layers = [pack_layer(block, precision) for block in model.blocks]  # type: ignore[arg-type]
+        arena = arena_of(model, precision, kernels)
+        self.layers = [pack_layer(block, precision, arena) for block in model.blocks]  # type: ignore[arg-type]
         assert isinstance(model.norm, RMSNorm)
         head = model.embed.weight if model.head is None else model.head.weight
         bias = None if model.head is None else model.head.bias
-        self.head = pack(head, precision, bias, model.norm.weight, model.norm.eps)
+        self.head = pack(head, precision, bias, model.norm.weight, model.norm.eps, arena=arena)
+        for block in (store.keys, store.values):
+            kernels.large_pages(block.data_ptr(), block.nbytes)
         self.embed = model.embed.weight.detach().float()
         self.calls = [[pointer(linear.struct) for linear in layer] for layer in self.layers]
         self.head_call = pointer(self.head.struct)

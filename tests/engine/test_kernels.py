@@ -10,7 +10,7 @@ from torch import Tensor
 from handbook.engine.kernels import abi, build
 from handbook.engine.kernels.abi import Library
 from handbook.engine.kernels.build import NoKernels
-from handbook.engine.kernels.pack import Precision, interleave, pack, panels, pointer, rotate
+from handbook.engine.kernels.pack import Arena, Precision, interleave, pack, panels, pointer, rotate
 from handbook.engine.kernels.plain import attend_plain, linear_plain, quantize_rows, unpack
 from handbook.model.rope import rope_tables
 
@@ -128,6 +128,16 @@ def test_packing_is_undone() -> None:
     assert scales.tolist() == [0.0, pytest.approx(2 / 127)]
 
 
+def test_an_arena_keeps_copies(kernels: Library) -> None:
+    arena, x = Arena(kernels, 256), random(5, 3)
+    one, two = arena.keep(x), arena.keep(x.to(torch.int8))
+    assert torch.equal(one, x)
+    assert torch.equal(two, x.to(torch.int8))
+    assert two.data_ptr() - one.data_ptr() == 64
+    with pytest.raises(ValueError, match="256 bytes is full"):
+        arena.keep(random(33))
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize(
     ("D", "heads", "kv_heads", "page"),
@@ -145,8 +155,8 @@ def test_packing_is_undone() -> None:
 def test_attention_reads_pages_in_place(
     kernels: Library, dtype: torch.dtype, D: int, heads: int, kv_heads: int, page: int
 ) -> None:
-    """Prompts, later pieces, single tokens; lengths around the kernel's chunks of 128 positions."""
-    starts, counts = (0, 126, 127, 128, 300, 40, 0), (1, 1, 1, 1, 1, 30, 150)
+    """Prompts, later pieces, single tokens; lengths around the kernel's chunks of 256 positions."""
+    starts, counts = (0, 126, 254, 255, 256, 600, 40, 0), (1, 1, 1, 1, 1, 1, 30, 270)
     ends = [start + count for start, count in zip(starts, counts, strict=True)]
     needed = [-(-end // page) for end in ends]
     order = torch.randperm(sum(needed), generator=torch.Generator().manual_seed(2)).int()
@@ -159,7 +169,7 @@ def test_attention_reads_pages_in_place(
         (t.long()[torch.arange(end) // page] * page + torch.arange(end) % page)
         for t, end in zip(tables, ends, strict=True)
     ]
-    cos, sin = rope_tables(torch.arange(512), D)
+    cos, sin = rope_tables(torch.arange(1024), D)
     position = torch.cat(places).int()
     sequence = torch.cat([torch.full((c,), n) for n, c in enumerate(counts)]).int()
     begins = torch.tensor([0, *needed[:-1]]).cumsum(0).int()

@@ -1,7 +1,7 @@
 """How Python calls kernels.cpp: the structures as they lie in memory, and the functions' signatures."""
 
 import ctypes
-from ctypes import POINTER, Structure, c_float, c_int32, c_void_p
+from ctypes import POINTER, Structure, c_float, c_int32, c_int64, c_void_p
 
 FP32, BF16, INT8 = 0, 1, 2
 STORE, ADD, SILU = 0, 1, 2
@@ -32,6 +32,7 @@ class StepStruct(Structure):
 def declare(library: Library) -> Library:
     """Give the functions their types."""
     library.kinds.restype = c_int32
+    library.large_pages.argtypes, library.large_pages.restype = [c_void_p, c_int64], None
     library.attends.argtypes, library.attends.restype = [c_int32], c_int32
     library.linear.argtypes = [POINTER(LinearStruct), c_void_p, c_void_p, c_int32, c_int32]
     library.linear.restype = None

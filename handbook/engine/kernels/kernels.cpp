@@ -7,6 +7,7 @@
 #include <immintrin.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <atomic>
@@ -339,6 +340,15 @@ void product(const Linear& w, const float* x, float* y, int rows, int threads) {
 
 }  // namespace
 
+// Ask for large pages behind this memory, which nobody has touched yet: a step reads all weights, and with
+// pages of 4 KiB the processor looks an address up for every 64 lines.
+extern "C" void large_pages(void* memory, int64_t bytes) {
+#ifdef MADV_HUGEPAGE
+  uintptr_t begin = ((uintptr_t)memory + 4095) & ~(uintptr_t)4095, end = (uintptr_t)memory + bytes;
+  if (end > begin) madvise((void*)begin, end - begin, MADV_HUGEPAGE);
+#endif
+}
+
 // Which kinds of product this build has: a bit each.
 extern "C" int32_t kinds() {
   int found = 1 << FP32;
@@ -378,7 +388,7 @@ struct Step {
 
 namespace {
 
-constexpr int CHUNK = 128;   // positions between two looks at the largest score
+constexpr int CHUNK = 256;   // positions between two looks at the largest score
 constexpr int QUERIES = 24;  // that share what was read of keys and values, at most
 
 struct Block {  // rows of one sequence
@@ -398,6 +408,38 @@ inline __m512 sums16(const __m512* v) {
   __m512 d = _mm512_add_ps(_mm512_shuffle_f32x4(b[2], b[3], 0x88), _mm512_shuffle_f32x4(b[2], b[3], 0xDD));
   return _mm512_add_ps(_mm512_shuffle_f32x4(c, d, 0x88), _mm512_shuffle_f32x4(c, d, 0xDD));
 }
+
+// The slots of n positions from `from` on.
+void slots_of(const Step& s, const int32_t* table, int from, int n, int32_t* slots) {
+  int page = from / s.page, place = from % s.page;
+  for (int i = 0; i < n; i++) {
+    slots[i] = table[page] * s.page + place;
+    if (++place == s.page) place = 0, page++;
+  }
+}
+
+// Some slots of a sequence, and how many.
+struct Places {
+  int32_t slots[CHUNK];
+  int n = 0;
+  void find(const Step& s, int sequence, int from, int last) {
+    n = std::max(0, std::min(CHUNK, last - from));
+    slots_of(s, s.pages + s.tables[sequence], from, n, slots);
+  }
+};
+
+// What the next block will read of keys and values, asked for line by line while this one is computed: memory is
+// what a decode step waits for, and heads lie too far apart for the processor to guess.
+struct Ahead {
+  const char* bases[2] = {nullptr, nullptr};
+  const int32_t *slot = nullptr, *end = nullptr;
+  size_t step = 0, bytes = 0;
+  void fetch(int positions) {
+    for (; positions > 0 && slot != end; positions--, slot++)
+      for (const char* base : bases)
+        for (size_t at = 0; at < bytes; at += 64) _mm_prefetch(base + *slot * step + at, _MM_HINT_T1);
+  }
+};
 
 // A query against keys, both fp32.
 template <int V>
@@ -453,11 +495,12 @@ struct Query16 {
 
 // scores[i] = scale * query . keys[i] for n positions; up to the next 16 they are -inf. Returns the largest.
 template <class Q>
-float score(const Q& query, const void* const* keys, int n, float scale, float* scores) {
+float score(const Q& query, const void* const* keys, int n, float scale, float* scores, Ahead& ahead) {
   __m512 most = _mm512_set1_ps(-__builtin_inff());
   for (int at = 0; at < n; at += 16) {
     __m512 each[16];
     for (int i = 0; i < 16; i++) each[i] = query.by(keys[at + i]);
+    ahead.fetch(2);
     __m512 s = _mm512_mul_ps(sums16(each), _mm512_set1_ps(scale));
     s = _mm512_mask_mov_ps(_mm512_set1_ps(-__builtin_inff()), first(n - at), s);
     most = _mm512_max_ps(most, s);
@@ -478,18 +521,22 @@ inline float weigh(float* scores, int n, float most) {
   return _mm512_reduce_add_ps(sum);
 }
 
+inline __m512 wide(const float* p) { return _mm512_loadu_ps(p); }
+inline __m512 wide(const uint16_t* p) { return from_bf16(p); }
+
 // out[g] = out[g] * shrink[g] + sum of weights[g][i] * values[i], for G queries that share the values.
-template <int V, int G>
-void gather(float* out, const float* shrink, const float* weights, const float* const* values, int n) {
+template <int V, int G, class T>
+void gather(float* out, const float* shrink, const float* weights, const void* const* values, int n, Ahead& ahead) {
   __m512 sum[G][V];
   for (int g = 0; g < G; g++)
     for (int d = 0; d < V; d++)
       sum[g][d] = _mm512_mul_ps(_mm512_loadu_ps(out + (g * V + d) * 16), _mm512_set1_ps(shrink[g]));
   for (int i = 0; i < n; i++) {
+    if (i % 8 == 0) ahead.fetch(5);
     __m512 by[G];
     for (int g = 0; g < G; g++) by[g] = _mm512_set1_ps(weights[g * CHUNK + i]);
     for (int d = 0; d < V; d++) {
-      __m512 value = _mm512_loadu_ps(values[i] + 16 * d);
+      __m512 value = wide((const T*)values[i] + 16 * d);
       for (int g = 0; g < G; g++) sum[g][d] = _mm512_fmadd_ps(by[g], value, sum[g][d]);
     }
   }
@@ -497,36 +544,25 @@ void gather(float* out, const float* shrink, const float* weights, const float* 
     for (int d = 0; d < V; d++) _mm512_storeu_ps(out + (g * V + d) * 16, sum[g][d]);
 }
 
-// The slots of n positions from `from` on.
-void slots_of(const Step& s, const int32_t* table, int from, int n, int32_t* slots) {
-  int page = from / s.page, place = from % s.page;
-  for (int i = 0; i < n; i++) {
-    slots[i] = table[page] * s.page + place;
-    if (++place == s.page) place = 0, page++;
-  }
+// Where a head's rows lie at those places.
+void locate(const Places& places, const char* base, size_t step, const void** rows) {
+  for (int i = 0; i < places.n; i++) rows[i] = base + places.slots[i] * step;
+  for (int i = places.n; i % 16; i++) rows[i] = rows[0];
 }
 
-// Some slots of a sequence, and how many.
-struct Places {
-  int32_t slots[CHUNK];
-  int n = 0;
-  void find(const Step& s, int sequence, int from, int last) {
-    n = std::max(0, std::min(CHUNK, last - from));
-    slots_of(s, s.pages + s.tables[sequence], from, n, slots);
+// `gather` for all queries of a row, some at a time: sums and weights of so many fit the registers.
+template <int V, class T>
+void gather_row(float* out, const float* shrink, const float* weights, const void* const* values, int n, int group,
+                Ahead& ahead) {
+  constexpr int MOST = V <= 4 ? 4 : V <= 8 ? 2 : 1;
+  while (group > 0) {
+    int some = std::min(group, MOST);
+    if (some == 1) gather<V, 1, T>(out, shrink, weights, values, n, ahead);
+    else if (some == 2) gather<V, std::min(MOST, 2), T>(out, shrink, weights, values, n, ahead);
+    else if (some == 3) gather<V, std::min(MOST, 3), T>(out, shrink, weights, values, n, ahead);
+    else gather<V, MOST, T>(out, shrink, weights, values, n, ahead);
+    out += some * V * 16, shrink += some, weights += some * CHUNK, group -= some;
   }
-};
-
-// Where a head's rows lie at those places. What the next block will read is asked for meanwhile: memory is
-// what a decode step waits for, and heads lie too far apart for the processor to guess.
-template <int V>
-void locate(const Step& s, const Places& now, const Places& next, int head, const void* block, const void** rows) {
-  size_t step = (size_t)s.kv_heads * V * (s.bf16 ? 32 : 64), at = (size_t)head * V * (s.bf16 ? 32 : 64);
-  const char* base = (const char*)block + at;
-  for (int i = 0; i < now.n; i++) rows[i] = base + now.slots[i] * step;
-  for (int i = now.n; i % 16; i++) rows[i] = rows[0];
-  for (int i = 0; i < next.n; i++)
-    for (int line = 0; line < V * (s.bf16 ? 32 : 64); line += 64)
-      _mm_prefetch(base + next.slots[i] * step + line, _MM_HINT_T1);
 }
 
 // Memory of a thread for a block's attention.
@@ -537,13 +573,14 @@ struct Room {
 
 // Rows of one sequence and the query heads of one key and value head: softmax(q k^T) v, a chunk of positions
 // after another (Milakov and Gimelshein 2018, arXiv:1805.02867, algorithm 3). Values that are bf16 are
-// unpacked once for all rows.
+// unpacked once where several rows read them.
 template <int V, class Q>
 void attend_block(const Step& s, Block block, int next_row, int head, const float* qkv, const void* keys,
                   const void* values, float* out, Room& room) {
-  constexpr int D = 16 * V, MOST = V <= 4 ? 4 : V <= 8 ? 2 : 1;
+  constexpr int D = 16 * V;
   int group = s.heads / s.kv_heads, queries = block.count * group, width = (s.heads + 2 * s.kv_heads) * D;
   int last = s.position[block.row + block.count - 1] + 1, sequence = s.sequence[block.row];
+  size_t bytes = D * (s.bf16 ? 2 : 4), step = s.kv_heads * bytes;
   bool ahead = next_row < s.rows && s.sequence[next_row] != sequence;
   room.floats.resize(CHUNK * D + (size_t)queries * (D + 2) + (size_t)group * (CHUNK + 1));
   float *wide = room.floats.data(), *sums = wide + CHUNK * D, *most = sums + queries * D, *total = most + queries;
@@ -555,12 +592,16 @@ void attend_block(const Step& s, Block block, int next_row, int head, const floa
   for (int from = 0; from < last; from += CHUNK) {
     room.now.find(s, sequence, from, last);
     room.next.find(s, ahead ? s.sequence[next_row] : 0, from, ahead ? s.position[next_row] : 0);
-    locate<V>(s, room.now, room.next, head, keys, key_rows);
-    locate<V>(s, room.now, room.next, head, values, value_rows);
-    for (int i = 0; s.bf16 && i < room.now.n; i++) {
+    const char* bases[] = {(const char*)keys + head * bytes, (const char*)values + head * bytes};
+    locate(room.now, bases[0], step, key_rows);
+    locate(room.now, bases[1], step, value_rows);
+    Ahead coming{{bases[0], bases[1]}, room.next.slots, room.next.slots + room.next.n, step, bytes};
+    bool unpack = s.bf16 && block.count > 1;
+    for (int i = 0; unpack && i < room.now.n; i++) {
       float* to = wide + i * D;
       for (int d = 0; d < D; d += 16) _mm512_storeu_ps(to + d, from_bf16((const uint16_t*)value_rows[i] + d));
       value_rows[i] = to;
+      if (i % 8 == 0) coming.fetch(2);
     }
     for (int r = 0; r < block.count; r++) {
       int row = block.row + r, seen = std::min(CHUNK, s.position[row] + 1 - from);
@@ -569,22 +610,16 @@ void attend_block(const Step& s, Block block, int next_row, int head, const floa
       for (int g = 0; g < group; g++) {
         int one = r * group + g;
         float* mine = weights + g * CHUNK;
-        float larger = std::max(most[one], score(Q(q + g * D), key_rows, seen, s.scale, mine));
+        float larger = std::max(most[one], score(Q(q + g * D), key_rows, seen, s.scale, mine, coming));
         shrink[g] = from ? __builtin_expf(most[one] - larger) : 0.0f;
         total[one] = total[one] * shrink[g] + weigh(mine, seen, larger);
         most[one] = larger;
       }
-      auto rows = (const float* const*)value_rows;
-      for (int g = 0; g < group;) {
-        float* to = sums + (r * group + g) * D;
-        const float* by = weights + g * CHUNK;
-        int left = group - g;
-        if (MOST >= 4 && left >= 4) gather<V, MOST >= 4 ? 4 : 1>(to, shrink + g, by, rows, seen), g += 4;
-        else if (MOST >= 3 && left >= 3) gather<V, MOST >= 3 ? 3 : 1>(to, shrink + g, by, rows, seen), g += 3;
-        else if (MOST >= 2 && left >= 2) gather<V, MOST >= 2 ? 2 : 1>(to, shrink + g, by, rows, seen), g += 2;
-        else gather<V, 1>(to, shrink + g, by, rows, seen), g += 1;
-      }
+      float* to = sums + r * group * D;
+      if (s.bf16 && !unpack) gather_row<V, uint16_t>(to, shrink, weights, value_rows, seen, group, coming);
+      else gather_row<V, float>(to, shrink, weights, value_rows, seen, group, coming);
     }
+    coming.fetch(CHUNK);
   }
   for (int one = 0; one < queries; one++) {
     float* to = out + ((size_t)(block.row + one / group) * s.heads + head * group + one % group) * D;
@@ -640,7 +675,7 @@ void attend_all(const Step& s, float* qkv, void* keys, void* values, float* out)
   });
   // Of few blocks each head is an item; of many, some blocks with all heads, which lie together in memory.
   // The last rows of a prompt see the most: they are first.
-  int each = count < 4 * s.threads ? 0 : std::max(1, std::min(4, count / (4 * s.threads)));
+  int each = count < 4 * s.threads ? 0 : std::min(16, count / (2 * s.threads));
   int items = each ? (count + each - 1) / each : count * J;
   pool().run(items, s.threads, [&](int item) {
     static thread_local Room room;

@@ -60,6 +60,28 @@ def quantize(weight: Tensor) -> tuple[Tensor, Tensor]:
     return whole.to(torch.int8), scales
 
 
+class Arena:
+    """One stretch of memory for many tensors, with large pages behind it where the system has some.
+
+    room: bytes for all at most; what isn't filled is never touched, so it costs nothing.
+    """
+
+    def __init__(self, kernels: abi.Library, room: int) -> None:
+        self.memory = torch.empty(room, dtype=torch.uint8)
+        self.used = 0
+        kernels.large_pages(self.memory.data_ptr(), room)
+
+    def keep(self, tensor: Tensor) -> Tensor:
+        """A copy of it in here. Raises ValueError when it doesn't fit."""
+        begin, end = self.used, self.used + tensor.nbytes
+        if end > len(self.memory):
+            raise ValueError(f"an arena of {len(self.memory):,} bytes is full")
+        self.used = -(-end // 64) * 64
+        kept = self.memory[begin:end].view(tensor.dtype).view(tensor.shape)
+        kept.copy_(tensor)
+        return kept
+
+
 @dataclass(frozen=True)
 class Linear:
     """A packed product, with what happens around it: RMSNorm before; y =, y += or SwiGLU's gate behind.
@@ -87,8 +109,10 @@ def pack(
     norm: Tensor | None = None,
     eps: float = 0.0,
     after: int = abi.STORE,
+    arena: Arena | None = None,
 ) -> Linear:
-    """A weight [N, K], K a multiple of 16, for the kernel. For SILU: gate and up, `interleave`d."""
+    """A weight [N, K], K a multiple of 16, for the kernel. For SILU: gate and up, `interleave`d. arena: where
+    the packed weight goes."""
     N, K = weight.shape
     weight, scales, starts, turned = weight.detach().float(), None, None, False
     if precision == "int8":
@@ -100,6 +124,7 @@ def pack(
         packed = panels(weight.bfloat16(), 2)
     else:
         packed = panels(weight, 1)
+    packed = packed if arena is None else arena.keep(packed)
     bias = None if bias is None else _filled(bias.detach().float())
     norm = None if norm is None else norm.detach().float().contiguous()
     pointers = [None if t is None else t.data_ptr() for t in (packed, scales, starts, bias, norm)]
