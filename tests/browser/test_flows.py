@@ -92,6 +92,19 @@ def test_sections_read_on_one_screen_are_said_and_undone_together(own_visit: Vis
     expect(page.locator("#reading-marks")).to_contain_text("0 of 3 sections read")
 
 
+def test_the_contents_mark_where_the_reader_is_far_from_a_heading_too(visit: Visit) -> None:
+    visit.page.set_viewport_size({"width": 1280, "height": 300})
+    page = visit.go(BREAD)
+    here = page.locator(".contents [aria-current=location]")
+    for place, title in (
+        ("#baking table", "Baking"),
+        ("#kneading > .math.block", "Kneading"),
+        ("#rest", "Resting"),
+    ):
+        page.locator(place).first.evaluate("element => element.scrollIntoView()")
+        expect(here).to_have_text(re.compile(f"^{title}"))
+
+
 def test_the_palette_searches_as_you_type(visit: Visit) -> None:
     page = visit.go("/progress")
     page.keyboard.press("/")

@@ -35,7 +35,8 @@ async function say(ids, titles) {
 
 if (article) {
   const read = new Set((article.dataset.read ?? "").split(" ").filter(Boolean));
-  const sections = [...article.querySelectorAll("section[id]")].filter((section) => !read.has(section.id));
+  const all = [...article.querySelectorAll("section[id]")];
+  const sections = all.filter((section) => !read.has(section.id));
   const here = new Map();
   const ended = new Set();
   const contents = new Map(
@@ -67,20 +68,25 @@ if (article) {
   const ends = new IntersectionObserver((entries) => {
     for (const { target, isIntersecting } of entries) if (isIntersecting) ended.add(target.closest("section[id]"));
   });
+  // The contents mark the innermost section under a line near the top of the window.
+  const under = new Set();
   const current = new IntersectionObserver(
     (entries) => {
       for (const { target, isIntersecting } of entries) {
-        if (!isIntersecting) continue;
-        for (const link of contents.values()) link.removeAttribute("aria-current");
-        contents.get(target.closest("section[id]").id)?.setAttribute("aria-current", "location");
+        if (isIntersecting) under.add(target);
+        else under.delete(target);
       }
+      const at = all.findLast((section) => under.has(section));
+      if (!at) return;
+      for (const link of contents.values()) link.removeAttribute("aria-current");
+      contents.get(at.id)?.setAttribute("aria-current", "location");
     },
-    { rootMargin: "-10% 0px -75% 0px" },
+    { rootMargin: "-15% 0px -84% 0px" },
   );
   for (const section of sections) {
     seen.observe(section);
     const last = [...section.children].filter((child) => !child.matches("aside, section")).at(-1);
     if (last) ends.observe(last);
   }
-  for (const heading of article.querySelectorAll("section[id] > :is(h2, h3)")) current.observe(heading);
+  for (const section of all) current.observe(section);
 }
