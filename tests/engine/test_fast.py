@@ -8,6 +8,7 @@ import torch
 from test_executor import CONFIGS, alone, greedy
 
 from handbook.engine import fast
+from handbook.engine.engine import Engine
 from handbook.engine.executor import TorchExecutor, run_packed
 from handbook.engine.fast import FastExecutor, pick, unfit
 from handbook.engine.kernels.abi import Library
@@ -179,3 +180,12 @@ def test_a_real_model_stays_itself(
     got = executor.run(Batch((work,))).log_softmax(dim=-1)
     divergence = float((right.exp() * (right - got)).sum(dim=-1).mean())
     assert -1e-6 < divergence < most
+
+
+def test_an_engine_of_a_precision(loaded: Loaded, kernels: Library) -> None:
+    """Heads of 8 have no kernel: torch computes, over pages of the kind that was asked for."""
+    for precision, dtype in ((None, torch.float32), ("fp32", torch.float32), ("int8", torch.bfloat16)):
+        engine = Engine(loaded, memory=1 << 16, precision=precision)  # type: ignore[arg-type]
+        assert isinstance(engine.executor, TorchExecutor)
+        assert engine.executor.store.keys.dtype == dtype
+        assert engine.executor.store.nbytes <= 1 << 16
