@@ -236,7 +236,8 @@ def test_a_websocket_comes_from_our_own_pages_only(origin: str | None, host: str
 
     headers = [(b"host", host.encode())] + ([(b"origin", origin.encode())] if origin else [])
     scope = {"type": "websocket", "path": f"{LIVE}ws", "headers": headers, "server": ("127.0.0.1", 8017)}
-    asyncio.run(Guard(inner)(scope, receive, send))
+    with ThreadPoolExecutor(1) as pool:  # this thread may have a browser's loop already
+        pool.submit(lambda: asyncio.run(Guard(inner)(scope, receive, send))).result(30)
     assert bool(reached) is let_in
     assert sent == ([] if let_in else [{"type": "websocket.close", "code": 1008}])
 
