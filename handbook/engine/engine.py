@@ -215,7 +215,7 @@ class Engine:
         return batch
 
     def _guess(self) -> None:
-        """Drafts for those who decode. Not beside a full batch: there arithmetic is the limit already."""
+        """Drafts for those who decode, as many as were worth their time lately."""
         for sequence in self.scheduler.running:
             asked = self._asked[sequence.request.id]
             speaking = asked.speaking.get(sequence.sample)

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from handbook.chat import Sampling
+from handbook.records import Sampling
 
 
 def repetition_penalty(logits: Tensor, history: Sequence[int], penalty: float) -> Tensor:

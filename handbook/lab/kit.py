@@ -45,6 +45,20 @@ def _load_chat_model() -> "Loaded":
 
 
 @contextmanager
+def threads(number: int) -> Iterator[None]:
+    """So many CPU threads for the block. More than free cores is no gain: they wait for each other by
+    spinning. The order of sums, and so the last digits, hangs on the number."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
 def quiet() -> Iterator[None]:
     """One CPU thread and no gradients, for the time of the block.
 
@@ -53,13 +67,8 @@ def quiet() -> Iterator[None]:
     """
     import torch
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.inference_mode():
-            yield
-    finally:
-        torch.set_num_threads(threads)
+    with threads(1), torch.inference_mode():
+        yield
 
 
 def seconds(work: Callable[[], object]) -> float:

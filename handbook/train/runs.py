@@ -7,8 +7,11 @@ from typing import Any
 
 import torch
 
+from handbook.engine.sampler import randomness
+from handbook.engine.sampler import sample as draw
 from handbook.errors import CheckpointError, HandbookError
 from handbook.model.transformer import Transformer
+from handbook.records import Sampling
 from handbook.train import checkpoint
 from handbook.train.characters import Characters, Corpus, batch_at
 from handbook.train.curve import write_metrics
@@ -164,9 +167,8 @@ def train(
 def sample(model: Transformer, tokenizer: Characters, length: int = 240, seed: int = 0) -> str:
     """Text that the model makes up after a line end, drawn at temperature 0.8. Reads no further back than its
     context."""
-    random = torch.Generator().manual_seed(seed)
     ids = [tokenizer.encode("\n")[0] if "\n" in tokenizer.symbols else 0]
-    for _ in range(length):
+    for place in range(length):
         logits = model(torch.tensor([ids[-model.config.context :]]), last_only=True)[0, 0]
-        ids.append(int(torch.multinomial((logits / 0.8).softmax(dim=-1), 1, generator=random)))
+        ids.append(draw(logits, Sampling(temperature=0.8), uniform=randomness(seed, place)))
     return tokenizer.decode(ids[1:])

@@ -1,5 +1,4 @@
-"""What a long training in a terminal needs: a folder to itself, a number of threads, a Ctrl-C that loses
-nothing."""
+"""What a long training in a terminal needs: a folder to itself, a Ctrl-C that loses nothing."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -32,20 +31,6 @@ def alone(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-@contextmanager
-def threads(number: int) -> Iterator[None]:
-    """So many CPU threads. More than free cores is no gain: they wait for each other by spinning, and where
-    another program has a core each small matrix product waits for the scheduler."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @contextmanager

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from handbook.app.cli.alone import alone, asked_to_stop, threads
+from handbook.app.cli.alone import alone, asked_to_stop
 from handbook.app.cli.output import json_option, print_json, progress
 from handbook.errors import CheckpointError
+from handbook.lab.kit import threads
 from handbook.settings import Settings, load
 
 if TYPE_CHECKING:
@@ -53,8 +54,10 @@ def tiny_command(fresh: bool, as_json: bool, **options: str | None) -> int:
     The same command again goes on where the last one stopped, or was killed. dense-total is as large as the
     mixture is in total; -unbalanced has nothing that keeps experts busy, -bias the selection bias.
     """
-    settings = load()
     chosen = choices(options)
+    from handbook.train.runs import Stopped
+
+    settings = load()
     out = Path(options["out"] or settings.data / "train" / "tiny")
     with threads(chosen["threads"] or settings.threads or 1), alone(out):
         corpus, runs = planned(chosen, settings, out, fresh)
@@ -64,7 +67,9 @@ def tiny_command(fresh: bool, as_json: bool, **options: str | None) -> int:
                 try:
                     results.append(trained(run, corpus, stop))
                 except Stopped as stopped:
-                    click.echo(stopped.words(run), err=True)
+                    done = f"{run.recipe.name} after {stopped.step} of {run.schedule.steps} steps"
+                    again = "The same command goes on from there; --fresh starts anew."
+                    click.echo(f"Stopped {done}. {again}", err=True)
                     return 130
         plot = out / "loss.svg"
         rows = [described(run, result, corpus) for run, result in zip(runs, results, strict=True)]
@@ -146,19 +151,8 @@ def planned(chosen: dict[str, Any], settings: Settings, out: Path, fresh: bool) 
     return corpus, runs
 
 
-class Stopped(Exception):
-    """Ctrl-C, between two steps, with the checkpoint written."""
-
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    def words(self, run: "Run") -> str:
-        done = f"{run.recipe.name} after {self.step} of {run.schedule.steps} steps"
-        return f"Stopped {done}. The same command goes on from there; --fresh starts anew."
-
-
 def trained(run: "Run", corpus: "Corpus", stop: Callable[[], bool]) -> "Trained":
-    """One run behind a progress bar. Raises Stopped."""
+    """One run behind a progress bar. Raises `handbook.train.runs.Stopped`."""
     from handbook.train import runs
 
     recent: list[Point] = []
@@ -180,10 +174,7 @@ def trained(run: "Run", corpus: "Corpus", stop: Callable[[], bool]) -> "Trained"
                 note = f"step {point.step}, loss {loss:.3f}, {tokens / seconds:,.0f} tokens/s{left}"
             advance(point.step, total, note)
 
-        try:
-            return runs.train(run, corpus, watch, stop)
-        except runs.Stopped as stopped:
-            raise Stopped(stopped.step) from None
+        return runs.train(run, corpus, watch, stop)
 
 
 def described(run: "Run", result: "Trained", corpus: "Corpus") -> dict[str, Any]:

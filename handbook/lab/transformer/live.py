@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from statistics import fmean
 
-from handbook.lab.transformer.training import threads
+from handbook.lab.kit import threads
 from handbook.settings import load as load_settings
 from handbook.train import runs, text, tiny
 from handbook.train.characters import Corpus

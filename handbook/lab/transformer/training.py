@@ -6,14 +6,13 @@ then hang on no count of cores. Small settings train smaller models for seconds,
 """
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from threading import Lock
 
 import torch
 
+from handbook.lab.kit import threads
 from handbook.model.config import ModelConfig
 from handbook.model.extension import RopeScaling, ntk_theta
 from handbook.model.transformer import Transformer
@@ -30,17 +29,6 @@ STEPS = {True: 150, False: 1000}
 BEYOND = 4  # times the trained context
 METHODS = ("none", "linear", "ntk", "yarn")
 _training = Lock()
-
-
-@contextmanager
-def threads(number: int) -> Iterator[None]:
-    """So many threads for the block: sums, and so results, hang on how they are split."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @cache
