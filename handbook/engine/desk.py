@@ -15,7 +15,8 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any
 
-from handbook.engine.engine import Engine, Piece, Told
+from handbook.engine.asked import Piece, Told
+from handbook.engine.engine import Engine
 from handbook.engine.metrics import Metrics
 from handbook.engine.served import Closing, Served
 from handbook.records import Sampling

@@ -8,92 +8,24 @@ Book: inference-ops/llm-serving-optimization
 import logging
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from time import monotonic
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
-from torch import Tensor
 
-from handbook.engine.executor import Executor, TorchExecutor, rows_wanted
-from handbook.engine.fast import pick
-from handbook.engine.generate import StopGate
+from handbook.engine.asked import Asked, Piece, Speaking, Told
+from handbook.engine.drawing import draw_batch
+from handbook.engine.executor import Executor, TorchExecutor
+from handbook.engine.fast import Choice, pick
 from handbook.engine.kernels.pack import Precision
 from handbook.engine.pages import Pages
-from handbook.engine.sampler import distribution, draw, randomness
-from handbook.engine.scheduler import Running, Scheduler
-from handbook.engine.speculative import DraftLength, PromptLookup, accept_same_draw
+from handbook.engine.scheduler import Scheduler
 from handbook.engine.store import PageStore, page_bytes
-from handbook.engine.work import Batch, Event, Limits, Reason, Request, Work
+from handbook.engine.work import Batch, Event, Limits, Request
 from handbook.model.load import Loaded
-from handbook.model.tokenizer import StreamDecoder
 from handbook.records import Sampling
 
 log = logging.getLogger(__name__)
-
-
-class Likely(NamedTuple):
-    """A token that was drawn, its log-probability as the model gave it (before penalties, bias and
-    temperature), and the likeliest tokens of its place with theirs."""
-
-    token: int
-    logprob: float
-    top: tuple[tuple[int, float], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """Text that is certain, of one continuation.
-
-    tokens: how many it took. reason: why it ended, if it did. likely: of each of its tokens, where asked for.
-    """
-
-    sample: int
-    text: str
-    tokens: int
-    reason: Reason | None = None
-    likely: tuple[Likely, ...] = ()
-
-
-@dataclass(slots=True)
-class Told:
-    """What became of a request so far: prompt tokens found in the cache, drafts made and right, seconds on
-    the engine's clock."""
-
-    prompt: int
-    since: float
-    first: float | None = None
-    last: float | None = None
-    reused: int = 0
-    drafted: int = 0
-    accepted: int = 0
-    produced: int = 0
-
-
-@dataclass(slots=True)
-class Asked:
-    """A request that is being answered, and where its pieces go."""
-
-    sampling: Sampling
-    seed: int
-    deliver: Callable[[Piece], None]
-    told: Told
-    logprobs: int | None = None
-    likely: dict[tuple[int, int], Likely] = field(default_factory=dict)  # by sample and place
-    speaking: dict[int, "Speaking"] = field(default_factory=dict)
-
-
-class Speaking:
-    """One continuation's way from tokens to text."""
-
-    def __init__(self, engine: "Engine", sampling: Sampling) -> None:
-        self.decoder = StreamDecoder(engine.loaded.tokenizer)
-        self.gate = StopGate(sampling.stop)
-        self.lookup = PromptLookup()
-        self.length = DraftLength(engine.drafts)
-        self.untold = 0  # tokens whose text is held back
-        self.said = 0
-        self.likely: list[Likely] = []  # of the tokens whose text is held back
 
 
 Speculation = Literal["off", "lookup"]
@@ -142,8 +74,10 @@ class Engine:
         self.scheduler = Scheduler(self.pages, self.limits)
         if executor is None:
             store = PageStore(loaded.config, count, page, self.limits.swap, dtype, model.device)
-            executor = pick(model, store, precision).executor if precision else TorchExecutor(model, store)
-        self.executor = executor
+            how = pick(model, store, precision) if precision else Choice(TorchExecutor(model, store), "torch")
+        else:
+            how = Choice(executor, type(executor).__name__)
+        self.executor, self.picked = how
         self._asked: dict[str, Asked] = {}
 
     @property
@@ -210,7 +144,7 @@ class Engine:
             self._guess()
         batch = self.scheduler.step(self.clock())
         logits = self.executor.run(batch)
-        sampled = self._draw(batch, logits)
+        sampled = draw_batch(self.scheduler, self._asked, batch, logits)
         self._deliver_all([*batch.ended, *self.scheduler.done(batch, sampled)])
         return batch
 
@@ -228,65 +162,6 @@ class Engine:
             else:
                 speaking.length.skipped()
 
-    def _draw(self, batch: Batch, logits: Tensor) -> dict[int, list[int]]:
-        """The tokens of each work that wants some, from logits [M, V]."""
-        sampled: dict[int, list[int]] = {}
-        best: list[int] | None = None
-        at = 0
-        for work in batch.work:
-            if not work.wanted:
-                continue
-            rows = slice(at, at + rows_wanted(work))
-            at = rows.stop
-            sequence = self.scheduler.sequence(work.sequence)
-            assert sequence is not None  # nobody cancels within a step
-            asked = self._asked[sequence.request.id]
-            asked.told.reused = sequence.reused
-            if plain(asked.sampling):
-                best = logits.argmax(dim=-1).tolist() if best is None else best
-                drawn = best[rows] * (1 if work.drafts else work.wanted)
-            elif work.drafts:
-                drawn = self._draw_ahead(logits[rows], asked, sequence, work)
-            else:
-                first = sequence.sample
-                shares = distribution(logits[rows.start], asked.sampling, sequence.tokens, asked.told.prompt)
-                place = len(sequence.tokens)
-                drawn = [draw(shares, randomness(asked.seed, place, first + n)) for n in range(work.wanted)]
-            if work.drafts:
-                drafts = work.tokens[-work.drafts :]
-                drawn = accept_same_draw(drafts, drawn)
-                asked.told.drafted += work.drafts
-                asked.told.accepted += len(drawn) - 1
-                asked.speaking[sequence.sample].length.saw(work.drafts, len(drawn) - 1)
-            if asked.logprobs is not None:
-                self._note(logits[rows], asked, sequence, work, drawn)
-            sampled[work.sequence] = drawn
-        return sampled
-
-    def _note(
-        self, logits: Tensor, asked: Asked, sequence: Running, work: Work, drawn: Sequence[int]
-    ) -> None:
-        """Keep how likely the drawn tokens were: logits [drafts + 1, V]. With drafts they follow each other,
-        else each begins or goes on in its own sample."""
-        shares = logits.float().log_softmax(dim=-1)
-        best = shares.topk(min(asked.logprobs or 0, shares.shape[-1]))
-        for n, token in enumerate(drawn):
-            row, sample, ahead = (n, 0, n) if work.drafts else (0, n, 0)
-            top = zip(best.indices[row].tolist(), best.values[row].tolist(), strict=True)
-            key = sequence.sample + sample, len(sequence.tokens) + ahead
-            asked.likely[key] = Likely(token, float(shares[row, token]), tuple(top))
-
-    def _draw_ahead(self, logits: Tensor, asked: Asked, sequence: Running, work: Work) -> list[int]:
-        """What would be said at each place, as far as the drafts are right: logits [drafts + 1, V]."""
-        history, drawn = list(sequence.tokens), []
-        for row, draft in zip(logits, (*work.tokens[-work.drafts :], None), strict=True):
-            shares = distribution(row, asked.sampling, history, asked.told.prompt)
-            drawn.append(draw(shares, randomness(asked.seed, len(history), sequence.sample)))
-            if drawn[-1] != draft:
-                break
-            history.append(drawn[-1])
-        return drawn
-
     def _deliver_all(self, events: Sequence[Event]) -> None:
         for event in events:
             self._deliver(event)
@@ -302,7 +177,9 @@ class Engine:
         told, now = asked.told, self.clock()
         told.first, told.last = now if told.first is None else told.first, now
         told.produced += len(event.tokens)
-        speaking = asked.speaking.setdefault(event.sample, Speaking(self, asked.sampling))
+        speaking = asked.speaking.setdefault(
+            event.sample, Speaking(self.loaded.tokenizer, asked.sampling, self.drafts)
+        )
         reason, text = event.reason, ""
         for token in event.tokens:
             text += speaking.gate.push(speaking.decoder.push(token))
@@ -325,13 +202,3 @@ class Engine:
             except Exception:
                 log.exception("nobody takes the answer to %s", event.request)
                 self.cancel(event.request)
-
-
-def plain(sampling: Sampling) -> bool:
-    """Whether the likeliest token is always taken, as it comes from the model."""
-    return (
-        sampling.temperature <= 0
-        and sampling.repetition_penalty == 1.0
-        and sampling.presence_penalty == sampling.frequency_penalty == 0.0
-        and not sampling.logit_bias
-    )

@@ -13,7 +13,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from handbook.engine.engine import Engine, Piece
+from handbook.engine.asked import Piece
+from handbook.engine.engine import Engine
 
 if TYPE_CHECKING:
     from handbook.engine.desk import Job

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from time import time
 from typing import Any, Protocol
 
+from handbook.engine.asked import Likely, Piece
 from handbook.engine.desk import Job
-from handbook.engine.engine import Likely, Piece
 from handbook.model.tokenizer import Tokenizer
 
 Json = dict[str, Any]

@@ -8,7 +8,8 @@ from collections import defaultdict
 import pytest
 import torch
 
-from handbook.engine.engine import Engine, Piece
+from handbook.engine.asked import Piece
+from handbook.engine.engine import Engine
 from handbook.engine.generate import generate, stream
 from handbook.engine.served import Closing, Served
 from handbook.engine.work import CannotServe, Limits, QueueFull

@@ -5,7 +5,8 @@ import dataclasses
 import pytest
 import torch
 
-from handbook.engine.engine import Engine, Likely, Piece
+from handbook.engine.asked import Likely, Piece
+from handbook.engine.engine import Engine
 from handbook.engine.work import Limits
 from handbook.records import Sampling
 

@@ -1,0 +1,91 @@
+"""Drawing a step's tokens: for each sequence of a batch its own way, whoever else is in it.
+
+Book: inference-ops/llm-serving-optimization
+"""
+
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor
+
+from handbook.engine.asked import Asked, Likely
+from handbook.engine.executor import rows_wanted
+from handbook.engine.sampler import distribution, draw, randomness
+from handbook.engine.scheduler import Running, Scheduler
+from handbook.engine.speculative import accept_same_draw
+from handbook.engine.work import Batch, Work
+from handbook.records import Sampling
+
+
+def draw_batch(
+    scheduler: Scheduler, asking: Mapping[str, Asked], batch: Batch, logits: Tensor
+) -> dict[int, list[int]]:
+    """The tokens of each work that wants some, by its sequence; logits [M, V].
+
+    asking: the requests that are being answered, by their ids.
+    """
+    sampled: dict[int, list[int]] = {}
+    best: list[int] | None = None
+    at = 0
+    for work in batch.work:
+        if not work.wanted:
+            continue
+        rows = slice(at, at + rows_wanted(work))
+        at = rows.stop
+        sequence = scheduler.sequence(work.sequence)
+        assert sequence is not None  # nobody cancels within a step
+        asked = asking[sequence.request.id]
+        asked.told.reused = sequence.reused
+        if plain(asked.sampling):
+            best = logits.argmax(dim=-1).tolist() if best is None else best
+            drawn = best[rows] * (1 if work.drafts else work.wanted)
+        elif work.drafts:
+            drawn = _draw_ahead(logits[rows], asked, sequence, work)
+        else:
+            first = sequence.sample
+            shares = distribution(logits[rows.start], asked.sampling, sequence.tokens, asked.told.prompt)
+            place = len(sequence.tokens)
+            drawn = [draw(shares, randomness(asked.seed, place, first + n)) for n in range(work.wanted)]
+        if work.drafts:
+            drafts = work.tokens[-work.drafts :]
+            drawn = accept_same_draw(drafts, drawn)
+            asked.told.drafted += work.drafts
+            asked.told.accepted += len(drawn) - 1
+            asked.speaking[sequence.sample].length.saw(work.drafts, len(drawn) - 1)
+        if asked.logprobs is not None:
+            _note(logits[rows], asked, sequence, work, drawn)
+        sampled[work.sequence] = drawn
+    return sampled
+
+
+def _note(logits: Tensor, asked: Asked, sequence: Running, work: Work, drawn: Sequence[int]) -> None:
+    """Keep how likely the drawn tokens were: logits [drafts + 1, V]. With drafts they follow each other,
+    else each begins or goes on in its own sample."""
+    shares = logits.float().log_softmax(dim=-1)
+    best = shares.topk(min(asked.logprobs or 0, shares.shape[-1]))
+    for n, token in enumerate(drawn):
+        row, sample, ahead = (n, 0, n) if work.drafts else (0, n, 0)
+        top = zip(best.indices[row].tolist(), best.values[row].tolist(), strict=True)
+        key = sequence.sample + sample, len(sequence.tokens) + ahead
+        asked.likely[key] = Likely(token, float(shares[row, token]), tuple(top))
+
+
+def _draw_ahead(logits: Tensor, asked: Asked, sequence: Running, work: Work) -> list[int]:
+    """What would be said at each place, as far as the drafts are right: logits [drafts + 1, V]."""
+    history, drawn = list(sequence.tokens), []
+    for row, draft in zip(logits, (*work.tokens[-work.drafts :], None), strict=True):
+        shares = distribution(row, asked.sampling, history, asked.told.prompt)
+        drawn.append(draw(shares, randomness(asked.seed, len(history), sequence.sample)))
+        if drawn[-1] != draft:
+            break
+        history.append(drawn[-1])
+    return drawn
+
+
+def plain(sampling: Sampling) -> bool:
+    """Whether the likeliest token is always taken, as it comes from the model."""
+    return (
+        sampling.temperature <= 0
+        and sampling.repetition_penalty == 1.0
+        and sampling.presence_penalty == sampling.frequency_penalty == 0.0
+        and not sampling.logit_bias
+    )
