@@ -9,32 +9,27 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from queue import SimpleQueue
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
+from uuid import uuid4
 
 from handbook.errors import ChatError
-from handbook.records import Message, Sampling, Usage
+from handbook.records import Delta, Message, Sampling, Usage
 from handbook.settings import shown, without
 
 if TYPE_CHECKING:
     import openai
     from openai.types.chat import ChatCompletionChunk
 
-    from handbook.model.load import Loaded
+    from handbook.engine.asked import Piece
+    from handbook.engine.served import Served
     from handbook.settings import Settings
 
 __all__ = ["Chat", "Delta", "HttpChat", "LocalChat", "Sampling", "ScriptedChat", "Usage", "open_chat"]
 
 DEFAULT = Sampling()
-
-
-@dataclass(frozen=True, slots=True)
-class Delta:
-    """A piece of a reply. The last one carries the usage (and usually no text)."""
-
-    text: str
-    usage: Usage | None = None
+CACHE = 256 << 20  # bytes, for all conversations of this process
 
 
 class Chat(Protocol):
@@ -90,51 +85,81 @@ class ScriptedChat:
 
 
 class LocalChat:
-    """The handbook's own engine, in this process: weights load at the first message, and one reply is written
-    at a time. Another one waits up to `patience` seconds, then gets a ChatError.
+    """The handbook's own engine, in this process: weights load at the first message. Replies are written side
+    by side, and what a conversation has said already is not read again.
 
     Raises ModelUnavailable and ModelFileError where the model is not to be had, ChatError where it has no
-    chat template.
+    chat template, where the conversation is too long, and where too many wait.
     """
 
-    def __init__(self, settings: Settings, patience: float = 120.0) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.name = settings.model
         self._settings = settings
-        self._patience = patience
         self._loading = threading.Lock()
-        self._speaking = threading.Lock()
-        self._loaded: Loaded | None = None
+        self._served: Served | None = None
 
-    def load(self) -> Loaded:
-        """The model, loaded once."""
+    def load(self) -> Served:
+        """The engine in its thread, opened once."""
         with self._loading:
-            if self._loaded is None:
-                from handbook.model.load import load_model
+            if self._served is None:
+                from handbook.engine.opened import open_engine
+                from handbook.engine.served import Served
+                from handbook.engine.work import Limits
 
-                self._loaded = load_model(self._settings.model, self._settings)
-            return self._loaded
+                limits = Limits(running=16, queue=64)
+                self._served = Served(
+                    open_engine(
+                        self._settings.model,
+                        self._settings,
+                        self._settings.precision,
+                        memory=CACHE,
+                        limits=limits,
+                    )
+                )
+            return self._served
 
     def stream(self, messages: Sequence[Message], sampling: Sampling = DEFAULT) -> Iterator[Delta]:
-        loaded = self.load()
+        served = self.load()
+        loaded = served.engine.loaded
         if loaded.template is None:
             raise ChatError(
                 f"The model {self.name} has no chat template, so it can't tell turns apart.",
                 "Choose an instruction-tuned model.",
             )
-        return self._speak(loaded, loaded.template.encode(messages, loaded.tokenizer), sampling)
-
-    def _speak(self, loaded: Loaded, prompt: list[int], sampling: Sampling) -> Iterator[Delta]:
-        from handbook.engine.generate import stream
-
-        if not self._speaking.acquire(timeout=self._patience):
+        prompt = loaded.template.encode(messages, loaded.tokenizer)
+        if len(prompt) >= loaded.config.context:
             raise ChatError(
-                f"The model {self.name} is still writing another reply after {self._patience:.0f} s.",
-                "Stop that one, or wait for its end.",
+                f"The conversation has {len(prompt):,} tokens; the model has room for {loaded.config.context:,}.",
+                "Send a shorter one.",
             )
-        try:
-            yield from stream(loaded, prompt, sampling)
-        finally:
-            self._speaking.release()
+        return _speak(served, prompt, sampling)
+
+
+def _speak(served: Served, prompt: list[int], sampling: Sampling) -> Iterator[Delta]:
+    """A reply of the engine's, piece by piece. Closing it early takes the request back."""
+    from handbook.engine.work import CannotServe, QueueFull
+
+    id = uuid4().hex
+    pieces: SimpleQueue[Piece] = SimpleQueue()
+    try:
+        told = served.ask(id, prompt, sampling, pieces.put).result()
+    except CannotServe as error:
+        raise ChatError(f"{error}.".capitalize(), "Send a shorter conversation.") from error
+    except QueueFull as error:
+        raise ChatError(f"Too many replies are being written: {error}.", "Send it again later.") from error
+    reason = None
+    try:
+        while reason is None:
+            piece = pieces.get()
+            reason = piece.reason
+            if reason in ("error", "cancelled"):
+                raise ChatError("The engine could not finish the reply.", "Send it again, or ask the log.")
+            if reason is None:
+                yield Delta(piece.text)
+        yield Delta(piece.text, told.usage)
+    finally:
+        if reason is None:
+            served.cancel(id)
 
 
 class HttpChat:

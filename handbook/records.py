@@ -53,6 +53,14 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Delta:
+    """A piece of a reply. The last one carries the usage (and usually no text)."""
+
+    text: str
+    usage: Usage | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """A text that can be retrieved from: here a chapter, a question set or a module of code."""
 

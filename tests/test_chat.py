@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from time import perf_counter
 
@@ -190,7 +191,7 @@ def test_local_without_weights_says_how_to_get_them(tmp_path_factory: pytest.Tem
 
 @pytest.fixture(scope="module")
 def local(model_settings: Settings, smollm2_path: object) -> LocalChat:
-    return LocalChat(model_settings, patience=0.2)
+    return LocalChat(model_settings)
 
 
 @pytest.mark.models
@@ -206,13 +207,34 @@ def test_local_speaks(local: LocalChat) -> None:
 
 
 @pytest.mark.models
-def test_local_gives_one_reply_at_a_time_and_closing_frees_it(local: LocalChat) -> None:
-    first = local.stream(ASK, Sampling(max_tokens=50))
+def test_local_writes_replies_side_by_side_and_closing_one_frees_its_pages(local: LocalChat) -> None:
+    engine = local.load().engine
+    first = local.stream(ASK, Sampling(max_tokens=2000))
     next(first)
-    with pytest.raises(ChatError, match="still writing another reply"):
-        next(local.stream(ASK, Sampling(max_tokens=1)))
-    first.close()  # type: ignore[attr-defined]
     assert list(local.stream(ASK, Sampling(max_tokens=1)))
+    assert len(engine.asked) == 1
+    first.close()  # type: ignore[attr-defined]
+    deadline = time.monotonic() + 10
+    while engine.busy and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not engine.asked
+    assert engine.pages.available == engine.pages.count
+
+
+@pytest.mark.models
+def test_local_does_not_read_again_what_was_said(local: LocalChat) -> None:
+    long = Message("user", "Tell me about " + "tea and coffee, " * 100)
+    told = [list(local.stream([long], Sampling(max_tokens=2, temperature=0.0)))[-1].usage for _ in range(2)]
+    assert told[0] is not None
+    assert told[1] is not None
+    assert told[0].completion_tokens == told[1].completion_tokens
+    assert told[1].prefill_seconds < told[0].prefill_seconds / 2
+
+
+@pytest.mark.models
+def test_local_says_when_a_conversation_is_too_long(local: LocalChat) -> None:
+    with pytest.raises(ChatError, match="the model has room for 8,192"):
+        list(local.stream([Message("user", "tea " * 9000)], Sampling(max_tokens=2)))
 
 
 @pytest.mark.models

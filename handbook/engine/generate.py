@@ -1,7 +1,7 @@
 """One conversation, one token after another: prefill reads the prompt at once, decode adds one token a step.
 
-The plain form: one sequence, a contiguous cache. Batches, pages and a scheduler come with the engine's own
-issue.
+The plain form: one sequence, a contiguous cache. What runs in the app is `handbook.engine.engine`, and tests
+hold its texts equal to this one's.
 
 Book: architectures/transformer-deep-dive
 """
@@ -13,13 +13,13 @@ from time import perf_counter
 import torch
 from torch import Tensor
 
-from handbook.chat import Delta, Sampling, Usage
 from handbook.engine.sampler import randomness, sample
 from handbook.errors import ChatError
 from handbook.model.cache import KVCache
 from handbook.model.load import Loaded
 from handbook.model.tokenizer import StreamDecoder
 from handbook.model.transformer import Transformer
+from handbook.records import Delta, Sampling, Usage
 
 
 @torch.inference_mode()

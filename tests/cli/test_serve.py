@@ -110,7 +110,7 @@ def test_other_hosts_need_a_key(
 
 def test_too_little_memory_for_a_page(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["serve", "--model", str(folder), "--port", "0", "--memory", "1000"]) == 2
-    assert "a page of 16 positions takes 2,048 bytes, got 1,000" in capsys.readouterr().err
+    assert "a page of 16 positions takes 1,024 bytes, got 1,000" in capsys.readouterr().err
 
 
 def test_no_such_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -119,10 +119,11 @@ def test_no_such_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_it_serves_until_it_is_told_to_end(folder: Path) -> None:
-    options = ("--dtype", "bfloat16", "--memory", "64KiB", "--speculation", "off", "--threads", "1")
+    options = ("--precision", "bf16", "--memory", "64KiB", "--speculation", "off", "--threads", "1")
     with served(folder, *options, HANDBOOK_SERVE_KEY="sk-1") as (process, address, said):
         assert "Serving pocket at http://127.0.0.1:" in said
-        assert "bfloat16, 1 threads" in said
+        assert "computes   torch, bfloat16: " in said
+        assert "1 threads" in said
         assert "speculation off" in said
         assert "embeddings none: all-minilm-l6-v2 is not here" in said
         assert "64 pages of 16 positions, 1,024 in all; context 2,048" in said

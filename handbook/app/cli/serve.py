@@ -28,7 +28,11 @@ UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "ki": 1 << 10, "mi": 1 <<
 @click.option("--tokens", type=int, default=512, show_default=True, help="Computed in a step, at most.")
 @click.option("--queue", type=int, default=256, show_default=True, help="Texts that wait, at most.")
 @click.option("--speculation", type=click.Choice(["off", "lookup"]), default="lookup", show_default=True)
-@click.option("--dtype", type=click.Choice(["float32", "bfloat16"]), default="float32", show_default=True)
+@click.option(
+    "--precision",
+    type=click.Choice(["auto", "int8", "bf16", "fp32"]),
+    help="Of products; the setting `precision` when not given. auto: int8 on compiled kernels, else fp32.",
+)
 @click.option(
     "--api-key", help="What clients must show. HANDBOOK_SERVE_KEY keeps it out of the process list."
 )
@@ -46,7 +50,7 @@ def serve_command(
     tokens: int,
     queue: int,
     speculation: Any,
-    dtype: str,
+    precision: str | None,
     api_key: str | None,
     threads: int | None,
     drain: float,
@@ -56,7 +60,7 @@ def serve_command(
     /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/models; /health; /metrics for Prometheus.
     Ctrl-C or SIGTERM ends it: nothing new is taken in, what runs is finished.
     """
-    settings = load(model=model, serve_key=api_key)
+    settings = load(model=model, serve_key=api_key, precision=precision)
     size = bytes_of(memory)
     numbers = {"page": page, "running": running, "tokens": tokens, "queue": queue}
     faults = impossible(size, memory, numbers, threads, drain, host or "127.0.0.1", settings.serve_key)
@@ -66,7 +70,6 @@ def serve_command(
         settings.model_copy(update={"host": host or "127.0.0.1", "port": port, "threads": threads}),
         {"memory": size, "page": page, "speculation": speculation},
         {"running": running, "tokens": tokens, "queue": queue},
-        dtype,
         drain,
     )
 
@@ -147,24 +150,20 @@ def embedder_here(settings: Settings) -> bool:
     return settings.embedder not in CATALOG or find(settings.embedder, settings) is not None
 
 
-def _serve(
-    settings: Settings, pages: dict[str, Any], limits: dict[str, Any], dtype: str, drain: float
-) -> None:
-    import torch
-
+def _serve(settings: Settings, pages: dict[str, Any], limits: dict[str, Any], drain: float) -> None:
     from handbook.app.cli.open import bind
-    from handbook.engine.engine import Engine
     from handbook.engine.listening import Listening
+    from handbook.engine.opened import open_engine
     from handbook.engine.served import Served
     from handbook.engine.server import create_server
     from handbook.engine.work import Limits
-    from handbook.model.load import load_model
 
     listener = bind(settings.host, settings.port, "handbook serve --port 8019")
     try:
-        loaded = load_model(settings.model, settings, getattr(torch, dtype))
         try:
-            engine = Engine(loaded, limits=Limits(**limits), **pages)
+            engine = open_engine(
+                settings.model, settings, settings.precision, limits=Limits(**limits), **pages
+            )
         except ValueError as error:
             raise click.UsageError(f"--memory is too little: {error}.") from error
         served = Served(engine)
@@ -185,12 +184,10 @@ def described(engine: "Engine", address: str, settings: Settings, drain: float) 
 
     pages, context, limits = engine.pages, engine.loaded.config.context, engine.limits
     size, places = pages.size, pages.count * pages.size
-    dtype = str(engine.loaded.model.dtype).removeprefix("torch.")
     absent = f"none: {settings.embedder} is not here; `handbook models get {settings.embedder}` brings it"
-    way = getattr(engine.executor, "label", type(engine.executor).__name__)
     lines = [
         f"Serving {engine.loaded.name} at {address}/v1",
-        f"  computes   {dtype}, {torch.get_num_threads()} threads, {way}, speculation {engine.speculation}",
+        f"  computes   {engine.picked}; {torch.get_num_threads()} threads, speculation {engine.speculation}",
         f"  cache      {pages.count:,} pages of {size} positions, {places:,} in all; context {context:,}",
         f"  at most    {limits.running} texts at once, {limits.tokens} tokens a step, {limits.queue} waiting",
         f"  embeddings {settings.embedder if embedder_here(settings) else absent}",

@@ -1,0 +1,49 @@
+"""From a model's name to an engine: the weights are read, and the fastest way this machine has is picked.
+
+Book: inference-ops/llm-serving-optimization
+"""
+
+from typing import Any, Literal, get_args
+
+import torch
+
+from handbook.engine.engine import Engine
+from handbook.engine.executor import TorchExecutor
+from handbook.errors import HandbookError
+from handbook.model.load import Loaded, load_model
+from handbook.settings import Settings
+
+Wish = Literal["auto", "int8", "bf16", "fp32"]
+WISHES: tuple[str, ...] = get_args(Wish)
+
+
+def open_engine(name: str, settings: Settings, precision: Wish = "auto", **options: Any) -> Engine:
+    """An engine for a model of the catalogue, a path or a hub id. options: what `Engine` takes.
+
+    precision: of the products. "auto" takes int8 on compiled kernels (its error is measured in the chapter),
+    and fp32 on torch where there are none; bf16 and fp32 run on kernels where they can, else on torch.
+
+    Raises ModelUnavailable and ModelFileError for the model; HandbookError for int8 where there are no
+    kernels, ValueError for options that can't be.
+    """
+    loaded = load_model(name, settings)
+    engine = Engine(loaded, precision="int8" if precision == "auto" else precision, **options)
+    if not isinstance(engine.executor, TorchExecutor):
+        return engine
+    if precision == "int8":
+        raise HandbookError(
+            f"int8 products need compiled kernels, and {loaded.name} runs on {engine.picked}.",
+            "Choose precision auto, bf16 or fp32, or install a C++ compiler where that is what is missing.",
+        )
+    return _on_torch(name, settings, loaded, engine.picked, precision, options)
+
+
+def _on_torch(
+    name: str, settings: Settings, loaded: Loaded, why: str, precision: Wish, options: dict[str, Any]
+) -> Engine:
+    """Without kernels: pages are as the weights are, so that nothing is rounded that wasn't asked for."""
+    if precision == "bf16":
+        loaded = load_model(name, settings, torch.bfloat16)
+    engine = Engine(loaded, **options)
+    engine.picked = f"torch, {str(loaded.model.dtype).removeprefix('torch.')}: {why.partition(': ')[2]}"
+    return engine
