@@ -18,9 +18,11 @@ from handbook.engine.drawing import draw_batch
 from handbook.engine.executor import Executor, TorchExecutor
 from handbook.engine.fast import Choice, pick
 from handbook.engine.kernels.pack import Precision
+from handbook.engine.observer import Observer
 from handbook.engine.pages import Pages
 from handbook.engine.scheduler import Scheduler
 from handbook.engine.store import PageStore, page_bytes
+from handbook.engine.trace import Header, Step
 from handbook.engine.work import Batch, Event, Limits, Request
 from handbook.model.load import Loaded
 from handbook.records import Sampling
@@ -45,6 +47,7 @@ class Engine:
             pages are bf16 then, but for fp32. None stays on torch.
         executor: what computes, over pages of its own, as many as `memory` gives; see `precision` otherwise.
         clock: seconds; for deadlines and times.
+        watch: see the method.
 
     Raises ValueError when the memory has no room for a page.
     """
@@ -60,6 +63,7 @@ class Engine:
         precision: Precision | None = None,
         executor: Executor | None = None,
         clock: Callable[[], float] = monotonic,
+        watch: Callable[[Step], None] | None = None,
     ) -> None:
         self.loaded, self.clock = loaded, clock
         self.limits = Limits() if limits is None else limits
@@ -79,6 +83,17 @@ class Engine:
             how = Choice(executor, type(executor).__name__)
         self.executor, self.picked = how
         self._asked: dict[str, Asked] = {}
+        self._observer: Observer | None = None
+        self.watch(watch)
+
+    @property
+    def header(self) -> Header:
+        """What a trace of this engine begins with."""
+        return Header.of(self.scheduler, self.loaded.name, self.speculation)
+
+    def watch(self, watch: Callable[[Step], None] | None) -> None:
+        """Tell this one of every step from now on, at its end and in the engine's thread; None: nobody."""
+        self._observer = None if watch is None else Observer(self.scheduler, watch, self.clock)
 
     @property
     def busy(self) -> bool:
@@ -136,16 +151,26 @@ class Engine:
         """End everything that is being answered with the reason "error": a step could not be computed."""
         for id in list(self._asked):
             self.scheduler.cancel(id, "error")
-        self._deliver_all(self.scheduler.step(self.clock()).ended)
+        began = self.clock()
+        batch = self.scheduler.step(began)
+        self._deliver_all(batch.ended)
+        if self._observer is not None:
+            self._observer.done(batch, {}, batch.ended, began)
 
     def step(self) -> Batch:
         """One step of the model for all whose turn it is."""
         if self.speculation != "off":
             self._guess()
-        batch = self.scheduler.step(self.clock())
+        began = self.clock()
+        batch = self.scheduler.step(began)
+        if self._observer is not None:
+            self._observer.scheduled(batch)
         logits = self.executor.run(batch)
         sampled = draw_batch(self.scheduler, self._asked, batch, logits)
-        self._deliver_all([*batch.ended, *self.scheduler.done(batch, sampled)])
+        events = [*batch.ended, *self.scheduler.done(batch, sampled)]
+        self._deliver_all(events)
+        if self._observer is not None:
+            self._observer.done(batch, sampled, events, began)
         return batch
 
     def _guess(self) -> None:

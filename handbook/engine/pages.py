@@ -75,6 +75,11 @@ class Pages:
         """Pages that can be had now."""
         return len(self._free) + len(self._idle)
 
+    @property
+    def idle(self) -> frozenset[int]:
+        """Pages that nobody holds and that keep their content, until their room is needed."""
+        return frozenset(self._idle)
+
     def holders(self, page: int) -> int:
         """How many tables a page is in."""
         return self._holders[page]
