@@ -12,6 +12,7 @@ Axes: M rows whose logits are wanted, V vocabulary.
 Book: inference-ops/llm-serving-optimization
 """
 
+import ctypes
 from array import array
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -24,6 +25,7 @@ from handbook.engine.kernels import abi
 from handbook.engine.kernels.abi import Library
 from handbook.engine.kernels.build import load
 from handbook.engine.kernels.pack import KINDS, Arena, Linear, Precision, interleave, pack, pointer
+from handbook.engine.kernels.rows import Rows
 from handbook.engine.store import PageStore
 from handbook.engine.work import Batch, Work
 from handbook.model.attention import Attention
@@ -114,7 +116,7 @@ class FastExecutor:
         self.head = pack(head, precision, bias, model.norm.weight, model.norm.eps, arena=arena)
         for block in (store.keys, store.values):
             kernels.large_pages(block.data_ptr(), block.nbytes)
-        self.embed = model.embed.weight.detach().float()
+        self.embed = Rows(model.embed.weight)
         self.calls = [[pointer(linear.struct) for linear in layer] for layer in self.layers]
         self.head_call = pointer(self.head.struct)
         self.pages = [
@@ -131,8 +133,15 @@ class FastExecutor:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the packed weights."""
-        return self.head.nbytes + sum(linear.nbytes for layer in self.layers for linear in layer)
+        """Bytes of the packed weights, the embeddings' among them."""
+        packed = self.head.nbytes + sum(linear.nbytes for layer in self.layers for linear in layer)
+        return packed + self.embed.nbytes
+
+    def release(self) -> None:
+        """Free the model's own weights, of which nothing is needed any more: they move to torch's `meta`
+        device, where whoever wants to compute with them is told that they are not there."""
+        self.model.to_empty(device="meta")
+        trim()
 
     @torch.inference_mode()
     def run(self, batch: Batch) -> Tensor:
@@ -144,7 +153,7 @@ class FastExecutor:
         x, qkv, y, hidden = self._room(rows)
         step, held = self._step(batch.work, rows, threads)
         tokens = torch.tensor([token for work in batch.work for token in work.tokens])
-        torch.index_select(self.embed, 0, tokens, out=x[:rows])
+        self.embed.find(tokens, x[:rows])
         at_x, at_qkv, at_y, at_hidden = (room.data_ptr() for room in (x, qkv, y, hidden))
         for (qkv_of, out_of, gate_up_of, down_of), (keys, values) in zip(self.calls, self.pages, strict=True):
             linear(qkv_of, at_x, at_qkv, rows, threads)
@@ -202,6 +211,13 @@ class FastExecutor:
             self.rope = cos.contiguous(), sin.contiguous()
 
 
+def trim() -> None:
+    """Give back to the system what was freed, where the C library keeps it for later (glibc does)."""
+    give_back = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if give_back is not None:
+        give_back(0)
+
+
 class Choice(NamedTuple):
     """What computes, and one line that says why."""
 
@@ -209,9 +225,14 @@ class Choice(NamedTuple):
     why: str
 
 
-def pick(model: Transformer, store: PageStore, precision: Precision = "int8") -> Choice:
+def pick(model: Transformer, store: PageStore, precision: Precision | None = "int8") -> Choice:
     """The fastest executor that computes this model on this machine, at this precision where there are
-    kernels for it. Compiles them at the first call."""
+    kernels for it. Compiles them at the first call. None stays on torch. Raises ValueError for a model whose
+    weights were released."""
+    if model.device.type == "meta":
+        raise ValueError("this model's weights were released: load it again")
+    if precision is None:
+        return Choice(TorchExecutor(model, store), "torch")
     found = unfit(model.config) + ([] if model.device.type == "cpu" else [f"a model on {model.device.type}"])
     kernels = ", ".join(found) if found else load()
     if not isinstance(kernels, str):

@@ -5,14 +5,18 @@ Axes: L layers, P pages of Z positions, J key and value heads, D head size.
 Book: inference-ops/llm-serving-optimization
 """
 
+import math
 from collections.abc import Iterable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from handbook.engine.pages import Copy
 from handbook.engine.work import Batch, Move
 from handbook.model.config import ModelConfig
+
+ALIGNED = 4096  # a page of the system's memory
 
 
 def cache_shape(config: ModelConfig) -> tuple[int, int, int]:
@@ -26,6 +30,17 @@ def page_bytes(config: ModelConfig, size: int, bytes_per_value: int = 4) -> int:
     """Bytes of one page of `size` positions in all layers."""
     heads, key, value = cache_shape(config)
     return config.layers * size * heads * (key + value) * bytes_per_value
+
+
+def zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device | None) -> Tensor:
+    """As `torch.zeros`, which writes them all: on a processor's memory the system gives zeros when they are
+    first touched, and pages of a cache that nobody has used yet take no memory."""
+    if device is not None and device.type != "cpu":
+        return torch.zeros(shape, dtype=dtype, device=device)
+    size = math.prod(shape) * dtype.itemsize
+    memory = torch.from_numpy(np.zeros(size + ALIGNED, dtype=np.uint8))
+    begin = -memory.data_ptr() % ALIGNED
+    return memory[begin : begin + size].view(dtype).view(shape)
 
 
 class PageStore:
@@ -45,7 +60,7 @@ class PageStore:
         self.size = size
 
         def block(pages: int, width: int, device: torch.device | None) -> Tensor:
-            return torch.zeros(config.layers, pages * size, heads, width, dtype=dtype, device=device)
+            return zeros((config.layers, pages * size, heads, width), dtype, device)
 
         self.keys, self.values = block(pages, key, device), block(pages, value, device)
         self.away = (block(swap, key, None), block(swap, value, None)) if swap else None

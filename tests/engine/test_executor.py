@@ -3,13 +3,14 @@
 import random
 from dataclasses import replace
 
+import psutil
 import pytest
 import torch
 
 from handbook.engine.executor import TorchExecutor, packable, rows_wanted, run_packed, run_plain
 from handbook.engine.pages import Pages
 from handbook.engine.scheduler import Scheduler
-from handbook.engine.store import PageStore, page_bytes
+from handbook.engine.store import PageStore, page_bytes, zeros
 from handbook.engine.work import Batch, Limits, Move, Request, Work
 from handbook.model.config import Latent, Mixture, ModelConfig
 from handbook.model.extension import RopeScaling
@@ -155,3 +156,12 @@ def test_bytes_of_a_page() -> None:
     for config in CONFIGS.values():
         store = PageStore(config, 6, 4)
         assert store.nbytes == 6 * page_bytes(config, 4)
+
+
+def test_pages_take_memory_when_they_are_used() -> None:
+    """Zeros on the system's own pages, each row of a cache on an address that vectors can be read from."""
+    before = psutil.Process().memory_info().rss
+    block = zeros((4, 1 << 20, 8), torch.bfloat16, None)
+    assert psutil.Process().memory_info().rss - before < block.nbytes // 4
+    assert block.data_ptr() % 64 == 0
+    assert not bool(block[2, 5:900].any())

@@ -124,6 +124,18 @@ def test_a_crowded_machine_says_what_each_says_alone(kernels: Library, name: str
     assert scheduler.counts.swapped
 
 
+def test_the_model_is_not_needed_once_it_is_packed(kernels: Library) -> None:
+    model, (batch, pages) = model_of(LLAMA), mixed(61)
+    one, two = stores(LLAMA, pages, 2)
+    right = FastExecutor(model, one, kernels, "fp32").run(batch)
+    executor = FastExecutor(model, two, kernels, "fp32")
+    executor.release()
+    assert torch.equal(executor.run(batch), right)
+    assert (model.device.type, model.dtype, model.config) == ("meta", torch.float32, LLAMA)
+    with pytest.raises(ValueError, match="weights were released"):
+        pick(model, one)
+
+
 def test_a_batch_without_work(kernels: Library) -> None:
     executor = FastExecutor(model_of(LLAMA), PageStore(LLAMA, 4, 4), kernels)
     assert executor.run(Batch(())).shape == (0, 61)

@@ -12,6 +12,7 @@ from handbook.engine.kernels.abi import Library
 from handbook.engine.kernels.build import NoKernels
 from handbook.engine.kernels.pack import Arena, Precision, interleave, pack, panels, pointer, rotate
 from handbook.engine.kernels.plain import attend_plain, linear_plain, quantize_rows, unpack
+from handbook.engine.kernels.rows import Rows
 from handbook.model.rope import rope_tables
 
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "int8")
@@ -130,12 +131,31 @@ def test_packing_is_undone() -> None:
 
 def test_an_arena_keeps_copies(kernels: Library) -> None:
     arena, x = Arena(kernels, 256), random(5, 3)
-    one, two = arena.keep(x), arena.keep(x.to(torch.int8))
+    one, two = arena.room((5, 3), torch.float32), arena.room((5, 3), torch.int8)
+    one.copy_(x)
+    two.fill_(7)
     assert torch.equal(one, x)
-    assert torch.equal(two, x.to(torch.int8))
     assert two.data_ptr() - one.data_ptr() == 64
     with pytest.raises(ValueError, match="256 bytes is full"):
-        arena.keep(random(33))
+        arena.room((33,), torch.float32)
+
+
+@pytest.mark.parametrize("kind", [torch.int8, torch.bfloat16, torch.float32])
+def test_kept_rows_lose_nothing(kind: torch.dtype) -> None:
+    """The smallest form that gives every number back."""
+    table = random(3000, 64)
+    if kind == torch.int8:
+        whole = (table * 40).round().clamp(-127, 127).view(3000, 2, 32)
+        whole[:, :, 5] = 127.0
+        table = (whole * random(3000, 2, 1, seed=1).half().abs().float()).flatten(1)
+        table[7] = 0.0
+    table = table.to(kind).float() if kind == torch.bfloat16 else table
+    rows, ids = Rows(table), torch.tensor([0, 7, 2999, 2050, 7])
+    assert rows.values.dtype == kind
+    out = torch.full((5, 64), 9.0)
+    rows.find(ids, out)
+    assert torch.equal(out, table[ids])
+    assert rows.nbytes == 3000 * {torch.int8: 68, torch.bfloat16: 128, torch.float32: 256}[kind]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

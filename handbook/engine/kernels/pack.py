@@ -9,6 +9,8 @@ Axes: N outputs, K inputs, M rows.
 """
 
 import ctypes
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,7 +22,13 @@ from handbook.engine.kernels import abi
 
 Precision = Literal["fp32", "bf16", "int8"]
 KINDS: dict[Precision, int] = {"fp32": abi.FP32, "bf16": abi.BF16, "int8": abi.INT8}
+LAYOUT: dict[Precision, tuple[torch.dtype, int]] = {  # of a packed weight: type, and inputs that lie together
+    "fp32": (torch.float32, 1),
+    "bf16": (torch.bfloat16, 2),
+    "int8": (torch.int8, 4),
+}
 PANEL, HALF, BLOCK = 32, 16, 64
+PART = 2048  # outputs that are packed at once: what is copied on the way stays small
 
 
 def rotate(x: Tensor) -> Tensor:
@@ -71,15 +79,13 @@ class Arena:
         self.used = 0
         kernels.large_pages(self.memory.data_ptr(), room)
 
-    def keep(self, tensor: Tensor) -> Tensor:
-        """A copy of it in here. Raises ValueError when it doesn't fit."""
-        begin, end = self.used, self.used + tensor.nbytes
+    def room(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+        """A tensor in here, not filled. Raises ValueError when it doesn't fit."""
+        begin, end = self.used, self.used + math.prod(shape) * dtype.itemsize
         if end > len(self.memory):
             raise ValueError(f"an arena of {len(self.memory):,} bytes is full")
         self.used = -(-end // 64) * 64
-        kept = self.memory[begin:end].view(tensor.dtype).view(tensor.shape)
-        kept.copy_(tensor)
-        return kept
+        return self.memory[begin:end].view(dtype).view(*shape)
 
 
 @dataclass(frozen=True)
@@ -114,17 +120,20 @@ def pack(
     """A weight [N, K], K a multiple of 16, for the kernel. For SILU: gate and up, `interleave`d. arena: where
     the packed weight goes."""
     N, K = weight.shape
-    weight, scales, starts, turned = weight.detach().float(), None, None, False
-    if precision == "int8":
-        turned = K % BLOCK == 0
-        whole, scales = quantize(rotate(weight) if turned else weight)
-        starts = _filled(whole.sum(dim=1, dtype=torch.int32) * -128)
-        scales, packed = _filled(scales), panels(whole, 4)
-    elif precision == "bf16":
-        packed = panels(weight.bfloat16(), 2)
-    else:
-        packed = panels(weight, 1)
-    packed = packed if arena is None else arena.keep(packed)
+    turned = precision == "int8" and K % BLOCK == 0
+    kind, group = LAYOUT[precision]
+    shape = (-(-N // PANEL), K // group, PANEL, group)
+    packed = torch.empty(shape, dtype=kind) if arena is None else arena.room(shape, kind)
+    found: list[tuple[Tensor, Tensor]] = []
+    for begin in range(0, N, PART):
+        rows = weight[begin : begin + PART].detach().float()
+        if precision == "int8":
+            rows, scale = quantize(rotate(rows) if turned else rows)
+            found.append((scale, rows.sum(dim=1, dtype=torch.int32) * -128))
+        packed[begin // PANEL : (begin + PART) // PANEL] = panels(rows.to(kind), group)
+    scales, starts = (
+        (_filled(torch.cat(each)) for each in zip(*found, strict=True)) if found else (None, None)
+    )
     bias = None if bias is None else _filled(bias.detach().float())
     norm = None if norm is None else norm.detach().float().contiguous()
     pointers = [None if t is None else t.data_ptr() for t in (packed, scales, starts, bias, norm)]
