@@ -127,9 +127,9 @@ class LocalChat:
                 "Choose an instruction-tuned model.",
             )
         prompt = loaded.template.encode(messages, loaded.tokenizer)
-        if len(prompt) >= loaded.config.context:
+        if len(prompt) >= (room := loaded.config.context):
             raise ChatError(
-                f"The conversation has {len(prompt):,} tokens; the model has room for {loaded.config.context:,}.",
+                f"The conversation has {len(prompt):,} tokens; the model has room for {room:,}.",
                 "Send a shorter one.",
             )
         return _speak(served, prompt, sampling)

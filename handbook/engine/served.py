@@ -6,8 +6,9 @@ Book: inference-ops/llm-serving-optimization
 import logging
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any, TypeVar
 
 from handbook.engine.engine import Engine
@@ -30,7 +31,8 @@ class Served:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.closing = self._told_to_stop = False
+        self.closing = self._told_to_stop = self._ended = False
+        self._putting = Lock()  # nothing is put in once the thread has looked for the last time
         self._commands: SimpleQueue[tuple[Callable[[Engine], Any], Future[Any]] | None] = SimpleQueue()
         self._thread = Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
@@ -45,10 +47,11 @@ class Served:
 
         Raises Closing when the thread has ended.
         """
-        if not self._thread.is_alive():
-            raise Closing("the engine has been stopped")
         future: Future[T] = Future()
-        self._commands.put((work, future))
+        with self._putting:
+            if self._ended:
+                raise Closing("the engine has been stopped")
+            self._commands.put((work, future))
         return future
 
     def ask(self, *args: Any, **kwargs: Any) -> "Future[Any]":
@@ -69,20 +72,25 @@ class Served:
         """Stop: answer what was taken in (drain), or end it as cancelled. True when the thread has ended."""
         self.closing = True
         if not drain:
-            self.call(_cancel_all)
+            with suppress(Closing):  # it has ended already
+                self.call(_cancel_all)
         self._commands.put(None)
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        while self.engine.busy or not self._told_to_stop:
-            self._take(block=not self.engine.busy)
+        try:
+            while self.engine.busy or not self._told_to_stop:
+                self._take(block=not self.engine.busy)
+                while self._take(block=False):
+                    pass
+                if self.engine.busy:
+                    self._step()
+        finally:
+            with self._putting:
+                self._ended = True
             while self._take(block=False):
                 pass
-            if self.engine.busy:
-                self._step()
-        while self._take(block=False):
-            pass
 
     def _step(self) -> None:
         try:

@@ -217,6 +217,25 @@ def test_closing_takes_nothing_in(loaded):
     assert set(listener.reason) == {("a", 0)}
 
 
+def test_closing_twice_and_commands_that_come_at_the_end(loaded):
+    for _ in range(50):
+        served, refused, futures = Served(small(loaded)), [], []
+
+        def client(served=served, refused=refused, futures=futures) -> None:
+            while not refused:
+                try:
+                    futures.append(served.call(lambda engine: 1))
+                except Closing as error:
+                    refused.append(error)
+
+        thread = threading.Thread(target=client)
+        thread.start()
+        assert served.close(timeout=30)
+        thread.join(30)
+        assert [future.result(5) for future in futures] == [1] * len(futures)  # none is left without answer
+        assert served.close(drain=False, timeout=5)
+
+
 def test_a_step_that_fails_ends_what_was_asked_and_nothing_else(loaded, caplog):
     engine = small(loaded)
     run_batch, broken = engine.executor.run, [True]

@@ -1,0 +1,59 @@
+"""From a name to an engine: what is picked, and what is said where a wish can't be met."""
+
+from pathlib import Path
+
+import pytest
+
+from handbook.engine import fast
+from handbook.engine.opened import WISHES, Wish, open_engine
+from handbook.errors import HandbookError
+from handbook.records import Sampling
+from handbook.settings import Settings
+
+pytestmark = pytest.mark.models
+
+
+@pytest.fixture
+def no_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fast, "load", lambda: "no C++ compiler here")
+
+
+def reply(precision: Wish, settings: Settings) -> tuple[str, str]:
+    """What was picked, and what it writes."""
+    engine = open_engine("smollm2-135m-instruct", settings, precision, memory=16 << 20)
+    said: list[str] = []
+    assert engine.loaded.template is not None
+    prompt = engine.loaded.tokenizer.encode("The capital of France is")
+    engine.ask("a", prompt, Sampling(max_tokens=3, temperature=0.0), lambda piece: said.append(piece.text))
+    while engine.busy:
+        engine.step()
+    return engine.picked, "".join(said)
+
+
+@pytest.mark.parametrize("precision", WISHES)
+def test_every_precision_answers_and_says_what_it_picked(
+    precision: Wish, model_settings: Settings, smollm2_path: Path
+) -> None:
+    if isinstance(found := fast.load(), str):
+        pytest.skip(found)
+    picked, text = reply(precision, model_settings)
+    assert picked.startswith(f"compiled kernels, {'int8' if precision == 'auto' else precision} products")
+    assert "Paris" in text
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype"), [("auto", "float32"), ("fp32", "float32"), ("bf16", "bfloat16")]
+)
+def test_without_kernels_torch_computes(
+    precision: Wish, dtype: str, model_settings: Settings, smollm2_path: Path, no_kernels: None
+) -> None:
+    picked, text = reply(precision, model_settings)
+    assert picked == f"torch, {dtype}: no C++ compiler here"
+    assert "Paris" in text
+
+
+def test_int8_without_kernels_is_refused_with_the_reason(
+    model_settings: Settings, smollm2_path: Path, no_kernels: None
+) -> None:
+    with pytest.raises(HandbookError, match=r"int8 products need compiled kernels.*no C\+\+ compiler here"):
+        reply("int8", model_settings)
