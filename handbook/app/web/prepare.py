@@ -1,4 +1,5 @@
-"""After the start, in the background: bring the models that are missing, then make the index ready.
+"""After the start, in the background: bring the models that are missing, make the index ready, and compile
+the engine's kernels, so that the first reply need not wait for them.
 
 Reading works meanwhile, and search does by full text; a quiet line on the pages says how far it is.
 """
@@ -32,5 +33,10 @@ def begin(shelf: Shelf, delay: float = DELAY) -> None:
         corpus = shelf.corpus
         if not corpus.ready:
             corpus.build(progress)
+        if shelf.settings.chat_url is None:
+            from handbook.engine.kernels.build import load
+
+            progress(0, 0, "compiling the engine's kernels, once")
+            load()  # where there are none, the engine says why and takes torch
 
     shelf.jobs.start(JOB, "Getting ready", work, delay)
