@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from handbook.engine.generate import StopGate
-from handbook.engine.speculative import DraftLength, PromptLookup
+from handbook.engine.speculative import DraftLength
 from handbook.engine.work import Reason
 from handbook.model.tokenizer import StreamDecoder, Tokenizer
 from handbook.records import Sampling, Usage
@@ -74,7 +74,6 @@ class Speaking:
     def __init__(self, tokenizer: Tokenizer, sampling: Sampling, drafts: int) -> None:
         self.decoder = StreamDecoder(tokenizer)
         self.gate = StopGate(sampling.stop)
-        self.lookup = PromptLookup()
         self.length = DraftLength(drafts)
         self.untold = 0  # tokens whose text is held back
         self.said = 0

@@ -9,13 +9,14 @@ import logging
 import secrets
 from collections.abc import Callable, Sequence
 from time import monotonic
-from typing import Literal
 
 import torch
 
 from handbook.engine.asked import Asked, Piece, Speaking, Told
+from handbook.engine.draft_model import draft_dtype, draft_model
+from handbook.engine.drafts import Ahead, Lookup, Speculation
 from handbook.engine.drawing import draw_batch
-from handbook.engine.executor import Executor, TorchExecutor
+from handbook.engine.executor import Executor
 from handbook.engine.fast import Choice, pick
 from handbook.engine.kernels.pack import Precision
 from handbook.engine.observer import Observer
@@ -30,9 +31,6 @@ from handbook.records import Sampling
 log = logging.getLogger(__name__)
 
 
-Speculation = Literal["off", "lookup"]
-
-
 class Engine:
     """A model that answers many requests at once.
 
@@ -41,15 +39,17 @@ class Engine:
         memory: bytes for the cache's pages.
         page: positions of a page.
         limits: see `Limits`.
-        speculation: "lookup" guesses from the text itself.
+        speculation: "lookup" guesses from the text itself, "draft" by a draft model.
         drafts: tokens guessed at once, at most.
+        draft: the draft model, of the same tokenizer; `memory` then holds the pages of both.
         precision: of products on compiled kernels, where there are some for this model and machine (`pick`);
             pages are bf16 then, but for fp32. None stays on torch.
         executor: what computes, over pages of its own, as many as `memory` gives; see `precision` otherwise.
         clock: seconds; for deadlines and times.
         watch: see the method.
 
-    Raises ValueError when the memory has no room for a page.
+    Raises ValueError when the memory has no room for a page, or when there is a draft model without its
+    speculation or the other way round; HandbookError for one of another tokenizer.
     """
 
     def __init__(
@@ -60,6 +60,7 @@ class Engine:
         limits: Limits | None = None,
         speculation: Speculation = "lookup",
         drafts: int = 8,
+        draft: Loaded | None = None,
         precision: Precision | None = None,
         executor: Executor | None = None,
         clock: Callable[[], float] = monotonic,
@@ -70,7 +71,12 @@ class Engine:
         self.speculation, self.drafts = speculation, drafts
         model = loaded.model
         dtype = model.dtype if precision in (None, "fp32") else torch.bfloat16
+        if (draft is not None) != (speculation == "draft"):
+            there = "a" if draft else "no"
+            raise ValueError(f"speculation {speculation!r} with {there} draft model")
         each = page_bytes(loaded.config, page, dtype.itemsize)
+        if draft is not None:
+            each += page_bytes(draft.config, page, draft_dtype(draft, precision).itemsize)
         count = memory // each
         if count < 1:
             raise ValueError(f"a page of {page} positions takes {each:,} bytes, got {memory:,} for all")
@@ -78,10 +84,14 @@ class Engine:
         self.scheduler = Scheduler(self.pages, self.limits)
         if executor is None:
             store = PageStore(loaded.config, count, page, self.limits.swap, dtype, model.device)
-            how = pick(model, store, precision) if precision else Choice(TorchExecutor(model, store), "torch")
+            how = pick(model, store, precision)
         else:
             how = Choice(executor, type(executor).__name__)
         self.executor, self.picked = how
+        self.ahead = Ahead(Lookup(), clock) if speculation == "lookup" else None
+        if draft is not None:
+            drafter = draft_model(loaded, draft, count, page, self.limits.tokens, precision)
+            self.ahead = Ahead(drafter, clock)
         self._asked: dict[str, Asked] = {}
         self._observer: Observer | None = None
         self.watch(watch)
@@ -159,33 +169,21 @@ class Engine:
 
     def step(self) -> Batch:
         """One step of the model for all whose turn it is."""
-        if self.speculation != "off":
-            self._guess()
+        if self.ahead is not None:
+            self.ahead.guess(self.scheduler, self._asked)
         began = self.clock()
         batch = self.scheduler.step(began)
         if self._observer is not None:
             self._observer.scheduled(batch)
         logits = self.executor.run(batch)
         sampled = draw_batch(self.scheduler, self._asked, batch, logits)
+        if self.ahead is not None:
+            self.ahead.stepped(batch, self.clock() - began)
         events = [*batch.ended, *self.scheduler.done(batch, sampled)]
         self._deliver_all(events)
         if self._observer is not None:
             self._observer.done(batch, sampled, events, began)
         return batch
-
-    def _guess(self) -> None:
-        """Drafts for those who decode, as many as were worth their time lately."""
-        for sequence in self.scheduler.running:
-            asked = self._asked[sequence.request.id]
-            speaking = asked.speaking.get(sequence.sample)
-            if speaking is None or len(sequence.tokens) - sequence.table.length != 1:
-                continue
-            most = speaking.length.next
-            drafts = speaking.lookup.guess(sequence.tokens, most) if most else []
-            if drafts:
-                self.scheduler.propose(sequence.id, drafts)
-            else:
-                speaking.length.skipped()
 
     def _deliver_all(self, events: Sequence[Event]) -> None:
         for event in events:
@@ -196,6 +194,8 @@ class Engine:
 
     def _deliver(self, event: Event) -> None:
         """Tokens to text, up to a stop string; then to whoever asked."""
+        if self.ahead is not None and event.reason is not None:
+            self.ahead.forget(event.sequence)
         asked = self._asked.get(event.request)
         if asked is None:  # its listener failed
             return
@@ -215,6 +215,8 @@ class Engine:
             text += speaking.gate.push(speaking.decoder.finish()) + speaking.gate.finish()
         if speaking.gate.closed and reason is None:
             self.scheduler.finish(event.sequence)
+            if self.ahead is not None:
+                self.ahead.forget(event.sequence)
             reason = "stop"
         if reason is not None:
             del asked.speaking[event.sample]

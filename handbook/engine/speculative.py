@@ -15,7 +15,9 @@ Axes: k drafts, V vocabulary.
 Book: inference-ops/llm-serving-optimization
 """
 
+from collections import deque
 from collections.abc import Sequence
+from statistics import median
 
 from torch import Tensor
 
@@ -65,29 +67,32 @@ def expected_tokens(acceptance: float, drafts: int) -> float:
 def best_length(acceptance: float, cost: float, most: int) -> int:
     """How many drafts bring the most tokens for their time: argmax of `expected_tokens` over 1 + cost * k.
 
-    cost: time of one draft, guessing and reading it, as a share of a step without any.
+    cost: time of one draft, guessing and reading it, as a share of a step without any. The quotient has one
+    peak: the first draft that doesn't raise it is one too many.
     """
-    return max(range(most + 1), key=lambda k: (expected_tokens(acceptance, k) / (1 + cost * k), -k))
+    length, tokens, gain = 0, 1.0, acceptance
+    while length < most and gain * (1 + cost * length) > cost * tokens:
+        length, tokens, gain = length + 1, tokens + gain, gain * acceptance
+    return length
 
 
 class DraftLength:
-    """How many tokens to guess next, by how many guesses were right lately.
+    """How many tokens to guess next, by how many guesses were right lately and by what a draft costs.
 
-    Starts hopeful and looks again after a pause: who stops guessing never learns that the text has changed.
+    Starts hopeful and looks again after a pause, twice as long each time in vain: who stops guessing never
+    learns that the text has changed. cost: see `best_length`; whoever measures it sets it.
     """
 
     def __init__(self, most: int, cost: float = 0.05, memory: float = 0.9, pause: int = 16) -> None:
         self.most, self.cost, self.memory, self.pause = most, cost, memory, pause
         self.acceptance = 0.7
-        self._silent = 0
+        self._silent, self._wait = 0, pause
 
     @property
     def next(self) -> int:
         """Drafts to make now; 0 while they don't pay."""
         length = best_length(self.acceptance, self.cost, self.most)
-        if not length and self._silent >= self.pause:
-            return 1
-        return length
+        return length or int(self._silent >= self._wait and self.most > 0)
 
     def skipped(self) -> None:
         """A step went by without drafts."""
@@ -95,9 +100,61 @@ class DraftLength:
 
     def saw(self, drafted: int, accepted: int) -> None:
         """So many of the drafts were right; the first wrong one ends what is known."""
+        vain = accepted == 0 and self._silent >= self._wait
+        self._wait = min(2 * self._wait, 16 * self.pause) if vain else self.pause
         self._silent = 0
         for right in [True] * accepted + [False] * (accepted < drafted):
             self.acceptance = self.memory * self.acceptance + (1 - self.memory) * right
+
+
+class Pace:
+    """What a draft costs, as a share of its sequence's part of a step: learned from steps as they pass.
+
+    A step of n sequences with x drafts each takes about a + b x; making a draft takes g. A sequence's part of
+    the step is a / n, so a draft costs (b + g n) / a of it: little while weights set the time of a step, and
+    much when many sequences do (Liu et al. 2024, arXiv:2406.14066, section 3, weighs the same two). a and b
+    are the line of least squares through past steps, later ones counting more, drawn towards b = `usual` * a
+    as by some steps that were not seen; g is a median.
+    """
+
+    def __init__(self, usual: float = 0.05, memory: float = 0.97) -> None:
+        self.usual, self.memory = usual, memory
+        self._sums: dict[int, list[float]] = {}  # of weights, x, x^2, t and x t; by the size of n
+        self._making: deque[float] = deque(maxlen=15)
+
+    def stepped(self, sequences: int, drafts: int, seconds: float) -> None:
+        """A step of nothing but decodes took so long."""
+        x = drafts / sequences
+        sums = self._sums.setdefault(sequences.bit_length(), [0.0] * 5)
+        if sums[0] > 3:  # an interruption is not the step's own time
+            a, b = self._line(sums)
+            seconds = min(seconds, 3 * (a + b * x))
+        for n, value in enumerate((1.0, x, x * x, seconds, x * seconds)):
+            sums[n] = self.memory * sums[n] + value
+
+    def made(self, drafts: int, seconds: float) -> None:
+        """Making so many drafts took so long."""
+        self._making.append(seconds / drafts)
+
+    def cost(self, sequences: int) -> float:
+        """Of one draft when so many sequences decode; see `best_length`."""
+        sums = self._sums.get(sequences.bit_length())
+        if sums is None:
+            return self.usual
+        a, b = self._line(sums)
+        making = median(self._making) * sequences if self._making else 0.0
+        return (max(b, 0.0) + making) / a if a > 0 else self.usual
+
+    def _line(self, sums: Sequence[float]) -> tuple[float, float]:
+        """a and b: minimum of the weighted squares, and of UNSEEN * (b - usual * a)^2."""
+        w, x, xx, t, xt = sums
+        p, q, r = w + UNSEEN * self.usual**2, x - UNSEEN * self.usual, xx + UNSEEN
+        over = p * r - q * q
+        return (t * r - xt * q) / over, (p * xt - q * t) / over
+
+
+UNSEEN = 1.0
+"""Weight of the usual cost, in steps whose drafts differ by one."""
 
 
 class PromptLookup:

@@ -1,13 +1,17 @@
 """Speculation changes the speed and nothing else: exact by counting draws, by hand, and token for token."""
 
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from handbook.engine.sampler import draw, randomness
 from handbook.engine.speculative import (
     DraftLength,
+    Pace,
     PromptLookup,
     accept_by_rejection,
     accept_same_draw,
@@ -39,15 +43,42 @@ def uniforms(trial: int, count: int) -> list[float]:
     return [randomness(trial, place) for place in range(count)]
 
 
+Accept = Callable[[Sequence[int], torch.Tensor, torch.Tensor, Sequence[float]], list[int]]
+
+
+def speculate(trial: int, accept: Accept = accept_by_rejection) -> list[int]:
+    numbers = uniforms(trial, 8)
+    drafts = [draw(Q[0], numbers[6]), draw(Q[1], numbers[7])]
+    return accept(drafts, Q, P, numbers[:6])
+
+
 @cache
 def many() -> list[list[int]]:
     return [speculate(trial) for trial in range(TRIALS)]
 
 
-def speculate(trial: int) -> list[int]:
-    numbers = uniforms(trial, 8)
-    drafts = [draw(Q[0], numbers[6]), draw(Q[1], numbers[7])]
-    return accept_by_rejection(drafts, Q, P, numbers[:6])
+def drawn_anew(
+    drafts: Sequence[int], q: torch.Tensor, p: torch.Tensor, uniforms: Sequence[float]
+) -> list[int]:
+    """A plausible fault: what was rejected is drawn from p, not from what is left over."""
+    for place, token in enumerate(drafts):
+        if uniforms[2 * place] * float(q[place, token]) >= float(p[place, token]):
+            return [*drafts[:place], draw(p[place], uniforms[2 * place + 1])]
+    return [*drafts, draw(p[len(drafts)], uniforms[2 * len(drafts) + 1])]
+
+
+def taken_by_p(
+    drafts: Sequence[int], q: torch.Tensor, p: torch.Tensor, uniforms: Sequence[float]
+) -> list[int]:
+    """Another: accepted with probability p(x), as if drafts had no probabilities of their own."""
+    return accept_by_rejection(drafts, torch.ones_like(q), p, uniforms)
+
+
+@pytest.mark.parametrize("fault", [drawn_anew, taken_by_p])
+def test_the_distribution_tells_faults(fault: Accept) -> None:
+    said = [speculate(trial, fault) for trial in range(TRIALS)]
+    first = torch.bincount(torch.tensor([tokens[0] for tokens in said]), minlength=4)
+    assert chi_squared(first, P[0]) > LIMIT
 
 
 def test_rejection_keeps_the_distribution() -> None:
@@ -117,10 +148,69 @@ def test_the_best_length_weighs_gain_and_cost() -> None:
     assert best_length(0.5, 0.05, 8) < best_length(0.9, 0.05, 8)
 
 
+@given(st.floats(0, 1), st.floats(0, 3), st.integers(0, 12))
+def test_the_best_length_is_the_best_of_all(acceptance: float, cost: float, most: int) -> None:
+    """The search stops at the first draft that doesn't pay; there is no later one that does."""
+    rates = [expected_tokens(acceptance, k) / (1 + cost * k) for k in range(most + 1)]
+    assert rates[best_length(acceptance, cost, most)] == pytest.approx(max(rates), rel=1e-9)
+
+
+def test_the_pace_by_hand() -> None:
+    """A step of 4 sequences takes 10 and each draft of each 2; making one takes 0.5. A draft costs
+    (2 + 4 * 0.5) / 10."""
+    pace = Pace(usual=0.05)
+    assert pace.cost(4) == 0.05
+    for step in range(200):
+        drafts = step % 3
+        pace.stepped(4, 4 * drafts, 10.0 + 2.0 * drafts)
+        if drafts:
+            pace.made(4 * drafts, 2.0 * drafts)
+    assert pace.cost(4) == pytest.approx(0.4, rel=0.05)
+    assert pace.cost(1) == 0.05, "nothing is known of other batches"
+    for _ in range(2):
+        pace.stepped(4, 4, 1000.0)
+    assert pace.cost(4) < 0.8, "the machine did something else meanwhile"
+
+
+def test_the_pace_keeps_to_what_is_usual_until_it_can_tell() -> None:
+    pace = Pace(usual=0.1)
+    for _ in range(50):
+        pace.stepped(1, 4, 14.0)  # 10 and 4 times 1, or 6 and 4 times 2
+    assert pace.cost(1) == pytest.approx(0.1)
+    pace = Pace(usual=0.1)
+    for _ in range(50):
+        pace.stepped(1, 0, 10.0)
+    assert pace.cost(1) == pytest.approx(0.1)
+    pace.stepped(1, 0, 0.0)
+    assert Pace().cost(7) == 0.05
+    silent = Pace()
+    silent.stepped(2, 0, 0.0)
+    assert silent.cost(2) == 0.05, "a clock that stands still tells nothing"
+
+
+def test_the_pause_grows_while_guessing_is_in_vain() -> None:
+    length = DraftLength(8, pause=4)
+    while length.next:
+        length.saw(4, 0)
+    pauses = []
+    for _ in range(4):
+        count = 0
+        while not length.next:
+            length.skipped()
+            count += 1
+        pauses.append(count)
+        length.saw(1, 0)
+    assert pauses == [4, 8, 16, 32]
+    while not length.next:
+        length.skipped()
+    length.saw(1, 1)
+    assert length._wait == 4
+
+
 def test_the_length_follows_the_text() -> None:
     length = DraftLength(8)
     first = length.next
-    for _ in range(60):
+    while length.next:
         length.saw(4, 0)
     assert length.next == 0 < first
     for _ in range(16):

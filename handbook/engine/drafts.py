@@ -1,0 +1,114 @@
+"""Who guesses ahead: a seam between the engine, which lets the model verify, and whoever makes drafts.
+
+A drafter gets all sequences that want drafts at once, so that one that computes can do so for all in one
+call. It may keep something of each sequence, under the scheduler's number for it; a sequence's tokens only
+ever grow, also while it is preempted, so what was kept stays true.
+
+Book: inference-ops/llm-serving-optimization
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, NamedTuple, Protocol
+
+from handbook.engine.asked import Asked
+from handbook.engine.scheduler import Scheduler
+from handbook.engine.speculative import Pace, PromptLookup
+from handbook.engine.work import Batch
+from handbook.records import Sampling
+
+Speculation = Literal["off", "lookup", "draft"]
+
+
+class Wanted(NamedTuple):
+    """A sequence that wants drafts: its tokens so far, of which the first `prompt` are the prompt's; at most
+    `most` of them; and what draws its tokens, since a drafter with probabilities draws best with the same
+    random numbers. salt: sequences of another one share nothing."""
+
+    sequence: int
+    tokens: Sequence[int]
+    most: int
+    sampling: Sampling
+    seed: int = 0
+    sample: int = 0
+    prompt: int = 0
+    salt: bytes = b""
+
+
+class Drafter(Protocol):
+    """Makes drafts."""
+
+    def guess(self, wanted: Sequence[Wanted]) -> Mapping[int, Sequence[int]]:
+        """Drafts by sequence, `most` or fewer; a sequence without an entry has none."""
+        ...
+
+    def forget(self, sequence: int) -> None:
+        """A sequence has ended; it may be one that was never seen."""
+        ...
+
+
+class Lookup:
+    """Guesses from each text itself; see `PromptLookup`."""
+
+    def __init__(self) -> None:
+        self._of: dict[int, PromptLookup] = {}
+
+    def guess(self, wanted: Sequence[Wanted]) -> dict[int, list[int]]:
+        found = {}
+        for one in wanted:
+            lookup = self._of.setdefault(one.sequence, PromptLookup())
+            if drafts := lookup.guess(one.tokens, one.most):
+                found[one.sequence] = drafts
+        return found
+
+    def forget(self, sequence: int) -> None:
+        self._of.pop(sequence, None)
+
+
+class Ahead:
+    """Asks a drafter for as many drafts as are worth their time, and learns from each step what that is.
+
+    clock: seconds.
+    """
+
+    def __init__(self, drafter: Drafter, clock: Callable[[], float]) -> None:
+        self.drafter, self.clock = drafter, clock
+        self.pace = Pace()
+
+    def guess(self, scheduler: Scheduler, asking: Mapping[str, Asked]) -> None:
+        """Propose drafts to those who decode. asking: the requests that are being answered, by their ids."""
+        wanted, lengths = [], {}
+        cost = self.pace.cost(len(scheduler.running))
+        for sequence in scheduler.running:
+            request, asked = sequence.request, asking[sequence.request.id]
+            speaking = asked.speaking.get(sequence.sample)
+            if speaking is None or len(sequence.tokens) - sequence.table.length != 1:
+                continue
+            lengths[sequence.id] = length = speaking.length
+            length.cost = cost
+            if most := min(length.next, request.max_tokens - sequence.given - 1):
+                draws = asked.sampling, asked.seed, sequence.sample, asked.told.prompt
+                wanted.append(Wanted(sequence.id, sequence.tokens, most, *draws, request.salt))
+        found = self._timed(wanted) if wanted else {}
+        for number, length in lengths.items():
+            if drafts := found.get(number):
+                scheduler.propose(number, drafts)
+            else:
+                length.skipped()
+
+    def _timed(self, wanted: Sequence[Wanted]) -> Mapping[int, Sequence[int]]:
+        begin = self.clock()
+        found = self.drafter.guess(wanted)
+        if count := sum(map(len, found.values())):
+            self.pace.made(count, self.clock() - begin)
+        return found
+
+    def stepped(self, batch: Batch, seconds: float) -> None:
+        """A step took so long; those that read prompts, or moved pages, tell nothing about drafts."""
+        if batch.work and not (batch.out or batch.back or batch.copies):
+            drafts = [work.drafts for work in batch.work if len(work.tokens) == work.drafts + 1]
+            if len(drafts) == len(batch.work):
+                self.pace.stepped(len(drafts), sum(drafts), seconds)
+
+    def forget(self, sequence: int) -> None:
+        """It has ended."""
+        self.drafter.forget(sequence)
