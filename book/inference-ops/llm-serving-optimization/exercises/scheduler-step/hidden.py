@@ -1,0 +1,215 @@
+"""Hidden tests: preemption in all its cases, spare pages, the budget's edge, runs of random load."""
+
+import random
+from dataclasses import dataclass
+
+A, B, C, D, E = 1, 2, 3, 4, 5
+
+
+@dataclass
+class Sequence:
+    id: int
+    tokens: int
+    computed: int = 0
+    pages: int = 0
+
+
+@dataclass
+class State:
+    waiting: list
+    running: list
+    free: int
+    size: int
+    budget: int
+    spare: int = 0
+
+
+def state(running=(), waiting=(), **numbers):
+    """Sequences as (id, tokens, computed, pages)."""
+    return State([Sequence(*w) for w in waiting], [Sequence(*r) for r in running], **numbers)
+
+
+def equal(got, expected, what):
+    assert got == expected, f"{what}: expected {expected}, got {got}"
+
+
+def check(submission, now, work, preempted=(), what="the step"):
+    got = submission.step(now)
+    equal([tuple(pair) for pair in got[0]], work, f"{what}, work")
+    equal(list(got[1]), list(preempted), f"{what}, preempted")
+
+
+def lines(now):
+    return [s.id for s in now.running], [s.id for s in now.waiting]
+
+
+def test_needy_sequence_may_be_the_latest_itself(submission):
+    now = state([(A, 4, 3, 1), (B, 9, 8, 2)], [(C, 1)], free=0, size=4, budget=8)
+    victim = now.running[1]
+    check(submission, now, [(A, 1)], [B], what="B is the latest and needs a page")
+    equal(lines(now), ([A], [B, C]), "running and waiting")
+    equal((now.free, victim.tokens, victim.computed, victim.pages), (2, 9, 0, 0), "free pages, B after it")
+
+
+def test_several_are_preempted_in_one_step(submission):
+    """A and B need a page each and their victims hold one each; both wait in order of arrival."""
+    now = state([(A, 5, 4, 1), (B, 9, 8, 2), (C, 3, 2, 1), (D, 2, 0, 1)], [(E, 1)], free=0, size=4, budget=9)
+    check(submission, now, [(A, 1), (B, 1)], [D, C], what="two pages wanted, two victims of one page")
+    equal(lines(now), ([A, B], [C, D, E]), "running and waiting")
+    equal(now.free, 0, "free pages")
+
+
+def test_victim_that_would_decode_gets_no_work(submission):
+    now = state([(A, 5, 4, 1), (B, 4, 3, 1), (C, 3, 2, 1)], free=0, size=4, budget=8)
+    check(submission, now, [(A, 1), (B, 1)], [C], what="C decodes and makes room")
+    now = state([(A, 5, 4, 1), (B, 9, 8, 2)], free=0, size=4, budget=8)
+    check(submission, now, [(A, 1)], [B], what="B needs a page too and makes room for A")
+    equal(now.free, 1, "free pages: B's two, less A's one")
+
+
+def test_victim_is_the_latest_and_not_the_largest(submission):
+    now = state([(A, 5, 4, 1), (B, 40, 0, 10), (C, 2, 1, 1)], free=0, size=4, budget=8)
+    check(submission, now, [(A, 1), (B, 7)], [C], what="B holds ten pages, C came last")
+    equal(lines(now), ([A, B], [C]), "running and waiting")
+
+
+def test_prompt_that_was_begun_goes_on_in_a_preempting_step(submission):
+    now = state([(A, 10, 2, 3), (B, 5, 4, 1), (C, 6, 2, 2)], [(D, 2)], free=0, size=4, budget=20)
+    check(submission, now, [(B, 1), (A, 8)], [C], what="C makes room for B, and A's prompt goes on")
+    equal(lines(now), ([A, B], [C, D]), "running and waiting")
+
+
+def test_preempted_one_computes_all_again(submission):
+    """It had drawn 3 tokens to a prompt of 5: all 8 are computed, after pages for 8 were found."""
+    now = state([(A, 4, 4, 1)], [(B, 8)], free=1, size=4, budget=16)
+    now.running[0].tokens = 5
+    check(submission, now, [(A, 1)], what="one page free, A needs it")
+    now.running.clear()
+    now.free = 2
+    check(submission, now, [(B, 8)], what="A has ended")
+
+
+def test_spare_pages_only_while_others_run(submission):
+    now = state([(A, 2, 1, 1)], [(B, 8)], free=3, size=4, budget=16, spare=2)
+    check(submission, now, [(A, 1)], what="B needs 2 pages, 3 are free, 2 are to stay so")
+    now = state([(A, 2, 1, 1)], [(B, 8)], free=4, size=4, budget=16, spare=2)
+    check(submission, now, [(A, 1), (B, 8)], what="B needs 2 pages, 4 are free, 2 are to stay so")
+    now = state(waiting=[(A, 12)], free=3, size=4, budget=16, spare=2)
+    check(submission, now, [(A, 12)], what="nobody runs: the spare pages don't count")
+    now = state(waiting=[(A, 4), (B, 4)], free=3, size=4, budget=16, spare=2)
+    check(submission, now, [(A, 4)], what="A was let in and runs: 2 of 2 pages are to stay free")
+    now = state([(A, 5, 4, 1)], free=1, size=4, budget=16, spare=1)
+    check(submission, now, [(A, 1)], what="a decode may take the spare page")
+
+
+def test_page_taken_by_a_decode_is_gone_for_admission(submission):
+    now = state([(A, 5, 4, 1)], [(B, 5)], free=2, size=4, budget=16)
+    check(submission, now, [(A, 1)], what="A takes one of 2 pages, B needs 2")
+
+
+def test_last_token_of_a_prompt_is_a_decode_like_any(submission):
+    """One token pending goes first, also where it is the end of a prompt that was read in chunks."""
+    now = state([(A, 20, 4, 5), (B, 9, 8, 3)], free=0, size=4, budget=4)
+    check(submission, now, [(B, 1), (A, 3)], what="one token of B's prompt is left")
+    now = state(waiting=[(A, 1), (B, 1)], free=2, size=4, budget=4)
+    check(submission, now, [(A, 1), (B, 1)], what="two prompts of one token")
+    equal([(s.computed, s.pages) for s in now.running], [(1, 1), (1, 1)], "computed and pages")
+
+
+def test_budget_to_the_last_token(submission):
+    now = state([(A, 5, 4, 2), (B, 9, 4, 3), (C, 9, 4, 3)], [(D, 1)], free=4, size=4, budget=6)
+    check(submission, now, [(A, 1), (B, 5)], what="nothing is left for C and D")
+    equal(lines(now), ([A, B, C], [D]), "running and waiting")
+    equal(now.free, 4, "free pages")
+    now = state([(A, 5, 4, 2), (B, 3, 2, 1)], [(C, 2)], free=4, size=4, budget=2)
+    check(submission, now, [(A, 1), (B, 1)], what="two decodes are all the budget")
+    equal(lines(now), ([A, B], [C]), "running and waiting")
+
+
+def test_several_are_let_in_until_one_does_not_fit(submission):
+    now = state(waiting=[(A, 4), (B, 5), (C, 9), (D, 1)], free=4, size=4, budget=50)
+    check(submission, now, [(A, 4), (B, 5)], what="A takes 1 page, B 2, C needs 3 of 1, D waits behind it")
+    equal(lines(now), ([A, B], [C, D]), "running and waiting")
+    equal(now.free, 1, "free pages")
+
+
+def test_nothing_to_do(submission):
+    check(submission, state(free=4, size=4, budget=8), [], what="nobody there")
+
+
+def drive(submission, seed):
+    """A random load from arrival to end. Yields what each step did, for the invariants below."""
+    chance = random.Random(seed)
+    size, total, budget = chance.choice([1, 2, 4]), chance.choice([8, 12, 20]), chance.choice([1, 3, 8, 64])
+    room = size * total
+    now = state(free=total, size=size, budget=budget, spare=chance.choice([0, 0, 1, 2]))
+    ends, arrived = {}, 0
+    for turn in range(3000):
+        while arrived < 25 and chance.random() < 0.3:
+            prompt = chance.randint(1, room // 2)
+            ends[arrived] = prompt + chance.randint(1, room - prompt)
+            now.waiting.append(Sequence(arrived, prompt))
+            arrived += 1
+        everybody = {s.id: s for s in (*now.running, *now.waiting)}
+        before = {s.id: (s.tokens, s.computed, s.pages) for s in everybody.values()}
+        running = [s.id for s in now.running]
+        work, preempted = submission.step(now)
+        yield f"seed {seed}, step {turn}", now, total, everybody, before, running, work, preempted
+        for sequence in list(now.running):
+            if sequence.computed == sequence.tokens:
+                sequence.tokens += 1
+                if sequence.tokens >= ends[sequence.id]:
+                    now.running.remove(sequence)
+                    now.free += sequence.pages
+        if arrived == 25 and not now.running and not now.waiting:
+            return
+    left = [s.id for s in (*now.running, *now.waiting)]
+    raise AssertionError(f"seed {seed}: expected all 25 to end within 3,000 steps, got {left} left over")
+
+
+def test_no_page_is_lost_and_no_budget_passed(submission):
+    for seed in range(12):
+        for what, now, total, everybody, _, _, work, _ in drive(submission, seed):
+            held = sum(s.pages for s in now.running) + now.free
+            equal(held, total, f"{what}: pages held and free")
+            assert now.free >= 0, f"{what}: expected no fewer than 0 free pages, got {now.free}"
+            given = sum(count for _, count in work)
+            assert given <= now.budget, f"{what}: expected at most {now.budget} tokens, got {given}"
+            for s in now.running:
+                fits = s.computed <= s.pages * now.size
+                assert fits, f"{what}: expected {s.computed} positions within {s.pages} pages, got more"
+            ids = [s.id for s in (*now.running, *now.waiting)]
+            equal(ids, sorted(everybody), f"{what}: running and waiting, in order of arrival")
+
+
+def test_work_is_what_the_rules_give(submission):
+    """Each decode that still runs gets its token; prompts share the rest; the waiting get in only in turn."""
+    for seed in range(12):
+        for what, now, _, everybody, before, running, work, preempted in drive(submission, seed):
+            counts = dict(work)
+            equal(len(counts), len(work), f"{what}: different sequences with work")
+            still = [i for i in running if i not in preempted]
+            equal(running[len(still) :][::-1], list(preempted), f"{what}: preempted, the latest first")
+            decodes = [i for i in still if before[i][0] - before[i][1] == 1]
+            equal([i for i, _ in work[: len(decodes)]], decodes, f"{what}: decodes, first in the work")
+            left = now.budget - len(decodes)
+            for i in (i for i in still if i not in decodes):
+                expected = min(before[i][0] - before[i][1], left)
+                equal(counts.get(i, 0), expected, f"{what}: tokens of the prompt {i}")
+                left -= expected
+            admitted = [s.id for s in now.running if s.id not in running]
+            equal(bool(preempted and admitted), False, f"{what}: somebody let in while somebody is preempted")
+            for i in admitted:
+                expected = min(before[i][0], left)
+                equal(counts.get(i), expected, f"{what}: tokens of {i}, which was let in")
+                left -= expected
+            for i, (tokens, computed, _) in before.items():
+                start = 0 if i in preempted else computed
+                now_has = everybody[i].tokens, everybody[i].computed
+                equal(now_has, (tokens, start + counts.get(i, 0)), f"{what}: tokens and computed of {i}")
+            if left and now.waiting and not preempted:
+                need = -(-now.waiting[0].tokens // now.size)
+                room = now.free - (now.spare if now.running else 0)
+                assert need > room, (
+                    f"{what}: expected the next to be let in ({need} of {room} pages), got none"
+                )
