@@ -1,4 +1,5 @@
-"""One row at a time the handbook does this in `handbook.engine.sampler.top_p_filter`; a test compares the two.
+"""One row at a time the handbook does this in `handbook.engine.sampler.top_p_filter`; a test compares the
+two.
 
 What differs from row to row, the place of the cut, is a mask instead of a slice: a batch has no common length
 to slice to. So p is a column, and all rows are sorted to the end, also those that keep one token.

@@ -1,9 +1,9 @@
-"""Running maximum, running sum, running weighted sum (Milakov and Gimelshein 2018, arXiv:1805.02867, section 3;
-Dao et al. 2022, FlashAttention, arXiv:2205.14135, section 3.1).
+"""Running maximum, running sum, running weighted sum (Milakov and Gimelshein 2018, arXiv:1805.02867, section
+3; Dao et al. 2022, FlashAttention, arXiv:2205.14135, section 3.1).
 
 One block is a partial result, and partial results merge: that is the whole algorithm. A kernel that walks a
-sequence's pages merges as it goes; one that splits a long cache over cores merges at the end. The order doesn't
-matter because a merge only brings both sides to the same scale and adds.
+sequence's pages merges as it goes; one that splits a long cache over cores merges at the end. The order
+doesn't matter because a merge only brings both sides to the same scale and adds.
 """
 
 from collections.abc import Iterator

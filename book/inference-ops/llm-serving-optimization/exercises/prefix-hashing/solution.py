@@ -1,8 +1,8 @@
 """A block's hash is the handbook's own `page_name`; a text's first block is chained to a hash of the salt.
 
-Chaining makes each hash speak for the whole text up to there, at the cost of one block. So a run of hashes that
-are all known is a beginning that is known, and no tokens are compared: a cryptographic hash of 16 bytes doesn't
-repeat by accident or, without about 2^64 attempts, on purpose.
+Chaining makes each hash speak for the whole text up to there, at the cost of one block. So a run of hashes
+that are all known is a beginning that is known, and no tokens are compared: a cryptographic hash of 16 bytes
+doesn't repeat by accident or, without about 2^64 attempts, on purpose.
 """
 
 from hashlib import blake2b

@@ -1,8 +1,8 @@
 """The handbook's own, with priorities, drafts, swapping and shared pages, is `handbook.engine.scheduler`.
 
 Why it is this way: decodes go first because each is somebody who watches the next word come, and costs one
-token. The latest arrival makes room because a fixed order cannot go round in circles: whoever is earliest always
-gets on. Nobody is let in while others are pushed out, else the newcomer is the next victim.
+token. The latest arrival makes room because a fixed order cannot go round in circles: whoever is earliest
+always gets on. Nobody is let in while others are pushed out, else the newcomer is the next victim.
 """
 
 from dataclasses import dataclass
