@@ -14,6 +14,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
+from handbook.engine.trace import Recorder
 from handbook.errors import ChatError
 from handbook.records import Delta, Message, Sampling, Usage
 from handbook.settings import shown, without
@@ -97,6 +98,7 @@ class LocalChat:
         self._settings = settings
         self._loading = threading.Lock()
         self._served: Served | None = None
+        self.recorder = Recorder()  # its last steps, for who looks
 
     def load(self) -> Served:
         """The engine in its thread, opened once."""
@@ -107,15 +109,16 @@ class LocalChat:
                 from handbook.engine.work import Limits
 
                 limits = Limits(running=16, queue=64)
-                self._served = Served(
-                    open_engine(
-                        self._settings.model,
-                        self._settings,
-                        self._settings.precision,
-                        memory=CACHE,
-                        limits=limits,
-                    )
+                engine = open_engine(
+                    self._settings.model,
+                    self._settings,
+                    self._settings.precision,
+                    memory=CACHE,
+                    limits=limits,
+                    watch=self.recorder,
                 )
+                self.recorder.header = engine.header
+                self._served = Served(engine)
             return self._served
 
     def stream(self, messages: Sequence[Message], sampling: Sampling = DEFAULT) -> Iterator[Delta]:

@@ -32,6 +32,7 @@ class Observer:
         self._known: dict[int, Running] = {}  # alive at the last step's end, or scheduled in this one
         self._silent: set[int] = set()  # ended in the last step without an event: by a stop string
         self._evicted, self._reused = scheduler.pages.evicted, scheduler.counts.reused
+        self._idle = frozenset[int]()
 
     def scheduled(self, batch: Batch) -> None:
         """Remember who computes: some of them may have ended by the step's end."""
@@ -72,6 +73,8 @@ class Observer:
         running = tuple(texts)
         texts |= {s.id: text_of(s, "waiting" if s.away is None else "swapped") for s in waiting}
         texts |= {e.sequence: text_of(known[e.sequence], "ended") for e in ended if e.sequence in known}
+        if (idle := scheduler.pages.idle) != self._idle:  # steps without a change share one set
+            self._idle = idle
         evicted, reused = scheduler.pages.evicted, scheduler.counts.reused
         step = Step(
             n=self._n,
@@ -82,7 +85,7 @@ class Observer:
             running=running,
             waiting=tuple(s.id for s in waiting),
             waiting_count=len(queue),
-            idle=scheduler.pages.idle,
+            idle=self._idle,
             preempted=batch.preempted,
             copies=batch.copies,
             out=sum(len(move.source) for move in batch.out),

@@ -178,7 +178,7 @@ class Recorder:
     header: of the engine that it watches, once there is one. most: steps kept.
     """
 
-    def __init__(self, most: int = 2000) -> None:
+    def __init__(self, most: int = 1000) -> None:
         self.header: Header | None = None
         self._steps: deque[Step] = deque(maxlen=most)
 

@@ -176,13 +176,13 @@ def read(file: Path) -> Trace:
         raise TraceError(f"{file} can't be read: {error.strerror}.", "Name a trace that is there.") from error
 
 
-def parse(stream: IO[bytes], name: str, most: int = MOST_BYTES) -> Trace:
-    """The trace in a stream of bytes; most: how many it may have. Raises TraceError."""
+def parse(stream: IO[bytes], name: str, most: int = MOST_BYTES, steps: int = MOST_STEPS) -> Trace:
+    """The trace in a stream; most, steps: bytes and steps that it may have. Raises TraceError."""
     rows = _rows(stream, name, most)
     header = _header(next(rows, b""), name)
-    lines = list(islice(rows, MOST_STEPS + 1))
-    if len(lines) > MOST_STEPS:
-        raise TraceError(f"{name} has more than {MOST_STEPS:,} steps.", "Cut it into pieces.")
+    lines = list(islice(rows, steps + 1))
+    if len(lines) > steps:
+        raise TraceError(f"{name} has more than {steps:,} steps.", "Cut it into pieces.")
     end: Literal["closed", "limit", "cut"] = "cut"
     if lines and lines[-1] in (b'{"end":"closed"}', b'{"end":"limit"}'):
         end = "closed" if b"closed" in lines.pop() else "limit"
