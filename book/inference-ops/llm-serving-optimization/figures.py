@@ -43,7 +43,7 @@ def roofline() -> str:
     for sequences in (1, 8, 64, 256):
         at = _intensity(sequences)
         parts.append(circle(x(at), y(BANDWIDTH * at), 6, ACCENT, PAPER))
-        shift = (12, 22) if sequences < 64 else (-12, -6) if sequences == 64 else (-14, -16)
+        shift = (12, 22) if sequences < 64 else (-12, 8)
         end = "start" if sequences < 64 else "end"
         name = f"decode, {sequences}" if sequences == 1 else str(sequences)
         parts.append(text(x(at) + shift[0], y(BANDWIDTH * at) + shift[1] - 10, name, INK, end, 14))
@@ -53,9 +53,10 @@ def roofline() -> str:
     return drawing(
         354,
         "Roofline of an H100 with prefill and decode of Llama 3 8B",
-        "Both axes logarithmic. A slanted roof of 3.35 TB/s meets a flat one of 989 TFLOP/s at 295 FLOPs per "
-        "byte. Decode with 2,000 tokens of context lies on the slanted part: 1 sequence at 1 FLOP per byte, "
-        "8 at 7.5, 64 at 32, 256 at 50, and never beyond 61. Prefill of 2,000 tokens lies under the flat part.",
+        "Both axes logarithmic. A slanted roof of 3.35 TB/s meets a flat one of 989 TFLOP/s at 295 FLOPs "
+        "per byte. Decode with 2,000 tokens of context lies on the slanted part: 1 sequence at 1 FLOP per "
+        "byte, 8 at 7.5, 64 at 32, 256 at 50, and never beyond 61. Prefill of 2,000 tokens lies under the "
+        "flat part.",
         parts,
     )
 
@@ -103,12 +104,18 @@ def static_continuous() -> str:
         "Static and continuous batching of eight requests in four slots",
         "Requests of 2, 8, 3, 3, 4, 2, 1 and 1 tokens. Static: requests 1 to 4 hold their slots for eight "
         "steps, 5 to 8 for four more, half of the slot-steps idle. Continuous: request 5 enters slot 1 at "
-        "step 3, requests 6 and 7 slots 3 and 4 at step 4, request 8 slot 4 at step 5, and all end with step 8.",
+        "step 3, requests 6 and 7 slots 3 and 4 at step 4, request 8 slot 4 at step 5, and all end with "
+        "step 8.",
         parts,
     )
 
 
-FIXED, EACH, PROMPT, ROOM = 10.0, 0.03, 1000, 480  # ms a step, ms a prompt token, tokens, tokens beside decodes
+FIXED, EACH, PROMPT, ROOM = (
+    10.0,
+    0.03,
+    1000,
+    480,
+)  # ms a step, ms a prompt token, tokens, tokens beside decodes
 
 
 def chunked_prefill() -> str:
@@ -136,14 +143,17 @@ def chunked_prefill() -> str:
         arrival = left + FIXED * scale
         parts.append(line([(arrival, top - 26), (arrival, top - 2)], ACCENT, 1.5, head=True))
     parts.append(text(left + FIXED * scale + 8, 56, "prompt arrives", ACCENT, size=14))
-    parts.append(text(left, 350, "dots: tokens of three running answers; colour: the prompt's", MUTED, size=14))
+    parts.append(
+        text(left, 350, "dots: tokens of three running answers; colour: the prompt's", MUTED, size=14)
+    )
     parts.append(text(left, 369, "share of a step; 10 ms are needed in any case", MUTED, size=14))
     return drawing(
         380,
         "A prompt computed whole and in chunks",
-        "Two timelines of 80 ms. Whole: after a step of 10 ms one of 40 ms, during which no running answer "
-        "gets a token, then steps of 10 ms. In chunks of 480, 480 and 40 tokens: steps of 24.4, 24.4 and 11.2 "
-        "ms, each with a token for every answer; the prompt's own first token comes after 60 in place of 40 ms.",
+        "Two timelines of 80 ms. Whole: after a step of 10 ms one of 40 ms, during which no running "
+        "answer gets a token, then steps of 10 ms. In chunks of 480, 480 and 40 tokens: steps of 24.4, "
+        "24.4 and 11.2 ms, each with a token for every answer; the prompt's own first token comes after "
+        "60 in place of 40 ms.",
         parts,
     )
 
@@ -156,7 +166,9 @@ def _table(x: float, y: float, name: str, pages: tuple[int, ...]) -> list[str]:
     return parts
 
 
-def _page(x: float, y: float, number: int, words: tuple[str, ...], holders: int, new: bool = False) -> list[str]:
+def _page(
+    x: float, y: float, number: int, words: tuple[str, ...], holders: int, new: bool = False
+) -> list[str]:
     cell, size = 27, 4
     parts = [
         text(x, y - 8, f"page {number}", MUTED, size=14),
@@ -186,7 +198,9 @@ def block_tables() -> str:
         *_page(x[0], 238, 0, first, 2),
         *_page(x[1], 238, 1, last, 1),
         *_page(x[2], 238, 2, (*last, "a7"), 1, new=True),
-        line([(x[1] + 40, 276), (x[1] + 40, 296), (x[2] + 40, 296), (x[2] + 40, 274)], ACCENT, 1.5, head=True),
+        line(
+            [(x[1] + 40, 276), (x[1] + 40, 296), (x[2] + 40, 296), (x[2] + 40, 274)], ACCENT, 1.5, head=True
+        ),
         text((x[1] + x[2]) / 2 + 40, 314, "two positions copied", ACCENT, "middle", 14),
         line([(10, 334), (510, 334)], LINE, 1),
         text(10, 364, "B writes: it is alone in page 1, nothing is copied", INK, size=16, bold=True),
@@ -199,9 +213,9 @@ def block_tables() -> str:
     return drawing(
         480,
         "Block tables of two samples of one prompt, with copy on write",
-        "Pages of four positions. First both tables list pages 0 and 1, each held by two. When A writes its "
-        "seventh token it gets page 2 with a copy of the two positions of page 1, which is then held by B alone. "
-        "When B writes, nothing is copied. Page 0 stays shared.",
+        "Pages of four positions. First both tables list pages 0 and 1, each held by two. When A writes "
+        "its seventh token it gets page 2 with a copy of the two positions of page 1, which is then held "
+        "by B alone. When B writes, nothing is copied. Page 0 stays shared.",
         parts,
     )
 
@@ -211,17 +225,20 @@ def speculative_step() -> str:
     left, wide, parts = 12, 84, list[str]()
     for n, word in enumerate(("the", *drafts)):
         x, read = left + n * (wide + 16), n < 3
-        parts.append(label(x, 54, wide, 36, word, fill=LINE if n == 0 else PAPER, opacity=0.5 if n == 0 else 1))
+        parts.append(
+            label(x, 54, wide, 36, word, fill=LINE if n == 0 else PAPER, opacity=0.5 if n == 0 else 1)
+        )
         parts.append(line([(x + wide / 2, 90), (x + wide / 2, 116)], MUTED if read else LINE, head=True))
         drawn = model[n]
         parts.append(line([(x + wide / 2, 164), (x + wide / 2, 190)], MUTED if read else LINE, head=True))
         if drawn:
             wrong = n == 2
-            parts.append(label(x, 194, wide, 36, drawn, fill=ACCENT if wrong else PAPER, opacity=0.4 if wrong else 1))
+            parts.append(
+                label(x, 194, wide, 36, drawn, fill=ACCENT if wrong else PAPER, opacity=0.4 if wrong else 1)
+            )
         else:
             parts.append(box(x, 194, wide, 36, PAPER, LINE, dash=True))
             parts.append(text(x + wide / 2, 217, "not used", MUTED, "middle", 14))
-    middle = left + wide / 2
     parts += [
         text(left, 24, "last token", MUTED, size=14),
         text(left + wide + 16, 24, "drafts, guessed cheaply", MUTED, size=14),
@@ -232,14 +249,13 @@ def speculative_step() -> str:
         *(label(112 + n * 84, 278, 76, 34, word) for n, word in enumerate(("old", "man"))),
         label(112 + 2 * 84, 278, 76, 34, "stood", fill=ACCENT, opacity=0.4),
         text(372, 300, "three tokens, one step", MUTED, size=14),
-        text(middle + 2 * 100 + 50, 244, "", MUTED),
     ]
     return drawing(
         326,
         "One step of speculative decoding",
-        "Behind the last token 'the' stand the drafts old, man, sat, down. One step of the model reads all five. "
-        "Behind 'the' it says old, behind old man, behind man stood: two drafts are right, the third is replaced "
-        "by stood, and the fourth is not looked at. Three tokens are given out.",
+        "Behind the last token 'the' stand the drafts old, man, sat, down. One step of the model reads "
+        "all five. Behind 'the' it says old, behind old man, behind man stood: two drafts are right, the "
+        "third is replaced by stood, and the fourth is not looked at. Three tokens are given out.",
         parts,
     )
 
@@ -280,15 +296,15 @@ def disaggregation() -> str:
         parts.append(line([(start + 74, 208), (start + 96, 250)], ACCENT, 2, head=True))
     parts += [decode(left + 17 * n, 256) for n in range(24)]
     parts += [
-        text(starts[0] + 100, 236, "its cache, once", ACCENT, size=14),
+        text(starts[0] + 76, 236, "its cache, once", ACCENT, "end", size=14),
         text(left, 308, "steps of equal length", MUTED, size=14),
     ]
     return drawing(
         322,
         "Prefill and decode on one device, and apart",
-        "Above, one device: short decode steps interrupted by three long prefills, during which nobody gets a "
-        "token. Below, a prefill device computes the three prompts and sends each cache once to a decode device, "
-        "whose steps go on evenly.",
+        "Above, one device: short decode steps interrupted by three long prefills, during which nobody "
+        "gets a token. Below, a prefill device computes the three prompts and sends each cache once to a "
+        "decode device, whose steps go on evenly.",
         parts,
     )
 
@@ -321,7 +337,7 @@ def queueing_knee() -> str:
     return drawing(
         336,
         "Mean wait against load, one server, random arrivals and services",
-        "The wait is load over one minus load: 1 service at 50%, 2.3 at 70%, 9 at 90%, 19 at 95%, and without "
-        "bound towards 100%.",
+        "The wait is load over one minus load: 1 service at 50%, 2.3 at 70%, 9 at 90%, 19 at 95%, and "
+        "without bound towards 100%.",
         parts,
     )
