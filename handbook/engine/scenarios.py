@@ -87,7 +87,7 @@ def _scenarios() -> Mapping[str, Scenario]:
             "prefix",
             "A shared beginning",
             "Ten questions begin with the same 128 tokens. The first computes them, the others find them: "
-            "shared pages carry several letters.",
+            "shared pages carry a number, of those who share them.",
             _prefix(),
             Knobs(),
         ),

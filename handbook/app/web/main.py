@@ -13,6 +13,7 @@ from handbook.app.web.rooms import ROOMS, lab
 from handbook.app.web.security import Guard
 from handbook.app.web.shelf import Shelf
 from handbook.app.web.tokens import Tokens
+from handbook.app.web.traces import Traces
 from handbook.settings import Settings
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def create_app(
     app = Handbook(title="The GenAI Lead Handbook", lifespan=lifespan, openapi_url=None)
     app.state.shelf = shelf
     app.state.tokens = Tokens()
+    app.state.traces = Traces()
     app.add_middleware(GZipMiddleware, minimum_size=700, compresslevel=8)
     faults.install(app)
     for room in ROOMS:

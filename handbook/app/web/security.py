@@ -18,7 +18,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 BODY_LIMIT = 1_000_000  # bytes
 LONG_BODY_LIMIT = 50_000_000
-LONG_BODIES = ("/about/import",)
+LONG_BODIES = ("/about/import", "/engine/live/open")
 LAB = re.compile(r"/book/[a-z0-9-]+/[a-z0-9-]+/lab/live(?:/|$)")
 
 POLICY = "; ".join(

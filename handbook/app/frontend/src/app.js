@@ -9,5 +9,6 @@ import "./notes.js";
 import "./reading.js";
 import "./ask.js";
 import "./engine.js";
+import "./live.js";
 
 document.documentElement.dataset.ready = "";
