@@ -8,42 +8,42 @@ from typing import Any, Literal, get_args
 import torch
 
 from handbook.engine.engine import Engine
-from handbook.engine.executor import TorchExecutor
+from handbook.engine.fast import FastExecutor
 from handbook.errors import HandbookError
-from handbook.model.load import Loaded, load_model
+from handbook.model.load import load_model
 from handbook.settings import Settings
 
 Wish = Literal["auto", "int8", "bf16", "fp32"]
 WISHES: tuple[str, ...] = get_args(Wish)
 
 
-def open_engine(name: str, settings: Settings, precision: Wish = "auto", **options: Any) -> Engine:
+def open_engine(
+    name: str, settings: Settings, precision: Wish = "auto", draft: str | None = None, **options: Any
+) -> Engine:
     """An engine for a model of the catalogue, a path or a hub id. options: what `Engine` takes.
 
     precision: of the products. "auto" takes int8 on compiled kernels (its error is measured in the chapter),
     and fp32 on torch where there are none; bf16 and fp32 run on kernels where they can, else on torch.
+    draft: the name of a smaller model that guesses ahead. Weights that the kernels have packed are freed.
 
-    Raises ModelUnavailable and ModelFileError for the model; HandbookError for int8 where there are no
-    kernels, ValueError for options that can't be.
+    Raises ModelUnavailable and ModelFileError for a model; HandbookError for int8 where there are no kernels
+    and for a draft model of another tokenizer; ValueError for options that can't be.
     """
     loaded = load_model(name, settings)
+    if draft is not None:
+        options |= {"draft": load_model(draft, settings), "speculation": "draft"}
     engine = Engine(loaded, precision="int8" if precision == "auto" else precision, **options)
-    if not isinstance(engine.executor, TorchExecutor):
+    if isinstance(engine.executor, FastExecutor):
+        engine.executor.release()
         return engine
     if precision == "int8":
         raise HandbookError(
             f"int8 products need compiled kernels, and {loaded.name} runs on {engine.picked}.",
             "Choose precision auto, bf16 or fp32, or install a C++ compiler where that is what is missing.",
         )
-    return _on_torch(name, settings, loaded, engine.picked, precision, options)
-
-
-def _on_torch(
-    name: str, settings: Settings, loaded: Loaded, why: str, precision: Wish, options: dict[str, Any]
-) -> Engine:
-    """Without kernels: pages are as the weights are, so that nothing is rounded that wasn't asked for."""
     if precision == "bf16":
         loaded = load_model(name, settings, torch.bfloat16)
-    engine = Engine(loaded, **options)
-    engine.picked = f"torch, {str(loaded.model.dtype).removeprefix('torch.')}: {why.partition(': ')[2]}"
+    why = engine.picked.partition(": ")[2]
+    engine = Engine(loaded, **options)  # pages as the weights are: nothing is rounded that wasn't asked for
+    engine.picked = f"torch, {str(loaded.model.dtype).removeprefix('torch.')}: {why}"
     return engine

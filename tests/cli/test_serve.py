@@ -131,3 +131,16 @@ def test_vectors_are_whole_or_refused(model_settings: Settings, minilm_path: Pat
     assert tokens == 4 + 5
     with pytest.raises(ValueError, match="256 tokens a text; input 1 has more"):
         vectors.embed(["short", "word " * 300])
+
+
+def test_a_draft_model_guesses_ahead_and_changes_no_word(folder: Path) -> None:
+    body = {"model": "pocket", "prompt": "hello", "max_tokens": 40, "ignore_eos": True, "temperature": 0}
+    said = []
+    for options in (("--speculation", "off"), ("--draft-model", str(folder))):
+        with served(folder, "--precision", "fp32", "--threads", "1", *options) as (_, address, told):
+            assert f"speculation {'draft' if 'draft' in options[0] else 'off'}" in told
+            said.append(httpx.post(f"{address}/v1/completions", json=body, timeout=60).json())
+    assert said[0]["choices"] == said[1]["choices"]
+    guessed = [one["usage"]["completion_tokens_details"]["accepted_prediction_tokens"] for one in said]
+    assert guessed[0] == 0
+    assert guessed[1] > 10

@@ -18,8 +18,8 @@ def no_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fast, "load", lambda: "no C++ compiler here")
 
 
-def reply(precision: Wish, settings: Settings) -> tuple[str, str]:
-    """What was picked, and what it writes."""
+def reply(precision: Wish, settings: Settings) -> tuple[str, str, str]:
+    """What was picked, what it writes, and where the model's own weights are then."""
     engine = open_engine("smollm2-135m-instruct", settings, precision, memory=16 << 20)
     said: list[str] = []
     assert engine.loaded.template is not None
@@ -27,7 +27,7 @@ def reply(precision: Wish, settings: Settings) -> tuple[str, str]:
     engine.ask("a", prompt, Sampling(max_tokens=3, temperature=0.0), lambda piece: said.append(piece.text))
     while engine.busy:
         engine.step()
-    return engine.picked, "".join(said)
+    return engine.picked, "".join(said), engine.loaded.model.device.type
 
 
 @pytest.mark.parametrize("precision", WISHES)
@@ -36,7 +36,8 @@ def test_every_precision_answers_and_says_what_it_picked(
 ) -> None:
     if isinstance(found := fast.load(), str):
         pytest.skip(found)
-    picked, text = reply(precision, model_settings)
+    picked, text, where = reply(precision, model_settings)
+    assert where == "meta"  # packed, so not kept twice
     assert picked.startswith(f"compiled kernels, {'int8' if precision == 'auto' else precision} products")
     assert "Paris" in text
 
@@ -47,7 +48,8 @@ def test_every_precision_answers_and_says_what_it_picked(
 def test_without_kernels_torch_computes(
     precision: Wish, dtype: str, model_settings: Settings, smollm2_path: Path, no_kernels: None
 ) -> None:
-    picked, text = reply(precision, model_settings)
+    picked, text, where = reply(precision, model_settings)
+    assert where == "cpu"
     assert picked == f"torch, {dtype}: no C++ compiler here"
     assert "Paris" in text
 

@@ -29,6 +29,9 @@ UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "ki": 1 << 10, "mi": 1 <<
 @click.option("--queue", type=int, default=256, show_default=True, help="Texts that wait, at most.")
 @click.option("--speculation", type=click.Choice(["off", "lookup"]), default="lookup", show_default=True)
 @click.option(
+    "--draft-model", help="A smaller model of the same tokenizer, to guess ahead instead of lookup."
+)
+@click.option(
     "--precision",
     type=click.Choice(["auto", "int8", "bf16", "fp32"]),
     help="Of products; the setting `precision` when not given. auto: int8 on compiled kernels, else fp32.",
@@ -50,6 +53,7 @@ def serve_command(
     tokens: int,
     queue: int,
     speculation: Any,
+    draft_model: str | None,
     precision: str | None,
     api_key: str | None,
     threads: int | None,
@@ -68,7 +72,7 @@ def serve_command(
         raise click.UsageError("; ".join(faults) + ".")
     _serve(
         settings.model_copy(update={"host": host or "127.0.0.1", "port": port, "threads": threads}),
-        {"memory": size, "page": page, "speculation": speculation},
+        {"memory": size, "page": page, "speculation": speculation, "draft": draft_model},
         {"running": running, "tokens": tokens, "queue": queue},
         drain,
     )
