@@ -9,6 +9,8 @@ Book: inference-ops/llm-serving-optimization
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from time import sleep
+from typing import TYPE_CHECKING
 from zlib import crc32
 
 from handbook.engine.observer import Observer
@@ -17,6 +19,10 @@ from handbook.engine.scheduler import Running, Scheduler
 from handbook.engine.trace import Header, Step
 from handbook.engine.work import Batch, Limits, Request
 from handbook.errors import HandbookError
+from handbook.records import Sampling
+
+if TYPE_CHECKING:
+    from handbook.engine.engine import Engine
 
 STEP, TOKEN = 0.004, 0.00005  # seconds, made up
 MOST_STEPS = 3000
@@ -128,6 +134,29 @@ def run(scenario: Scenario, knobs: Knobs) -> tuple[Header, list[Step]]:
         observer.done(batch, sampled, events, began)
     speculation = f"{knobs.drafts} drafts" if knobs.drafts else "off"
     return replace(Header.of(scheduler, scenario.title, speculation, "simulated"), made=""), steps
+
+
+def ask(engine: "Engine", scenario: Scenario) -> None:
+    """The same load on a real engine, as it comes in on its clock. Prompts make no sense, and neither do the
+    answers: they end by their length. Raises CannotServe for a load that this engine has no room for."""
+    began, coming = engine.clock(), list(reversed(scenario.load))
+    words = engine.loaded.config.vocab_size
+    while coming or engine.busy:
+        now = engine.clock() - began
+        while coming and coming[-1][0] <= now:
+            request = coming.pop()[1]
+            engine.ask(
+                request.id,
+                [token % words for token in request.prompt],
+                Sampling(max_tokens=request.max_tokens, temperature=0.0),
+                lambda piece: None,
+                samples=request.samples,
+                past_stops=True,
+            )
+        if engine.busy:
+            engine.step()
+        else:
+            sleep(coming[-1][0] - now)
 
 
 def token_at(request: str, sample: int, place: int) -> int:

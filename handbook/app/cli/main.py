@@ -17,6 +17,7 @@ VERBS = {
     "search": ("handbook.app.cli.ask", "Search book, questions and code."),
     "chat": ("handbook.app.cli.chat", "Chat with the built-in model, or with the one you set."),
     "serve": ("handbook.app.cli.serve", "Serve a model under OpenAI's protocol, many requests at once."),
+    "engine": ("handbook.app.cli.engine", "Write down what an engine does, and look at it step by step."),
     "book": ("handbook.app.cli.book", "Status of the book; check, fill and draw it."),
     "verify": ("handbook.app.cli.verify", "Rerun the labs and hold each claim against its bound."),
     "exercise": ("handbook.app.cli.exercise", "List, show and run coding exercises."),

@@ -26,6 +26,11 @@ LARGE = 128  # so many pages, or fewer, are drawn larger
 POINTS = 300  # of a line of speeds
 SPAN = 8  # steps that a speed is taken over
 WIDTH, HEIGHT = 640, 64
+LEGEND = (
+    '<span class="legend"><span><b class="h0 q4">A</b> held by A</span> '
+    '<span><b class="h0 q2">A</b> half filled</span> <span><b class="shared">2</b> shared by two</span> '
+    '<span><b class="cached"></b> cached</span> <span><b></b> free</span></span>'
+)
 REASONS = {
     "stop": "said a stop",
     "length": "reached its length",
@@ -67,7 +72,7 @@ def frame(header: Header, step: Step, speeds: Sequence[float] = (), at: int | No
     when not given."""
     line = sparkline(speeds, len(speeds) - 1 if at is None else at) if speeds else ""
     return (
-        f'<div class="trace">{_now(step)}{block_map(header, step)}{line}{_happened(step)}{table(step)}</div>'
+        f'<div class="trace">{_now(step)}{block_map(header, step)}{line}{_remarks(step)}{table(step)}</div>'
     )
 
 
@@ -92,13 +97,11 @@ def block_map(header: Header, step: Step) -> str:
     places = sum(cell.filled for cell in found if cell.owners)
     room = (count["held"] + count["shared"]) * header.page
     waste = f" {1 - places / room:.0%} of the room held is empty." if room else ""
+    caption = f"{_counted(len(found), 'page')} of {header.page} positions: {says}.{waste}{more}"
     return (
-        f'<figure class="trace-map"><div class="cells{large}" role="img" aria-label="Block map: {len(found)} pages, '
-        f'{says}">{drawn}</div><figcaption>{_counted(len(found), "page")} of {header.page} positions: {says}.'
-        f'{waste}{more} <span class="legend"><span><b class="h0 q4">A</b> held by A</span> '
-        '<span><b class="h0 q2">A</b> half filled</span> <span><b class="shared">2</b> shared by two</span> '
-        '<span><b class="cached"></b> cached</span> <span><b></b> free</span></span>'
-        "</figcaption></figure>"
+        f'<figure class="trace-map"><div class="cells{large}" role="img" '
+        f'aria-label="Block map: {len(found)} pages, {says}">{drawn}</div>'
+        f"<figcaption>{caption} {LEGEND}</figcaption></figure>"
     )
 
 
@@ -116,12 +119,13 @@ def _cell(page: int, cell: Cell, header: Header, step: Step) -> str:
     return f'<b class="h{owner % HUES} q{quarter}" title="page {page}: {who}; {filled}">{letter(owner)}</b>'
 
 
-def _happened(step: Step) -> str:
-    """What was out of the ordinary; a line that is always there, so that nothing jumps."""
-    return f'<p class="trace-said">{" ".join(_said(step)) or "Nothing else happened."}</p>'
+def _remarks(step: Step) -> str:
+    """A line that is always there, so that nothing jumps."""
+    return f'<p class="trace-said">{" ".join(happened(step)) or "Nothing else happened."}</p>'
 
 
-def _said(step: Step) -> Iterator[str]:
+def happened(step: Step) -> Iterator[str]:
+    """What was out of the ordinary, in sentences."""
     if step.preempted:
         yield f"{_letters(step.preempted)} had to make room."
     if step.out:
@@ -175,13 +179,13 @@ def _row(text: Text, part: Part | None, step: Step) -> str:
     )
     said = max(0, text.tokens - text.prompt)
     return (
-        f'<tr><th scope="row">{mark} {name}{again}</th><td>{_did(text, part, step)}</td>'
+        f'<tr><th scope="row">{mark} {name}{again}</th><td>{what_it_did(text, part, step)}</td>'
         f'<td class="right">{text.computed} of {text.tokens}</td><td class="right">{said} of {text.most}</td>'
         f'<td class="pages">{pages(text.pages)}</td></tr>'
     )
 
 
-def _did(text: Text, part: Part | None, step: Step) -> str:
+def what_it_did(text: Text, part: Part | None, step: Step) -> str:
     """What a step was for one sequence."""
     if part is None:
         return "makes room" if text.sequence in step.preempted else "" if text.state == "ended" else "waits"
