@@ -80,13 +80,28 @@ def test_prompt_that_was_begun_goes_on_in_a_preempting_step(submission):
 
 
 def test_preempted_one_computes_all_again(submission):
-    """It had drawn 3 tokens to a prompt of 5: all 8 are computed, after pages for 8 were found."""
-    now = state([(A, 4, 4, 1)], [(B, 8)], free=1, size=4, budget=16)
-    now.running[0].tokens = 5
-    check(submission, now, [(A, 1)], what="one page free, A needs it")
+    """It had drawn 3 tokens to a prompt of 5: all 8 are computed, once there are pages for 8."""
+    now = state([(A, 5, 4, 1), (B, 8, 7, 2)], free=0, size=4, budget=16)
+    victim = now.running[1]
+    check(submission, now, [(A, 1)], [B], what="no page free, A needs one")
+    equal((victim.tokens, victim.computed, victim.pages), (8, 0, 0), "tokens, computed, pages of B")
+    equal(now.free, 1, "free pages")
+    now.running[0].tokens = 6
+    check(submission, now, [(A, 1)], what="B waits for its 2 pages")
     now.running.clear()
-    now.free = 2
+    now.free = 3
     check(submission, now, [(B, 8)], what="A has ended")
+    equal((victim.computed, victim.pages, now.free), (8, 2, 1), "computed and pages of B, free pages")
+
+
+def test_nobody_is_let_in_while_somebody_is_preempted(submission):
+    """B held a page for guesses beside its own, so it would fit again at once."""
+    now = state([(A, 5, 4, 1), (B, 3, 2, 3)], [(C, 1)], free=0, size=4, budget=8)
+    check(submission, now, [(A, 1)], [B], what="B makes room for A")
+    equal(lines(now), ([A], [B, C]), "running and waiting")
+    equal(now.free, 2, "free pages")
+    now.running[0].tokens = 6
+    check(submission, now, [(A, 1), (B, 3), (C, 1)], what="one step later")
 
 
 def test_spare_pages_only_while_others_run(submission):

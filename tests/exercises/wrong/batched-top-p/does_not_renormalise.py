@@ -1,0 +1,16 @@
+# Fault: what stays is not scaled up to a sum of 1.
+# Rejected by: test_rows_sum_to_one
+
+import torch
+
+
+def batched_top_p(logits, p):
+    if not bool(((p >= 0) & (p <= 1)).all()):
+        raise ValueError("p must be in [0, 1]")
+    probs = logits.float().softmax(dim=-1)
+    ranked, order = probs.sort(dim=-1, descending=True, stable=True)
+    before = torch.nn.functional.pad(ranked.cumsum(dim=-1)[:, :-1], (1, 0))
+    keep = (before < p[:, None]) | (p[:, None] >= 1)
+    keep[:, 0] = True
+    kept = ranked * keep
+    return torch.zeros_like(probs).scatter(-1, order, kept)

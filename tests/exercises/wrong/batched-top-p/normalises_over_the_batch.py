@@ -1,0 +1,17 @@
+# Fault: divides by the sum of everything that is kept in all rows.
+# Rejected by: test_rows_sum_to_one
+
+import torch
+
+
+def batched_top_p(logits, p):
+    if not bool(((p >= 0) & (p <= 1)).all()):
+        raise ValueError("p must be in [0, 1]")
+    probs = logits.float().softmax(dim=-1)
+    ranked, order = probs.sort(dim=-1, descending=True, stable=True)
+    before = torch.nn.functional.pad(ranked.cumsum(dim=-1)[:, :-1], (1, 0))
+    keep = (before < p[:, None]) | (p[:, None] >= 1)
+    keep[:, 0] = True
+    kept = ranked * keep
+    kept = kept / kept.sum() * len(kept)
+    return torch.zeros_like(probs).scatter(-1, order, kept)

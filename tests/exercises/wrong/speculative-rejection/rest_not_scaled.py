@@ -1,0 +1,18 @@
+# Fault: compares u with sums of max(p - q, 0) that end below 1.
+# Rejected by: test_worked_example
+
+import numpy as np
+
+
+def draw(p, u):
+    token = int(np.searchsorted(np.cumsum(p), u, side="right"))
+    return min(token, int(np.flatnonzero(p)[-1]))
+
+
+def verify(drafts, q, p, uniforms):
+    for i, x in enumerate(drafts):
+        if uniforms[i, 0] * q[i, x] >= p[i, x]:
+            rest = np.maximum(p[i] - q[i], 0)
+            rest = rest if rest.sum() > 0 else p[i]
+            return [*drafts[:i], draw(rest, uniforms[i, 1])]
+    return [*drafts, draw(p[len(drafts)], uniforms[len(drafts), 1])]
