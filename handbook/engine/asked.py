@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from handbook.engine.generate import StopGate
 from handbook.engine.speculative import DraftLength
 from handbook.engine.work import Reason
 from handbook.model.tokenizer import StreamDecoder, Tokenizer
 from handbook.records import Sampling, Usage
+
+if TYPE_CHECKING:
+    from handbook.engine.constrained import Constraint
 
 
 class Likely(NamedTuple):
@@ -57,15 +60,26 @@ class Told:
 
 @dataclass(slots=True)
 class Asked:
-    """A request that is being answered, and where its pieces go."""
+    """A request that is being answered, and where its pieces go.
+
+    constraint: what each continuation's text is kept to, at its beginning.
+    """
 
     sampling: Sampling
     seed: int
     deliver: Callable[[Piece], None]
     told: Told
     logprobs: int | None = None
+    constraint: "Constraint | None" = None
     likely: dict[tuple[int, int], Likely] = field(default_factory=dict)  # by sample and place
     speaking: dict[int, "Speaking"] = field(default_factory=dict)
+    _kept: "dict[int, Constraint]" = field(default_factory=dict)
+
+    def kept(self, sample: int) -> "Constraint | None":
+        """What this continuation is kept to, at the place where it is."""
+        if self.constraint is not None and sample not in self._kept:
+            self._kept[sample] = self.constraint.fork()
+        return self._kept.get(sample)
 
 
 class Speaking:

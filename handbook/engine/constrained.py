@@ -156,7 +156,8 @@ class Constraint:
         return Constraint(self.vocabulary, self._matcher.deep_copy())
 
     def allowed(self) -> Tensor:
-        """Which tokens may come next: bool [V]. Stop tokens may where the text can end here.
+        """Which tokens may come next: bool [V]. Stop tokens may where the text can end here; where the next
+        bytes are forced, only the first of `forced` may.
 
         Raises BadGrammar when there are none, or when the place is too complex to say.
         """
@@ -173,22 +174,18 @@ class Constraint:
             raise BadGrammar("no text can satisfy it")
         return torch.from_numpy(mask).bool()
 
-    def takes(self, token: int) -> bool:
-        """Whether `allowed` has this token, without working out the others."""
-        return self.fits([token]) == 1
-
     def fits(self, tokens: Sequence[int]) -> int:
-        """How many of these tokens may come next, one after the other."""
+        """How many of these tokens the grammar takes, one after the other."""
         return int(self._matcher.validate_tokens(list(tokens)))
 
     def accept(self, token: int) -> None:
-        """The text goes on with this token. Raises BadGrammar for one that `allowed` did not have."""
+        """The text goes on with this token. Raises BadGrammar for one that the grammar does not take."""
         if not self._matcher.consume_token(token):
             raise BadGrammar(_told(self._matcher.get_error()))
 
     def forced(self, most: int) -> list[int]:
         """Tokens, at most so many, of the bytes that the grammar leaves no choice about, as the tokenizer
-        would cut them. The model may cut them otherwise: they are good drafts, and no more."""
+        cuts them: drafts that are always right."""
         return list(self._matcher.compute_ff_tokens()[:most])
 
     @property

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol
 
 from handbook.engine.asked import Asked
+from handbook.engine.constrained import Constraint
 from handbook.engine.scheduler import Scheduler
 from handbook.engine.speculative import Pace, PromptLookup
 from handbook.engine.work import Batch
@@ -77,20 +78,30 @@ class Ahead:
     def guess(self, scheduler: Scheduler, asking: Mapping[str, Asked]) -> None:
         """Propose drafts to those who decode. asking: the requests that are being answered, by their ids."""
         wanted, lengths = [], {}
+        keeping: dict[int, Constraint] = {}
         cost = self.pace.cost(len(scheduler.running))
         for sequence in scheduler.running:
             request, asked = sequence.request, asking[sequence.request.id]
             speaking = asked.speaking.get(sequence.sample)
             if speaking is None or len(sequence.tokens) - sequence.table.length != 1:
                 continue
-            lengths[sequence.id] = length = speaking.length
-            length.cost = cost
-            if most := min(length.next, request.max_tokens - sequence.given - 1):
+            length, left = speaking.length, request.max_tokens - sequence.given - 1
+            kept = asked.kept(sequence.sample)
+            if kept is not None and (sure := kept.forced(min(length.most, left))):
+                scheduler.propose(sequence.id, sure)
+                continue
+            if kept is not None:
+                keeping[sequence.id] = kept
+            lengths[sequence.id], length.cost = length, cost
+            if most := min(length.next, left):
                 draws = asked.sampling, asked.seed, sequence.sample, asked.told.prompt
                 wanted.append(Wanted(sequence.id, sequence.tokens, most, *draws, request.salt))
         found = self._timed(wanted) if wanted else {}
         for number, length in lengths.items():
-            if drafts := found.get(number):
+            drafts = found.get(number, ())
+            if number in keeping:
+                drafts = drafts[: keeping[number].fits(drafts)]
+            if drafts:
                 scheduler.propose(number, drafts)
             else:
                 length.skipped()

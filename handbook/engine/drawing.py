@@ -3,6 +3,8 @@
 Book: inference-ops/llm-serving-optimization
 """
 
+import logging
+import math
 from collections.abc import Mapping, Sequence
 
 from torch import Tensor
@@ -11,9 +13,12 @@ from handbook.engine.asked import Asked, Likely
 from handbook.engine.executor import rows_wanted
 from handbook.engine.sampler import distribution, draw, randomness
 from handbook.engine.scheduler import Running, Scheduler
+from handbook.engine.schemas import BadGrammar
 from handbook.engine.speculative import accept_same_draw
 from handbook.engine.work import Batch, Work
 from handbook.records import Sampling
+
+log = logging.getLogger(__name__)
 
 
 def draw_batch(
@@ -21,7 +26,8 @@ def draw_batch(
 ) -> dict[int, list[int]]:
     """The tokens of each work that wants some, by its sequence; logits [M, V].
 
-    asking: the requests that are being answered, by their ids.
+    asking: the requests that are being answered, by their ids. One whose constraint can't go on is cancelled,
+    with the reason "error".
     """
     sampled: dict[int, list[int]] = {}
     best: list[int] | None = None
@@ -32,10 +38,18 @@ def draw_batch(
         rows = slice(at, at + rows_wanted(work))
         at = rows.stop
         sequence = scheduler.sequence(work.sequence)
-        assert sequence is not None  # nobody cancels within a step
+        if sequence is None:  # another sample of its request could not go on
+            continue
         asked = asking[sequence.request.id]
         asked.told.reused = sequence.reused
-        if plain(asked.sampling):
+        if asked.constraint is not None:
+            try:
+                drawn = _draw_kept(logits[rows], asked, sequence, work)
+            except BadGrammar as error:
+                log.warning("the constraint of %s can't go on: %s", sequence.request.id, error)
+                scheduler.cancel(sequence.request.id, "error")
+                continue
+        elif plain(asked.sampling):
             best = logits.argmax(dim=-1).tolist() if best is None else best
             drawn = best[rows] * (1 if work.drafts else work.wanted)
         elif work.drafts:
@@ -79,6 +93,36 @@ def _draw_ahead(logits: Tensor, asked: Asked, sequence: Running, work: Work) -> 
             break
         history.append(drawn[-1])
     return drawn
+
+
+def _draw_kept(logits: Tensor, asked: Asked, sequence: Running, work: Work) -> list[int]:
+    """Likewise under a constraint, which goes on with every token; without drafts, one for each sample."""
+    if not work.drafts:
+        samples = range(sequence.sample, sequence.sample + work.wanted)
+        return [_kept_token(logits[0], asked, sequence.tokens, sample) for sample in samples]
+    history, drawn = list(sequence.tokens), []
+    for row, draft in zip(logits, (*work.tokens[-work.drafts :], None), strict=True):
+        drawn.append(_kept_token(row, asked, history, sequence.sample))
+        kept = asked.kept(sequence.sample)
+        if drawn[-1] != draft or kept is None or kept.ended:
+            break
+        history.append(drawn[-1])
+    return drawn
+
+
+def _kept_token(logits: Tensor, asked: Asked, history: Sequence[int], sample: int) -> int:
+    """One token out of those that the constraint allows: logits [V]. Others never count, whatever they
+    weigh: filters and penalties see the allowed ones only."""
+    kept = asked.kept(sample)
+    assert kept is not None
+    logits = logits.masked_fill(~kept.allowed().to(logits.device), -math.inf)
+    if plain(asked.sampling):
+        token = int(logits.argmax())
+    else:
+        shares = distribution(logits, asked.sampling, history, asked.told.prompt)
+        token = draw(shares, randomness(asked.seed, len(history), sample))
+    kept.accept(token)
+    return token
 
 
 def plain(sampling: Sampling) -> bool:

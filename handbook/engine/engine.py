@@ -13,6 +13,7 @@ from time import monotonic
 import torch
 
 from handbook.engine.asked import Asked, Piece, Speaking, Told
+from handbook.engine.constrained import Constraint
 from handbook.engine.draft_model import draft_dtype, draft_model
 from handbook.engine.drafts import Ahead, Lookup, Speculation
 from handbook.engine.drawing import draw_batch
@@ -128,12 +129,14 @@ class Engine:
         seconds: float | None = None,
         logprobs: int | None = None,
         past_stops: bool = False,
+        constraint: Constraint | None = None,
     ) -> Told:
         """Take a request in; its pieces come through `deliver` while steps are made.
 
         seconds: give up after so long. logprobs: tell each token's log-probability, and those of so many
-        likeliest. past_stops: the model's own stop tokens end nothing. Raises CannotServe for what could
-        never be answered (all reasons at once), QueueFull when too many wait.
+        likeliest. past_stops: the model's own stop tokens end nothing. constraint: what the texts are kept
+        to; where it is complete they end, past_stops or not. Raises CannotServe for what could never be
+        answered (all reasons at once), QueueFull when too many wait.
         """
         now = self.clock()
         room = self.loaded.config.context - len(prompt)
@@ -145,12 +148,12 @@ class Engine:
             priority=priority,
             tenant=tenant,
             deadline=None if seconds is None else now + seconds,
-            stops=frozenset() if past_stops else frozenset(self.loaded.tokenizer.stops),
+            stops=frozenset(() if past_stops and not constraint else self.loaded.tokenizer.stops),
         )
         self.scheduler.add(request, now)
         seed = secrets.randbits(63) if sampling.seed is None else sampling.seed
         told = Told(len(prompt), now)
-        self._asked[id] = Asked(sampling, seed, deliver, told, logprobs)
+        self._asked[id] = Asked(sampling, seed, deliver, told, logprobs, constraint)
         return told
 
     def cancel(self, id: str) -> bool:
@@ -205,15 +208,17 @@ class Engine:
         speaking = asked.speaking.setdefault(
             event.sample, Speaking(self.loaded.tokenizer, asked.sampling, self.drafts)
         )
-        reason, text = event.reason, ""
+        kept = asked.kept(event.sample)
+        whole = kept is not None and kept.ended
+        reason, text = "stop" if whole and event.reason == "length" else event.reason, ""
         for token in event.tokens:
             text += speaking.gate.push(speaking.decoder.push(token))
             if asked.logprobs is not None:
                 speaking.likely.append(asked.likely.pop((event.sample, told.prompt + speaking.said)))
             speaking.said += 1
-        if reason is not None and not speaking.gate.closed:
+        if (whole or reason is not None) and not speaking.gate.closed:
             text += speaking.gate.push(speaking.decoder.finish()) + speaking.gate.finish()
-        if speaking.gate.closed and reason is None:
+        if (whole or speaking.gate.closed) and reason is None:
             self.scheduler.finish(event.sequence)
             if self.ahead is not None:
                 self.ahead.forget(event.sequence)

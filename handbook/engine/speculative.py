@@ -49,9 +49,9 @@ def accept_by_rejection(drafts: Sequence[int], q: Tensor, p: Tensor, uniforms: S
 
 def accept_same_draw(drafts: Sequence[int], drawn: Sequence[int]) -> list[int]:
     """The accepted drafts and one token more: drawn, what the model says at each of k + 1 places, given that
-    the drafts before it are right."""
-    for place, token in enumerate(drafts):
-        if token != drawn[place]:
+    the drafts before it are right; fewer where the text ends."""
+    for place, (token, said) in enumerate(zip(drafts, drawn, strict=False)):
+        if token != said:
             return list(drawn[: place + 1])
     return list(drawn)
 
