@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -43,6 +44,11 @@ UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "ki": 1 << 10, "mi": 1 <<
 @click.option(
     "--drain", type=float, default=30.0, show_default=True, help="Seconds to finish in, at the end."
 )
+@click.option(
+    "--trace",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write down what each step does, into a new file; `handbook engine replay` shows it.",
+)
 def serve_command(
     model: str | None,
     host: str | None,
@@ -58,6 +64,7 @@ def serve_command(
     api_key: str | None,
     threads: int | None,
     drain: float,
+    trace: Path | None,
 ) -> None:
     """Serve a model under OpenAI's protocol, many requests at once.
 
@@ -68,6 +75,8 @@ def serve_command(
     size = bytes_of(memory)
     numbers = {"page": page, "running": running, "tokens": tokens, "queue": queue}
     faults = impossible(size, memory, numbers, threads, drain, host or "127.0.0.1", settings.serve_key)
+    if trace is not None and (trace.exists() or not trace.parent.is_dir()):
+        faults.append(f"--trace is {trace}, expected a file that is not there yet, in a folder that is")
     if faults:
         raise click.UsageError("; ".join(faults) + ".")
     _serve(
@@ -75,6 +84,7 @@ def serve_command(
         {"memory": size, "page": page, "speculation": speculation, "draft": draft_model},
         {"running": running, "tokens": tokens, "queue": queue},
         drain,
+        trace,
     )
 
 
@@ -154,12 +164,15 @@ def embedder_here(settings: Settings) -> bool:
     return settings.embedder not in CATALOG or find(settings.embedder, settings) is not None
 
 
-def _serve(settings: Settings, pages: dict[str, Any], limits: dict[str, Any], drain: float) -> None:
+def _serve(
+    settings: Settings, pages: dict[str, Any], limits: dict[str, Any], drain: float, trace: Path | None
+) -> None:
     from handbook.app.cli.open import bind
     from handbook.engine.listening import Listening
     from handbook.engine.opened import open_engine
     from handbook.engine.served import Served
     from handbook.engine.server import create_server
+    from handbook.engine.tracefile import TraceWriter
     from handbook.engine.work import Limits
 
     listener = bind(settings.host, settings.port, "handbook serve --port 8019")
@@ -170,6 +183,8 @@ def _serve(settings: Settings, pages: dict[str, Any], limits: dict[str, Any], dr
             )
         except ValueError as error:
             raise click.UsageError(f"--memory is too little: {error}.") from error
+        writer = None if trace is None else TraceWriter(trace, engine.header)
+        engine.watch(writer)
         served = Served(engine)
         loopback = is_loopback(settings.host)
         embedder = TextVectors(settings) if embedder_here(settings) else None
@@ -178,6 +193,8 @@ def _serve(settings: Settings, pages: dict[str, Any], limits: dict[str, Any], dr
         click.echo(described(engine, f"http://{host}:{listener.getsockname()[1]}", settings, drain))
         Listening(app, drain).run(sockets=[listener])
         served.close(drain=False, timeout=10)
+        if writer is not None:
+            writer.close()
     finally:
         listener.close()
 
