@@ -184,7 +184,7 @@ def parse(stream: IO[bytes], name: str, most: int = MOST_BYTES, steps: int = MOS
     if len(lines) > steps:
         raise TraceError(f"{name} has more than {steps:,} steps.", "Cut it into pieces.")
     end: Literal["closed", "limit", "cut"] = "cut"
-    if lines and lines[-1] in (b'{"end":"closed"}', b'{"end":"limit"}'):
+    if lines and lines[-1].replace(b" ", b"") in (b'{"end":"closed"}', b'{"end":"limit"}'):
         end = "closed" if b"closed" in lines.pop() else "limit"
     if not lines:
         raise TraceError(f"{name} is a trace without a step.", "Let the run make one.")
