@@ -54,11 +54,9 @@ class SequenceCache:
 
     def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """k, v [1, J, T, D] -> all that the sequence has, [1, J, S, D]: copies."""
-        new, found = self.slots[self.length :], []
-        for block, rows in ((self.store.keys[layer], k), (self.store.values[layer], v)):
-            block[new] = rows[0].transpose(0, 1).to(block.dtype)
-            found.append(block[self.slots].transpose(0, 1)[None].to(rows.dtype))
-        return found[0], found[1]
+        self.store.write(layer, self.slots[self.length :], k[0].transpose(0, 1), v[0].transpose(0, 1))
+        keys, values = self.store.read(layer, self.slots, k.dtype)
+        return keys.transpose(0, 1)[None], values.transpose(0, 1)[None]
 
     def truncate(self, n: int) -> None:
         raise NotImplementedError("pages are taken back by the scheduler")
@@ -107,13 +105,11 @@ class Packed:
         self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float | None, softcap: float | None
     ) -> Tensor:
         """See `handbook.model.cache.Attends`: q [1, H, N, D]; k, v [1, J, N, D] -> [1, H, N, D]."""
-        keys, values = self.store.keys[layer], self.store.values[layer]
-        keys[self.new] = k[0].transpose(0, 1).to(keys.dtype)
-        values[self.new] = v[0].transpose(0, 1).to(values.dtype)
+        self.store.write(layer, self.new, k[0].transpose(0, 1), v[0].transpose(0, 1))
         window = self.windows[layer] if self.windows else 0
         out = torch.empty_like(q)
         if self.single:
-            k, v = (block[self.padded].transpose(1, 2).to(q.dtype) for block in (keys, values))
+            k, v = (x.transpose(1, 2) for x in self.store.read(layer, self.padded, q.dtype))
             places = torch.arange(k.shape[2], device=self.device)
             seen = places < self.lengths[:, None]
             if window:
@@ -124,7 +120,7 @@ class Packed:
         alone = set(range(len(self.works))) - set(self.single)
         for n in alone:
             begin, end = self.spans[n]
-            k, v = (block[self.slots[n]].transpose(0, 1)[None].to(q.dtype) for block in (keys, values))
+            k, v = (x.transpose(0, 1)[None] for x in self.store.read(layer, self.slots[n], q.dtype))
             mask = self._mask(end - begin, self.ends[n], window)
             out[:, :, begin:end] = attend_fused(q[:, :, begin:end], k, v, mask, scale, softcap)
         return out

@@ -24,7 +24,7 @@ from handbook.engine.executor import Executor, TorchExecutor, rows_wanted
 from handbook.engine.kernels import abi
 from handbook.engine.kernels.abi import Library
 from handbook.engine.kernels.build import load
-from handbook.engine.kernels.pack import KINDS, Arena, Linear, Precision, interleave, pack, pointer
+from handbook.engine.kernels.pack import Arena, Linear, Precision, interleave, pack, pointer
 from handbook.engine.kernels.rows import Rows
 from handbook.engine.store import PageStore
 from handbook.engine.work import Batch, Work
@@ -32,6 +32,8 @@ from handbook.model.attention import Attention
 from handbook.model.config import ModelConfig
 from handbook.model.layers import RMSNorm, SwiGLU
 from handbook.model.transformer import Block, Transformer
+
+CACHES = {torch.float32: abi.FP32, torch.bfloat16: abi.BF16, torch.int8: abi.INT8}
 
 
 def unfit(config: ModelConfig) -> list[str]:
@@ -68,7 +70,7 @@ class Layer(NamedTuple):
 def arena_of(model: Transformer, precision: Precision, kernels: Library) -> Arena:
     """Room for all that is packed: outputs are filled up to a multiple of 32."""
     most = sum((len(p) + 64) * p.shape[1] for p in model.parameters() if p.dim() == 2)
-    return Arena(kernels, most * {"fp32": 4, "bf16": 2, "int8": 1}[precision])
+    return Arena(kernels, most * {"fp32": 4, "bf16": 2, "int8": 1, "int4": 1}[precision])
 
 
 def pack_layer(block: Block, precision: Precision, arena: Arena) -> Layer:
@@ -92,7 +94,8 @@ def pack_layer(block: Block, precision: Precision, arena: Arena) -> Layer:
 
 
 class FastExecutor:
-    """A packed model and its pages, which are fp32 or bf16. Interface as `TorchExecutor`.
+    """A packed model and its pages, which are fp32, bf16 or int8. Interface as `TorchExecutor`. The head is
+    int8 where all else is int4.
 
     Raises ValueError for a model that is `unfit`, or a precision this build of the kernels lacks.
     """
@@ -103,33 +106,37 @@ class FastExecutor:
         config = model.config
         if faults := unfit(config):
             raise ValueError(f"the kernels don't compute {', '.join(faults)}")
-        if not kernels.kinds() >> KINDS[precision] & 1 or not kernels.attends(config.head_dim):
-            raise ValueError(f"the kernels of this processor lack {precision} or heads of {config.head_dim}")
-        if store.keys.dtype not in (torch.float32, torch.bfloat16):
-            raise ValueError(f"pages are {store.keys.dtype}, not float32 or bfloat16")
+        if not kernels.attends(config.head_dim):
+            raise ValueError(f"the kernels lack heads of {config.head_dim}")
+        if precision == "int4" and (config.dim % 32 or config.hidden_dim % 32):
+            raise ValueError(f"int4 wants widths of 32, got {config.dim} and {config.hidden_dim}")
+        if store.keys.dtype not in CACHES:
+            raise ValueError(f"pages are {store.keys.dtype}, not float32, bfloat16 or int8")
         self.model, self.store, self.kernels, self.precision = model, store, kernels, precision
         arena = arena_of(model, precision, kernels)
         self.layers = [pack_layer(block, precision, arena) for block in model.blocks]  # type: ignore[arg-type]
         assert isinstance(model.norm, RMSNorm)
         head = model.embed.weight if model.head is None else model.head.weight
         bias = None if model.head is None else model.head.bias
-        self.head = pack(head, precision, bias, model.norm.weight, model.norm.eps, arena=arena)
-        for block in (store.keys, store.values):
+        whole: Precision = "int8" if precision == "int4" else precision
+        self.head = pack(head, whole, bias, model.norm.weight, model.norm.eps, arena=arena)
+        for block in store.blocks:
             kernels.large_pages(block.data_ptr(), block.nbytes)
         self.embed = Rows(model.embed.weight)
         self.calls = [[pointer(linear.struct) for linear in layer] for layer in self.layers]
         self.head_call = pointer(self.head.struct)
-        self.pages = [
-            (keys.data_ptr(), values.data_ptr())
-            for keys, values in zip(store.keys, store.values, strict=True)
+        self.caches = [
+            abi.CacheStruct(*(part.data_ptr() for part in parts)) for parts in zip(*store.blocks, strict=True)
         ]
+        self.pages = [pointer(cache) for cache in self.caches]
         self.rope = model.rotation(torch.arange(0))
         self.room: tuple[Tensor, ...] = ()
 
     @property
     def label(self) -> str:
         """What computes, in words."""
-        return f"compiled kernels, {self.precision} products, {_name(self.store)} cache"
+        lanes = self.kernels.lanes().decode()
+        return f"compiled kernels ({lanes}), {self.precision} products, {_name(self.store)} cache"
 
     @property
     def nbytes(self) -> int:
@@ -155,9 +162,9 @@ class FastExecutor:
         tokens = torch.tensor([token for work in batch.work for token in work.tokens])
         self.embed.find(tokens, x[:rows])
         at_x, at_qkv, at_y, at_hidden = (room.data_ptr() for room in (x, qkv, y, hidden))
-        for (qkv_of, out_of, gate_up_of, down_of), (keys, values) in zip(self.calls, self.pages, strict=True):
+        for (qkv_of, out_of, gate_up_of, down_of), pages in zip(self.calls, self.pages, strict=True):
             linear(qkv_of, at_x, at_qkv, rows, threads)
-            attend(step, at_qkv, keys, values, at_y)
+            attend(step, at_qkv, pages, at_y)
             linear(out_of, at_y, at_x, rows, threads)
             linear(gate_up_of, at_x, at_hidden, rows, threads)
             linear(down_of, at_hidden, at_x, rows, threads)
@@ -197,10 +204,9 @@ class FastExecutor:
         c, held = self.model.config, [sequence, position, tables, pages]
         scale = c.head_dim**-0.5 if c.attention_scale is None else c.attention_scale
         sizes = (rows, c.heads, c.kv_heads, c.head_dim, self.store.size)
-        bf16 = self.store.keys.dtype == torch.bfloat16
         addresses = [part.buffer_info()[0] for part in held]
         turning = [table.data_ptr() for table in self.rope]
-        step = abi.StepStruct(*sizes, bf16, threads, scale, *addresses, *turning)
+        step = abi.StepStruct(*sizes, CACHES[self.store.keys.dtype], threads, scale, *addresses, *turning)
         return pointer(step), held
 
     def _turn_up_to(self, length: int) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from handbook.engine.executor import TorchExecutor, packable, rows_wanted, run_packed, run_plain
-from handbook.engine.pages import Pages
+from handbook.engine.pages import Copy, Pages
 from handbook.engine.scheduler import Scheduler
 from handbook.engine.store import PageStore, page_bytes, zeros
 from handbook.engine.work import Batch, Limits, Move, Request, Work
@@ -70,6 +70,51 @@ def greedy(batch: Batch, logits: torch.Tensor) -> dict[int, list[int]]:
             sampled[work.sequence] = best * work.wanted
     assert at == len(logits)
     return sampled
+
+
+@torch.inference_mode()
+def alone_in_pages(model: Transformer, prompt: list[int], count: int, dtype: torch.dtype) -> list[int]:
+    """As `alone`, over pages of its own."""
+    executor = TorchExecutor(model, PageStore(model.config, 32, 4, dtype=dtype), packed=False)
+    start, part, said = 0, list(prompt), list[int]()
+    while len(said) < count:
+        logits = executor.run(Batch((Work(0, start, part, range(32), 0, 1),)))
+        start, part = start + len(part), [int(logits[0].argmax())]
+        said += part
+    return said
+
+
+@pytest.mark.parametrize(("name", "packed"), [("llama", False), ("llama", True), ("latent", False)])
+def test_a_crowded_machine_with_whole_numbers_in_its_cache(name: str, packed: bool) -> None:
+    """Scales move, and are copied, with what they scale."""
+    model = model_of(name)
+    draw = random.Random(5)
+    scheduler = Scheduler(Pages(22, 4), Limits(tokens=24, running=6, swap=6, watermark=0.0))
+    executor = TorchExecutor(model, PageStore(model.config, 22, 4, 6, torch.int8), packed)
+    prompts, said = {}, {}
+    for number in range(12):
+        prompt = [7, 8, 9, 10, 11, 12, 13, 14, 15][: draw.randint(0, 9)]
+        prompt += [draw.randrange(61) for _ in range(draw.randint(1, 20))]
+        samples = 2 if number % 5 == 4 else 1
+        scheduler.add(Request(id=str(number), prompt=prompt, max_tokens=draw.randint(1, 16), samples=samples))
+        prompts[str(number)] = prompt
+    while len(scheduler):
+        batch = scheduler.step()
+        for event in scheduler.done(batch, greedy(batch, executor.run(batch))):
+            said.setdefault((event.request, event.sample), []).extend(event.tokens)
+    for (request, _), tokens in said.items():
+        assert tokens == alone_in_pages(model, prompts[request], len(tokens), torch.int8)
+    assert scheduler.counts.preempted
+    assert scheduler.counts.swapped
+
+
+def test_copied_pages_bring_their_scales() -> None:
+    store = PageStore(LLAMA, 4, 4, dtype=torch.int8)
+    k, v = torch.randn(4, 2, 8), torch.randn(4, 2, 8)
+    store.write(1, torch.arange(4, 8), k, v)
+    store.prepare(Batch((), copies=(Copy(1, 3),)))
+    for found, right in zip(store.read(1, torch.arange(12, 16), torch.float32), (k, v), strict=True):
+        torch.testing.assert_close(found, right, atol=float(right.abs().max()) / 250, rtol=0)
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -154,8 +199,9 @@ def test_a_batch_without_work() -> None:
 
 def test_bytes_of_a_page() -> None:
     for config in CONFIGS.values():
-        store = PageStore(config, 6, 4)
-        assert store.nbytes == 6 * page_bytes(config, 4)
+        for dtype in (torch.float32, torch.bfloat16, torch.int8):
+            store = PageStore(config, 6, 4, dtype=dtype)
+            assert store.nbytes == 6 * page_bytes(config, 4, dtype.itemsize)
 
 
 def test_pages_take_memory_when_they_are_used() -> None:

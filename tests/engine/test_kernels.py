@@ -1,21 +1,24 @@
 """Compiled kernels against plain torch, and how they come to a machine. Skips where nothing compiles."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
+from handbook.engine.fast import CACHES
 from handbook.engine.kernels import abi, build
 from handbook.engine.kernels.abi import Library
 from handbook.engine.kernels.build import NoKernels
 from handbook.engine.kernels.pack import Arena, Precision, interleave, pack, panels, pointer, rotate
 from handbook.engine.kernels.plain import attend_plain, linear_plain, quantize_rows, unpack
 from handbook.engine.kernels.rows import Rows
+from handbook.engine.store import rounded
 from handbook.model.rope import rope_tables
 
-PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "int8")
+PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "int8", "int4")
 
 
 @pytest.fixture(scope="module")
@@ -24,11 +27,6 @@ def kernels() -> Library:
     if isinstance(found, str):
         pytest.skip(f"no compiled kernels on this machine: {found}")
     return found
-
-
-def having(kernels: Library, precision: Precision) -> None:
-    if not kernels.kinds() >> PRECISIONS.index(precision) & 1:
-        pytest.skip(f"this processor has no {precision} products")
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
@@ -44,14 +42,14 @@ def call(kernels: Library, linear: object, x: Tensor, y: Tensor, threads: int = 
 # are the same on both sides and their products exact in fp32, so it holds there, too. int8 is not close but
 # equal. Behind a norm a number may fall on the other side of a rounding: one step of bf16 (2^-8) or of int8
 # (1/127 of the row's largest) in a few of many terms.
-CLOSE = {"fp32": 1e-5, "bf16": 1e-5, "int8": 0.0}
-NORMED = {"fp32": 1e-5, "bf16": 2e-3, "int8": 2e-2}
+CLOSE = {"fp32": 1e-5, "bf16": 1e-5, "int8": 0.0, "int4": 1e-5}
+NORMED = {"fp32": 1e-5, "bf16": 2e-3, "int8": 2e-2, "int4": 2e-2}
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize(("N", "K"), [(32, 16), (96, 64), (50, 48), (208, 192), (7, 128)])
 def test_products(kernels: Library, precision: Precision, N: int, K: int) -> None:
-    having(kernels, precision)
+    K += K % 32 if precision == "int4" else 0
     linear = pack(random(N, K), precision)
     for M in (1, 2, 5, 12, 13, 31, 64, 150):
         x = random(M, K, seed=M)
@@ -66,7 +64,6 @@ def test_products(kernels: Library, precision: Precision, N: int, K: int) -> Non
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("after", [abi.STORE, abi.ADD, abi.SILU])
 def test_what_stands_around_a_product(kernels: Library, precision: Precision, after: int) -> None:
-    having(kernels, precision)
     N, K = 80, 128
     weight, bias = random(N, K), random(N, seed=1)
     if after == abi.SILU:
@@ -90,7 +87,6 @@ def test_gate_and_up_with_a_width_that_fills_no_panel(kernels: Library) -> None:
 
 
 def test_whole_numbers_multiply_exactly(kernels: Library) -> None:
-    having(kernels, "int8")
     draw = torch.Generator().manual_seed(4)
     weight = torch.randint(-127, 128, (64, 48), generator=draw).float()  # 48: too narrow to rotate
     x = torch.randint(-127, 128, (20, 48), generator=draw).float()
@@ -101,7 +97,6 @@ def test_whole_numbers_multiply_exactly(kernels: Library) -> None:
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_a_row_is_the_same_in_any_company(kernels: Library, precision: Precision) -> None:
-    having(kernels, precision)
     linear = pack(random(96, 128), precision, norm=random(128, seed=5), eps=1e-5)
     x = random(70, 128, seed=1)
     together = call(kernels, linear, x, torch.empty(70, 96))
@@ -124,6 +119,15 @@ def test_packing_is_undone() -> None:
     assert torch.equal(unpack(pack(weight, "fp32")), weight)
     assert torch.equal(unpack(pack(weight, "bf16")), weight.bfloat16().float())
     assert panels(weight, 4).shape == (2, 16, 32, 4)
+    whole = torch.randint(0, 16, (50, 2, 32), generator=torch.Generator().manual_seed(3))
+    whole[:, :, 4], whole[:, :, 9] = 0, 15
+    scale, least = (random(50, 2, 1, seed=s).half() for s in (6, 7))
+    small = (whole * scale.abs().float() + least.float()).flatten(1)
+    assert torch.equal(unpack(pack(small, "int4")), small)  # a file of Q4_1 loses nothing
+    assert torch.equal(unpack(pack(torch.ones(32, 32), "int4")), torch.ones(32, 32))
+    near = unpack(pack(weight, "int4"))
+    step = (weight.view(50, 2, 32).amax(-1) - weight.view(50, 2, 32).amin(-1)) / 15
+    assert bool(((near - weight).view(50, 2, 32).abs().amax(-1) < step * 0.51).all())
     whole, scales = quantize_rows(torch.tensor([[0.0, 0.0], [1.0, -2.0]]))
     assert whole.tolist() == [[0, 0], [64, -127]]
     assert scales.tolist() == [0.0, pytest.approx(2 / 127)]
@@ -158,7 +162,7 @@ def test_kept_rows_lose_nothing(kind: torch.dtype) -> None:
     assert rows.nbytes == 3000 * {torch.int8: 68, torch.bfloat16: 128, torch.float32: 256}[kind]
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int8])
 @pytest.mark.parametrize(
     ("D", "heads", "kv_heads", "page"),
     [
@@ -181,8 +185,14 @@ def test_attention_reads_pages_in_place(
     needed = [-(-end // page) for end in ends]
     order = torch.randperm(sum(needed), generator=torch.Generator().manual_seed(2)).int()
     tables = list(order.split(needed))
-    keys, values = (random(sum(needed) * page, kv_heads, D, seed=s).to(dtype) for s in (3, 4))
-    other = keys.clone(), values.clone()
+    past = [random(sum(needed) * page, kv_heads, D, seed=s) for s in (3, 4)]
+    scales = []
+    if dtype == torch.int8:
+        (keys, scale), (values, other_scale) = (rounded(x) for x in past)
+        scales = [scale, other_scale]
+    else:
+        keys, values = (x.to(dtype) for x in past)
+    other, other_scales = (keys.clone(), values.clone()), [x.clone() for x in scales]
     qkv = random(sum(counts), (heads + 2 * kv_heads) * D, seed=5)
     places = [torch.arange(start, end) for start, end in zip(starts, ends, strict=True)]
     slots = [
@@ -194,18 +204,22 @@ def test_attention_reads_pages_in_place(
     sequence = torch.cat([torch.full((c,), n) for n, c in enumerate(counts)]).int()
     begins = torch.tensor([0, *needed[:-1]]).cumsum(0).int()
     rope = cos[position.long()], sin[position.long()]
-    right = attend_plain(qkv, *other, slots, counts, rope, heads)
+    right = attend_plain(qkv, *other, slots, counts, rope, heads, other_scales)
     held = (sequence, position, begins, order, cos, sin)
-    sizes = (len(qkv), heads, kv_heads, D, page, dtype == torch.bfloat16, 2, D**-0.5)
+    sizes = (len(qkv), heads, kv_heads, D, page, CACHES[dtype], 2, D**-0.5)
     step = abi.StepStruct(*sizes, *(t.data_ptr() for t in held))
     got, turned = torch.empty_like(right), qkv.clone()
     assert kernels.attends(D)
-    kernels.attend(pointer(step), turned.data_ptr(), keys.data_ptr(), values.data_ptr(), got.data_ptr())
+    cache = abi.CacheStruct(*(x.data_ptr() for x in (keys, values, *scales)))
+    kernels.attend(pointer(step), turned.data_ptr(), pointer(cache), got.data_ptr())
     # Both sides read what was written, and sum in fp32. A key that the rotation leaves next to a rounding's
-    # edge may be written one step of bf16 (2^-8) away.
-    torch.testing.assert_close(keys, other[0], atol=1e-5, rtol=1e-5 if dtype == torch.float32 else 2**-7)
+    # edge may be written one step of bf16 (2^-8) or of int8 away.
+    near = {torch.float32: (1e-5, 1e-5), torch.bfloat16: (1e-5, 2**-7), torch.int8: (1, 0)}[dtype]
+    torch.testing.assert_close(keys, other[0], atol=near[0], rtol=near[1])
     assert torch.equal(values, other[1])
-    tolerance = 1e-5 if dtype == torch.float32 else 2e-3
+    for scale, right_scale in zip(scales, other_scales, strict=True):
+        torch.testing.assert_close(scale, right_scale, atol=0, rtol=1e-5)
+    tolerance = {torch.float32: 1e-5, torch.bfloat16: 2e-3, torch.int8: 5e-3}[dtype]
     torch.testing.assert_close(got, right, atol=tolerance, rtol=tolerance)
 
 
@@ -229,9 +243,9 @@ def test_built_once_and_for_this_user_alone(folder: Path, monkeypatch: pytest.Mo
     build.load_from(folder)
     (library,) = folder.iterdir()  # no half-made file is left
     assert folder.stat().st_mode & 0o777 == library.stat().st_mode & 0o777 == 0o700
-    before = library.stat().st_mtime_ns
+    before = library.stat().st_ino
     build.load_from(folder)
-    assert library.stat().st_mtime_ns == before
+    assert library.stat().st_ino == before
     compiler = build.find_compiler()
     assert build.fingerprint(b"x", compiler) != build.fingerprint(b"y", compiler)
     library.chmod(0o722)
@@ -241,6 +255,23 @@ def test_built_once_and_for_this_user_alone(folder: Path, monkeypatch: pytest.Mo
     library.symlink_to(os.devnull)
     with pytest.raises(NoKernels, match="written by another user"):
         build.load_from(folder)
+
+
+def test_libraries_that_nobody_loads_any_more_go(folder: Path) -> None:
+    folder.mkdir(mode=0o700)
+    for name, age in (("old.so", 15), ("new.so", 13), ("half.part", 15), ("notes.txt", 99)):
+        (folder / name).write_text("")
+        then = time.time() - age * 86_400
+        os.utime(folder / name, (then, then))
+    build.clear(folder)
+    assert sorted(path.name for path in folder.iterdir()) == ["new.so", "notes.txt"]
+
+
+def test_flags_of_the_environment_come_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = build.fingerprint(b"x", "/bin/sh")
+    monkeypatch.setenv("CXXFLAGS", "-march=x86-64-v3 -O1")
+    assert build.flags()[-2:] == ("-march=x86-64-v3", "-O1")
+    assert build.fingerprint(b"x", "/bin/sh") != before
 
 
 def test_a_folder_that_others_can_enter_is_refused(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """Compiles kernels.cpp for this machine's processor, once, and loads it.
 
-The library lies in the data folder under a name that is the hash of source, flags, compiler and processor.
+The library lies in the data folder under a name that is the hash of source, flags, compiler and processor;
+libraries that another source made there long ago are removed.
 The folder belongs to this user alone, and nothing is loaded that another user could have put there: it would
 run as this user. Without a compiler, or where it fails, `load` says why, and torch computes.
 """
@@ -9,10 +10,13 @@ import ctypes
 import hashlib
 import logging
 import os
+import platform
+import shlex
 import shutil
 import stat
 import subprocess
 import tempfile
+import time
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,7 +25,9 @@ from handbook.hardware.probe import probe
 from handbook.settings import load as load_settings
 
 SOURCE = Path(__file__).with_name("kernels.cpp")
-FLAGS = ("-O3", "-march=native", "-std=c++17", "-shared", "-fPIC", "-pthread", "-w")
+KEPT = 14 * 86_400  # seconds that a library stays which nobody loads
+NATIVE = "-mcpu=native" if platform.machine().lower() in ("arm64", "aarch64") else "-march=native"
+FLAGS = ("-O3", NATIVE, "-std=c++17", "-shared", "-fPIC", "-pthread", "-w")
 COMPILERS = ("g++", "c++", "clang++")
 SECONDS = 300
 log = logging.getLogger(__name__)
@@ -44,13 +50,17 @@ def load_from(folder: Path) -> Library:
     """The kernels, built in `folder` where they aren't yet. Raises NoKernels."""
     if not hasattr(os, "getuid"):
         raise NoKernels("kernels are built on Linux and macOS only")
-    source, compiler = SOURCE.read_bytes(), find_compiler()
+    compiler = find_compiler()
+    source = b"".join(path.read_bytes() for path in (SOURCE, *sorted(SOURCE.parent.glob("*.h"))))
     path = folder / f"{fingerprint(source, compiler)}.so"
     try:
         private(folder)
         if not path.exists():
-            compile_to(path, source, compiler)
-        return open_library(path)
+            compile_to(path, compiler)
+        library = open_library(path)
+        os.utime(path)
+        clear(folder)
+        return library
     except OSError as error:
         raise NoKernels(f"kernels could not be loaded: {error}") from error
 
@@ -63,11 +73,16 @@ def find_compiler() -> str:
     raise NoKernels(f"no C++ compiler here (looked for {', '.join(COMPILERS)})")
 
 
+def flags() -> tuple[str, ...]:
+    """Ours, then those of CXXFLAGS, which win: `-march=x86-64-v3` builds for a processor with AVX2 only."""
+    return (*FLAGS, *shlex.split(os.environ.get("CXXFLAGS", "")))
+
+
 def fingerprint(source: bytes, compiler: str) -> str:
     """A name for what comes of this source here: changes with source, flags, compiler and processor."""
     machine = probe()
     built = Path(compiler).stat()
-    parts = (compiler, built.st_size, built.st_mtime_ns, FLAGS, machine.cpu, machine.isa, machine.os)
+    parts = (compiler, built.st_size, built.st_mtime_ns, flags(), machine.cpu, machine.isa, machine.os)
     return hashlib.sha256(repr(parts).encode() + source).hexdigest()[:32]
 
 
@@ -79,15 +94,24 @@ def private(folder: Path) -> None:
         raise NoKernels(f"{folder} is open to other users: remove it, or make it yours alone (chmod 700)")
 
 
-def compile_to(path: Path, source: bytes, compiler: str) -> None:
+def clear(folder: Path) -> None:
+    """Remove libraries that were not loaded for `KEPT` seconds, and what a broken build left."""
+    for path in folder.iterdir():
+        if path.suffix in (".so", ".part") and time.time() - path.lstat().st_mtime > KEPT:
+            path.unlink(missing_ok=True)
+
+
+def compile_to(path: Path, compiler: str) -> None:
     """Build beside it, then rename, so that nobody ever loads half a library. Raises NoKernels."""
-    log.info("compiling the engine's kernels for this processor, once: some seconds")
+    log.warning(
+        "compiling the engine's kernels for this processor with %s, once: ten seconds or more", compiler
+    )
     handle, name = tempfile.mkstemp(suffix=".part", dir=path.parent)
     os.close(handle)
     part = Path(name)
     try:
-        command = [compiler, *FLAGS, "-x", "c++", "-", "-o", name]
-        done = subprocess.run(command, input=source, capture_output=True, timeout=SECONDS, check=False)
+        command = [compiler, *flags(), str(SOURCE), "-o", name]
+        done = subprocess.run(command, capture_output=True, timeout=SECONDS, check=False)
         if done.returncode:
             lines = done.stderr.decode(errors="replace").splitlines()
             told = next((line for line in lines if "error" in line), f"exit status {done.returncode}")

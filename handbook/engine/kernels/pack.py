@@ -1,9 +1,10 @@
 """Weights as the kernels read them: panels of 32 outputs, in which inputs lie together in groups of 32 bits.
 
-Three kinds. fp32 as they are; bf16 rounded; int8 with one scale for each output, after a rotation of blocks
-of 64 inputs by a Hadamard matrix: activations are rotated alike before they are rounded, which spreads their
-outliers, and the product stays what it was because the matrix is orthogonal (QuaRot, Ashkboos et al. 2024,
-arXiv:2404.00456, section 3).
+Four kinds. fp32 as they are; bf16 rounded; int4 with a scale and a least number for each 32 inputs, whose
+activations are rounded with a scale for each 32, too; int8 with one scale for each output, after a rotation
+of blocks of 64 inputs by a Hadamard matrix: activations are rotated alike before they are rounded, which
+spreads their outliers, and the product stays what it was because the matrix is orthogonal (QuaRot, Ashkboos
+et al. 2024, arXiv:2404.00456, section 3).
 
 Axes: N outputs, K inputs, M rows.
 """
@@ -20,14 +21,18 @@ from torch import Tensor
 
 from handbook.engine.kernels import abi
 
-Precision = Literal["fp32", "bf16", "int8"]
-KINDS: dict[Precision, int] = {"fp32": abi.FP32, "bf16": abi.BF16, "int8": abi.INT8}
+Precision = Literal["fp32", "bf16", "int8", "int4"]
+KINDS: dict[Precision, int] = {"fp32": abi.FP32, "bf16": abi.BF16, "int8": abi.INT8, "int4": abi.INT4}
 LAYOUT: dict[Precision, tuple[torch.dtype, int]] = {  # of a packed weight: type, and inputs that lie together
     "fp32": (torch.float32, 1),
     "bf16": (torch.bfloat16, 2),
     "int8": (torch.int8, 4),
+    "int4": (torch.uint8, 4),
 }
-PANEL, HALF, BLOCK = 32, 16, 64
+PANEL, HALF, BLOCK, GROUP = 32, 16, 64, 32
+SMALL = (
+    GROUP * PANEL // 2 + 2 * 2 * PANEL
+)  # bytes of a panel's 32 inputs in int4: whole numbers, scale, least
 PART = 2048  # outputs that are packed at once: what is copied on the way stays small
 
 
@@ -66,6 +71,30 @@ def quantize(weight: Tensor) -> tuple[Tensor, Tensor]:
     scales = weight.abs().amax(dim=1) / 127.0
     whole = (weight / scales.clamp(min=1e-30)[:, None]).round()
     return whole.to(torch.int8), scales
+
+
+def quantize_small(weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """[N, K] -> whole numbers from 0 to 15 (uint8) and for each 32 inputs a scale and the least weight, fp16
+    [N, K / 32]: weight = scale * whole + least.
+
+    What a file quantised as Q4_1 holds comes back as it was (ggml-org, llama.cpp, `ggml-quants.c`).
+    """
+    groups = weight.view(len(weight), -1, GROUP)
+    least, most = groups.amin(dim=-1), groups.amax(dim=-1)
+    scale = ((most - least) / 15).half()
+    least = least.half()
+    by = torch.where(scale > 0, 1 / scale.float().clamp(min=1e-30), 0.0)
+    whole = ((groups - least.float()[..., None]) * by[..., None]).round().clamp(0, 15)
+    return whole.to(torch.uint8).flatten(1), scale, least
+
+
+def small_panels(whole: Tensor, scale: Tensor, least: Tensor) -> Tensor:
+    """What `quantize_small` gives -> bytes [N / 32, K / 32, 640], `struct Small` of products.h."""
+    quads = panels(whole, 4)
+    quads = quads.view(len(quads), -1, GROUP // 4, PANEL, 4)  # [P, K / 32, 8, 32, 4]
+    both = quads[..., :HALF, :] | quads[..., HALF:, :] << 4
+    numbers = (panels(x, 1).view(torch.uint8).flatten(2) for x in (scale, least))  # [P, K / 32, 64]
+    return torch.cat((both.flatten(2), *numbers), dim=2)
 
 
 class Arena:
@@ -117,12 +146,14 @@ def pack(
     after: int = abi.STORE,
     arena: Arena | None = None,
 ) -> Linear:
-    """A weight [N, K], K a multiple of 16, for the kernel. For SILU: gate and up, `interleave`d. arena: where
-    the packed weight goes."""
+    """A weight [N, K], K a multiple of 16 (of 32 for int4), for the kernel. For SILU: gate and up,
+    `interleave`d. arena: where the packed weight goes."""
     N, K = weight.shape
     turned = precision == "int8" and K % BLOCK == 0
     kind, group = LAYOUT[precision]
-    shape = (-(-N // PANEL), K // group, PANEL, group)
+    shape: tuple[int, ...] = (-(-N // PANEL), K // group, PANEL, group)
+    if precision == "int4":
+        shape = (-(-N // PANEL), K // GROUP, SMALL)
     packed = torch.empty(shape, dtype=kind) if arena is None else arena.room(shape, kind)
     found: list[tuple[Tensor, Tensor]] = []
     for begin in range(0, N, PART):
@@ -130,7 +161,8 @@ def pack(
         if precision == "int8":
             rows, scale = quantize(rotate(rows) if turned else rows)
             found.append((scale, rows.sum(dim=1, dtype=torch.int32) * -128))
-        packed[begin // PANEL : (begin + PART) // PANEL] = panels(rows.to(kind), group)
+        part = small_panels(*quantize_small(rows)) if precision == "int4" else panels(rows.to(kind), group)
+        packed[begin // PANEL : (begin + PART) // PANEL] = part
     scales, starts = (
         (_filled(torch.cat(each)) for each in zip(*found, strict=True)) if found else (None, None)
     )
