@@ -52,6 +52,8 @@ class Watched(Machine):
     def compare_with(self, step: Step) -> None:
         """The step against the scheduler's own tables."""
         scheduler, pages = self.scheduler, self.pages
+        assert sum(each.evicted for each in self.steps) == pages.evicted
+        assert sum(each.reused for each in self.steps) == scheduler.counts.reused
         assert step.running == tuple(s.id for s in scheduler.running)
         assert set(step.waiting) == {s.id for s in list(scheduler.queue)[:WAITING_SHOWN]}
         assert step.waiting_count == len(scheduler.queue)
@@ -179,6 +181,7 @@ def test_a_file_has_all_steps_from_any_place(tmp_path: Path) -> None:
     with pytest.raises(IndexError):
         trace[len(steps)]
     assert file.stat().st_size < 200 * len(steps), "differences are small"
+    assert b'"gone"' not in file.read_bytes(), "that somebody ended is said once"
 
 
 def test_a_trace_that_was_cut_off_anywhere_is_read_up_to_there(tmp_path: Path) -> None:
