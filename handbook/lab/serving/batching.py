@@ -1,4 +1,4 @@
-"""Batching by numbers, in steps: what a static batch leaves idle, and what refilling it at every step saves."""
+"""Batching by numbers, in steps: what a static batch leaves idle, what refilling at every step saves."""
 
 from handbook.engine.pages import Pages
 from handbook.engine.work import Limits
