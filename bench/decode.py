@@ -152,6 +152,9 @@ def ways(model: Any, tokens: list[int], most: int, only: Sequence[str]) -> tuple
         "kernels-fp32": lambda: Way(model, tokens, most, fast("fp32"), fp32),
         "kernels-bf16": lambda: Way(model, tokens, most, fast("bf16"), bf16),
         "kernels-int8": lambda: Way(model, tokens, most, fast("int8"), bf16),
+        "kernels-int4": lambda: Way(model, tokens, most, fast("int4"), bf16),
+        "kernels-int8-kv8": lambda: Way(model, tokens, most, fast("int8"), torch.int8),
+        "kernels-int4-kv8": lambda: Way(model, tokens, most, fast("int4"), torch.int8),
         "transformers-bf16": lambda: Theirs(half(), tokens),
     }
     if unknown := set(only) - set(made):

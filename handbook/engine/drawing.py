@@ -21,16 +21,32 @@ from handbook.records import Sampling
 log = logging.getLogger(__name__)
 
 
+def only_best(scheduler: Scheduler, asking: Mapping[str, Asked], batch: Batch) -> bool:
+    """Whether nobody in a batch needs more than the likeliest tokens."""
+    for work in batch.work:
+        if work.wanted and (sequence := scheduler.sequence(work.sequence)) is not None:
+            asked = asking[sequence.request.id]
+            if asked.constraint is not None or asked.logprobs is not None or not plain(asked.sampling):
+                return False
+    return True
+
+
 def draw_batch(
-    scheduler: Scheduler, asking: Mapping[str, Asked], batch: Batch, logits: Tensor
+    scheduler: Scheduler,
+    asking: Mapping[str, Asked],
+    batch: Batch,
+    logits: Tensor,
+    best: list[int] | None = None,
 ) -> dict[int, list[int]]:
     """The tokens of each work that wants some, by its sequence; logits [M, V].
+
+    best: the likeliest token of each row, where they are known; of a batch that needs `only_best`, logits may
+    then be empty.
 
     asking: the requests that are being answered, by their ids. One whose constraint can't go on is cancelled,
     with the reason "error".
     """
     sampled: dict[int, list[int]] = {}
-    best: list[int] | None = None
     at = 0
     for work in batch.work:
         if not work.wanted:

@@ -16,9 +16,9 @@ from handbook.engine.asked import Asked, Piece, Speaking, Told
 from handbook.engine.constrained import Constraint
 from handbook.engine.draft_model import draft_dtype, draft_model
 from handbook.engine.drafts import Ahead, Lookup, Speculation
-from handbook.engine.drawing import draw_batch
+from handbook.engine.drawing import draw_batch, only_best
 from handbook.engine.executor import Executor
-from handbook.engine.fast import Choice, pick
+from handbook.engine.fast import Choice, FastExecutor, pick
 from handbook.engine.kernels.pack import Precision
 from handbook.engine.observer import Observer
 from handbook.engine.pages import Pages
@@ -42,7 +42,8 @@ class Engine:
         limits: see `Limits`.
         speculation: "lookup" guesses from the text itself, "draft" by a draft model.
         drafts: tokens guessed at once, at most.
-        draft: the draft model, of the same tokenizer; `memory` then holds the pages of both.
+        draft: the draft model, of the same tokenizer; `memory` then holds the pages of both. It may be the
+            model itself at a lower `draft_precision`; None is `precision`.
         precision: of products on compiled kernels, where there are some for this model and machine (`pick`);
             pages are bf16 then, but for fp32. None stays on torch.
         executor: what computes, over pages of its own, as many as `memory` gives; see `precision` otherwise.
@@ -62,6 +63,7 @@ class Engine:
         speculation: Speculation = "lookup",
         drafts: int = 8,
         draft: Loaded | None = None,
+        draft_precision: Precision | None = None,
         precision: Precision | None = None,
         executor: Executor | None = None,
         clock: Callable[[], float] = monotonic,
@@ -76,8 +78,9 @@ class Engine:
             there = "a" if draft else "no"
             raise ValueError(f"speculation {speculation!r} with {there} draft model")
         each = page_bytes(loaded.config, page, dtype.itemsize)
+        drafting = draft_precision or precision
         if draft is not None:
-            each += page_bytes(draft.config, page, draft_dtype(draft, precision).itemsize)
+            each += page_bytes(draft.config, page, draft_dtype(draft, drafting).itemsize)
         count = memory // each
         if count < 1:
             raise ValueError(f"a page of {page} positions takes {each:,} bytes, got {memory:,} for all")
@@ -91,7 +94,7 @@ class Engine:
         self.executor, self.picked = how
         self.ahead = Ahead(Lookup(), clock) if speculation == "lookup" else None
         if draft is not None:
-            drafter = draft_model(loaded, draft, count, page, self.limits.tokens, precision)
+            drafter = draft_model(loaded, draft, count, page, self.limits.tokens, drafting)
             self.ahead = Ahead(drafter, clock)
         self._asked: dict[str, Asked] = {}
         self._observer: Observer | None = None
@@ -178,8 +181,7 @@ class Engine:
         batch = self.scheduler.step(began)
         if self._observer is not None:
             self._observer.scheduled(batch)
-        logits = self.executor.run(batch)
-        sampled = draw_batch(self.scheduler, self._asked, batch, logits)
+        sampled = self._compute(batch)
         if self.ahead is not None:
             self.ahead.stepped(batch, self.clock() - began)
         events = [*batch.ended, *self.scheduler.done(batch, sampled)]
@@ -187,6 +189,13 @@ class Engine:
         if self._observer is not None:
             self._observer.done(batch, sampled, events, began)
         return batch
+
+    def _compute(self, batch: Batch) -> dict[int, list[int]]:
+        """Run a batch and draw its tokens; logits are not kept where nobody wants more than the likeliest."""
+        if isinstance(self.executor, FastExecutor) and only_best(self.scheduler, self._asked, batch):
+            best = self.executor.best(batch)
+            return draw_batch(self.scheduler, self._asked, batch, torch.empty(0, 0), best)
+        return draw_batch(self.scheduler, self._asked, batch, self.executor.run(batch))
 
     def _deliver_all(self, events: Sequence[Event]) -> None:
         for event in events:

@@ -1,11 +1,11 @@
-"""Runs a batch on compiled kernels, five calls a layer: decoders of Llama's form, on processors with AVX-512.
+"""Runs a batch on compiled kernels, four products and attention a layer: decoders of Llama's form.
 
     qkv = linear(norm(x));  y = attend(qkv);  x += linear(y);  h = silu(gate) * up;  x += linear(h)
 
 The residual stream is fp32 always. `precision` says what is multiplied: fp32, as the model is; bf16 weights
 and activations, with sums in fp32; int8 weights with a scale for each output, and activations rounded with a
-scale for each token. Everything that this can't compute runs on `TorchExecutor`: `pick` says what was picked,
-and why.
+scale for each token; int4 weights and int8 activations with a scale for each 32 inputs. Everything that this
+can't compute runs on `TorchExecutor`: `pick` says what was picked, and why.
 
 Axes: M rows whose logits are wanted, V vocabulary.
 
@@ -20,6 +20,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from handbook.engine.cuda import CudaExecutor
 from handbook.engine.executor import Executor, TorchExecutor, rows_wanted
 from handbook.engine.kernels import abi
 from handbook.engine.kernels.abi import Library
@@ -123,12 +124,16 @@ class FastExecutor:
         for block in store.blocks:
             kernels.large_pages(block.data_ptr(), block.nbytes)
         self.embed = Rows(model.embed.weight)
-        self.calls = [[pointer(linear.struct) for linear in layer] for layer in self.layers]
         self.head_call = pointer(self.head.struct)
-        self.caches = [
-            abi.CacheStruct(*(part.data_ptr() for part in parts)) for parts in zip(*store.blocks, strict=True)
+        caches = [
+            abi.CacheStruct(*(p.data_ptr() for p in parts)) for parts in zip(*store.blocks, strict=True)
         ]
-        self.pages = [pointer(cache) for cache in self.caches]
+        self.calls = (abi.LayerStruct * len(caches))(
+            *(
+                abi.LayerStruct(*(pointer(linear.struct) for linear in layer), cache)
+                for layer, cache in zip(self.layers, caches, strict=True)
+            )
+        )
         self.rope = model.rotation(torch.arange(0))
         self.room: tuple[Tensor, ...] = ()
 
@@ -150,38 +155,38 @@ class FastExecutor:
         self.model.to_empty(device="meta")
         trim()
 
-    @torch.inference_mode()
     def run(self, batch: Batch) -> Tensor:
-        self.store.prepare(batch)
-        rows = batch.tokens
-        if not rows:
-            return torch.empty(0, self.model.config.vocab_size)
-        linear, attend, threads = self.kernels.linear, self.kernels.attend, torch.get_num_threads()
-        x, qkv, y, hidden = self._room(rows)
-        step, held = self._step(batch.work, rows, threads)
-        tokens = torch.tensor([token for work in batch.work for token in work.tokens])
-        self.embed.find(tokens, x[:rows])
-        at_x, at_qkv, at_y, at_hidden = (room.data_ptr() for room in (x, qkv, y, hidden))
-        for (qkv_of, out_of, gate_up_of, down_of), pages in zip(self.calls, self.pages, strict=True):
-            linear(qkv_of, at_x, at_qkv, rows, threads)
-            attend(step, at_qkv, pages, at_y)
-            linear(out_of, at_y, at_x, rows, threads)
-            linear(gate_up_of, at_x, at_hidden, rows, threads)
-            linear(down_of, at_hidden, at_x, rows, threads)
-        del held
-        return self._logits(x, batch.work, threads)
-
-    def _logits(self, x: Tensor, works: Sequence[Work], threads: int) -> Tensor:
-        """Final norm and head of the rows that are wanted: [M, V]."""
-        end, wanted = 0, list[int]()
-        for work in works:
-            end += len(work.tokens)
-            wanted += range(end - rows_wanted(work), end)
-        logits = torch.empty(len(wanted), self.model.config.vocab_size)
-        if wanted:
-            some = x[:end] if len(wanted) == end else x[torch.tensor(wanted)]
-            self.kernels.linear(self.head_call, some.data_ptr(), logits.data_ptr(), len(wanted), threads)
+        rows, threads = self._forward(batch)
+        logits = torch.empty(len(rows), self.model.config.vocab_size)
+        if len(rows):
+            self.kernels.linear(self.head_call, rows.data_ptr(), logits.data_ptr(), len(rows), threads)
         return logits
+
+    def best(self, batch: Batch) -> list[int]:
+        """The likeliest token behind each row that `run` gives logits for, which are then not kept: [M]."""
+        rows, threads = self._forward(batch)
+        ids = array("i", bytes(4 * len(rows)))
+        if ids:
+            self.kernels.likeliest(self.head_call, rows.data_ptr(), ids.buffer_info()[0], len(rows), threads)
+        return ids.tolist()
+
+    @torch.inference_mode()
+    def _forward(self, batch: Batch) -> tuple[Tensor, int]:
+        """All blocks: -> the rows that are wanted [M, C], before the final norm, and threads."""
+        self.store.prepare(batch)
+        works, count, threads = batch.work, batch.tokens, torch.get_num_threads()
+        x, *room = self._room(count)
+        if not count:
+            return x[:0], threads
+        tokens, wanted = list[int](), list[int]()
+        for work in works:
+            tokens += work.tokens
+            wanted += range(len(tokens) - rows_wanted(work), len(tokens))
+        self.embed.find(torch.tensor(tokens), x[:count])
+        step, held = self._step(works, count, threads)
+        self.kernels.forward(self.calls, len(self.calls), step, *(part.data_ptr() for part in (x, *room)))
+        del held
+        return x[:count] if len(wanted) == count else x[torch.tensor(wanted, dtype=torch.long)], threads
 
     def _room(self, rows: int) -> tuple[Tensor, ...]:
         """x, qkv, attention's result and the network's hidden row, for so many rows at least."""
@@ -233,10 +238,13 @@ class Choice(NamedTuple):
 
 def pick(model: Transformer, store: PageStore, precision: Precision | None = "int8") -> Choice:
     """The fastest executor that computes this model on this machine, at this precision where there are
-    kernels for it. Compiles them at the first call. None stays on torch. Raises ValueError for a model whose
-    weights were released."""
+    kernels for it. Compiles them at the first call. None stays on torch. A model on a CUDA device computes
+    there, as its weights are. Raises ValueError for a model whose weights were released."""
     if model.device.type == "meta":
         raise ValueError("this model's weights were released: load it again")
+    if model.device.type == "cuda":
+        there = CudaExecutor(model, store)
+        return Choice(there, there.label)
     if precision is None:
         return Choice(TorchExecutor(model, store), "torch")
     found = unfit(model.config) + ([] if model.device.type == "cpu" else [f"a model on {model.device.type}"])

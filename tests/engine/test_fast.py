@@ -22,6 +22,7 @@ from handbook.model.config import ModelConfig
 from handbook.model.extension import RopeScaling
 from handbook.model.load import Loaded, load_model
 from handbook.model.transformer import Transformer
+from handbook.records import Sampling
 
 LLAMA = ModelConfig(
     vocab_size=61, dim=64, layers=3, heads=6, kv_heads=2, head_dim=16, hidden_dim=80, context=128
@@ -141,8 +142,11 @@ def test_the_model_is_not_needed_once_it_is_packed(kernels: Library) -> None:
     one, two = stores(LLAMA, pages, 2)
     right = FastExecutor(model, one, kernels, "fp32").run(batch)
     executor = FastExecutor(model, two, kernels, "fp32")
+    assert executor.best(batch) == right.argmax(dim=-1).tolist()
+    assert executor.best(Batch(())) == []
     executor.release()
     assert torch.equal(executor.run(batch), right)
+    assert executor.best(batch) == right.argmax(dim=-1).tolist()
     assert (model.device.type, model.dtype, model.config) == ("meta", torch.float32, LLAMA)
     with pytest.raises(ValueError, match="weights were released"):
         pick(model, one)
@@ -216,6 +220,32 @@ def test_a_real_model_stays_itself(
     got = executor.run(Batch((work,))).log_softmax(dim=-1)
     divergence = float((right.exp() * (right - got)).sum(dim=-1).mean())
     assert -1e-6 < divergence < most
+
+
+def test_an_engine_keeps_no_logits_that_nobody_wants(
+    kernels: Library, loaded: Loaded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Greedy requests alone take the shorter way, and say the same in the company of one that samples."""
+    config = replace(LLAMA, vocab_size=loaded.config.vocab_size)
+    loaded = replace(loaded, model=model_of(config), config=config)
+    ways: list[str] = []
+    for way in ("run", "best"):
+        inner = getattr(FastExecutor, way)
+        spy = lambda self, batch, way=way, inner=inner: (ways.append(way), inner(self, batch))[1]  # noqa: E731
+        monkeypatch.setattr(FastExecutor, way, spy)
+    said = []
+    for company in (None, Sampling(temperature=1.0, seed=3), Sampling(repetition_penalty=1.2)):
+        ways.clear()
+        engine, pieces = Engine(loaded, memory=1 << 20, precision="fp32"), []
+        engine.ask("a", [5, 6, 7], Sampling(temperature=0, max_tokens=12), pieces.append, past_stops=True)
+        if company is not None:
+            engine.ask("b", [5, 6, 8], replace(company, max_tokens=20), lambda piece: None, past_stops=True)
+        while engine.busy:
+            engine.step()
+        assert set(ways) == ({"best"} if company is None else {"run"})
+        said.append("".join(piece.text for piece in pieces))
+    assert said[0]
+    assert said[0] == said[1] == said[2]
 
 
 def test_an_engine_of_a_precision(loaded: Loaded, kernels: Library) -> None:

@@ -86,6 +86,22 @@ def test_gate_and_up_with_a_width_that_fills_no_panel(kernels: Library) -> None:
     torch.testing.assert_close(got, right, atol=1e-4, rtol=1e-5)
 
 
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("N", [7, 96, 640, 1000])
+def test_the_likeliest(kernels: Library, precision: Precision, N: int) -> None:
+    """The first of the largest outputs, as if all had been stored: also of equal ones, and below 0."""
+    weight = random(N // 2 + 1, 64)
+    weight = torch.cat((weight, weight))[:N].roll(3, 0)  # everything twice
+    for bias in (None, torch.full((N,), -1e4)):
+        linear = pack(weight, precision, bias)
+        for M in (1, 2, 13, 40):
+            x = random(M, 64, seed=M)
+            ids = torch.full((M,), -1, dtype=torch.int32)
+            kernels.likeliest(pointer(linear.struct), x.data_ptr(), ids.data_ptr(), M, 2)
+            stored = call(kernels, linear, x, torch.empty(M, N))
+            assert ids.tolist() == [row.index(max(row)) for row in stored.tolist()]
+
+
 def test_whole_numbers_multiply_exactly(kernels: Library) -> None:
     draw = torch.Generator().manual_seed(4)
     weight = torch.randint(-127, 128, (64, 48), generator=draw).float()  # 48: too narrow to rotate

@@ -6,7 +6,7 @@ from ctypes import POINTER, Structure, c_char_p, c_float, c_int32, c_int64, c_vo
 FP32, BF16, INT8, INT4 = 0, 1, 2, 3
 STORE, ADD, SILU = 0, 1, 2
 
-Library = ctypes.PyDLL
+Library = ctypes.CDLL
 
 
 class LinearStruct(Structure):
@@ -35,6 +35,15 @@ class CacheStruct(Structure):
     _fields_ = [(name, c_void_p) for name in ("keys", "values", "key_scales", "value_scales")]
 
 
+class LayerStruct(Structure):
+    """`struct Layer` of kernels.cpp."""
+
+    _fields_ = [
+        *((name, POINTER(LinearStruct)) for name in ("qkv", "out", "gate_up", "down")),
+        ("cache", CacheStruct),
+    ]
+
+
 def declare(library: Library) -> Library:
     """Give the functions their types."""
     library.lanes.restype = c_char_p
@@ -44,10 +53,15 @@ def declare(library: Library) -> Library:
     library.linear.restype = None
     library.attend.argtypes = [POINTER(StepStruct), c_void_p, POINTER(CacheStruct), c_void_p]
     library.attend.restype = None
+    library.likeliest.argtypes = [POINTER(LinearStruct), c_void_p, c_void_p, c_int32, c_int32]
+    library.likeliest.restype = None
+    library.forward.argtypes = [POINTER(LayerStruct), c_int32, POINTER(StepStruct), *[c_void_p] * 4]
+    library.forward.restype = None
+    library.read_all.argtypes, library.read_all.restype = [c_void_p, c_int64, c_int32], c_int64
     return library
 
 
 __all__ = [
     "ADD", "BF16", "FP32", "INT4", "INT8", "SILU", "STORE",
-    "CacheStruct", "Library", "LinearStruct", "StepStruct", "declare",
+    "CacheStruct", "LayerStruct", "Library", "LinearStruct", "StepStruct", "declare",
 ]  # fmt: skip

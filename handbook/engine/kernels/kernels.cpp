@@ -22,5 +22,43 @@ extern "C" void large_pages(void* memory, int64_t bytes) {
 #endif
 }
 
+// A block's four products, and its cache.
+struct Layer {
+  const Linear *qkv, *out, *gate_up, *down;
+  Cache cache;
+};
+
+// x [M, C], embedded, through all blocks. qkv, y [M, H * D] and hidden are room for what comes between.
+extern "C" void forward(const Layer* layers, int32_t count, const Step* s, float* x, float* qkv, float* y,
+                        float* hidden) {
+  for (const Layer* layer = layers; layer < layers + count; layer++) {
+    linear(layer->qkv, x, qkv, s->rows, s->threads);
+    attend(s, qkv, &layer->cache, y);
+    linear(layer->out, y, x, s->rows, s->threads);
+    linear(layer->gate_up, x, hidden, s->rows, s->threads);
+    linear(layer->down, hidden, x, s->rows, s->threads);
+  }
+}
+
+// Reads memory as a product does that does nothing else, to know what the memory can: returns a sum of its words.
+extern "C" int64_t read_all(const void* memory, int64_t bytes, int32_t threads) {
+  constexpr int64_t PIECE = 1 << 16;
+  std::atomic<int64_t> total{0};
+  pool().run((int)(bytes / PIECE), threads, [&](int item) {
+    const char* at = (const char*)memory + item * PIECE;
+    F sums[8];
+    for (F& sum : sums) sum = all(0.0f);
+    for (const char* end = at + PIECE; at < end; at += 512)
+      for (int i = 0; i < 8; i++) {
+        __builtin_prefetch(at + 4096 + 64 * i);
+        sums[i] = sums[i] + load((const float*)(at + 64 * i));
+      }
+    float sum16 = 0;
+    for (F& one : sums) sum16 += sum(one);
+    total += (int64_t)sum16;
+  });
+  return total;
+}
+
 // What this build counts with, in words.
 extern "C" const char* lanes() { return LANES; }

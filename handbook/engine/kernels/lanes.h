@@ -201,7 +201,15 @@ INLINE F operator+(F a, F b) { return EACH_PART(F, a.part[i] + b.part[i]); }
 INLINE F operator-(F a, F b) { return EACH_PART(F, a.part[i] - b.part[i]); }
 INLINE F operator*(F a, F b) { return EACH_PART(F, a.part[i] * b.part[i]); }
 INLINE F operator/(F a, F b) { return EACH_PART(F, a.part[i] / b.part[i]); }
-INLINE F fma(F a, F b, F c) { return EACH_PART(F, a.part[i] * b.part[i] + c.part[i]); }
+INLINE F fma(F a, F b, F c) {
+#if defined(__AVX2__) && defined(__FMA__)
+  return EACH_PART(F, (Float)_mm256_fmadd_ps((__m256)a.part[i], (__m256)b.part[i], (__m256)c.part[i]));
+#elif defined(__aarch64__)
+  return EACH_PART(F, (Float)vfmaq_f32((float32x4_t)c.part[i], (float32x4_t)a.part[i], (float32x4_t)b.part[i]));
+#else
+  return EACH_PART(F, a.part[i] * b.part[i] + c.part[i]);
+#endif
+}
 INLINE F min(F a, F b) { return EACH_PART(F, a.part[i] < b.part[i] ? a.part[i] : b.part[i]); }
 INLINE F max(F a, F b) { return EACH_PART(F, a.part[i] > b.part[i] ? a.part[i] : b.part[i]); }
 INLINE F absolute(F a) { return EACH_PART(F, (Float)((Whole)a.part[i] & 0x7FFFFFFF)); }

@@ -198,8 +198,21 @@ float prepare(const Linear& w, const float* x, char* out, float* row) {
   return 1.0f;
 }
 
+// A row's largest output so far, and the first that is so large.
+struct Best {
+  float value = -INFINITE;
+  int32_t at = 0;
+  void see(const float* some, int begin, int n) {  // n at most 32, the rest of them -inf
+    if (most(max(load(some), load(some + 16))) <= value) return;
+    for (int i = 0; i < n; i++)
+      if (some[i] > value) value = some[i], at = begin + i;
+  }
+};
+
+// x [M, K] through a product into y, or with `bests` only the largest output of each row, for each of so many bundles
+// of panels [bundles, M].
 template <class K>
-void product(const Linear& w, const float* x, float* y, int rows, int threads) {
+void product(const Linear& w, const float* x, float* y, int rows, int threads, std::vector<Best>* bests = nullptr) {
   static thread_local std::vector<char> kept;
   static thread_local std::vector<float> kept_scales;
   size_t bytes = w.kind == FP32 ? 4 : w.kind == BF16 ? 2 : 1;
@@ -220,24 +233,51 @@ void product(const Linear& w, const float* x, float* y, int rows, int threads) {
   });
   // Some panels at a time, so that a helper that stops for a while holds up little.
   int each = std::max(1, std::min(panels / (8 * threads), 16)), bundles = (panels + each - 1) / each;
+  if (bests) bests->assign((size_t)bundles * rows, Best());
   pool().run(blocks * bundles, threads, [&](int item) {
     int from = item / bundles * many, to = std::min(rows, from + many), tiles = (to - from + high - 1) / high;
     int begin = item % bundles * each, end = std::min(panels, begin + each);
     for (int panel = begin; panel < end; panel++)
       for (int t = 0; t < tiles; t++) {
         int a = from + (to - from) * t / tiles, b = from + (to - from) * (t + 1) / tiles;
-        tile_of<K>(std::make_integer_sequence<int, ROWS<K>>(), b - a, w, panel, seen + a * stride, stride, scales + a,
-                   y + (size_t)a * wide, wide);
+        auto sizes = std::make_integer_sequence<int, ROWS<K>>();
+        const char* some = seen + a * stride;
+        if (!bests) {
+          tile_of<K>(sizes, b - a, w, panel, some, stride, scales + a, y + (size_t)a * wide, wide);
+          continue;
+        }
+        float out[ROWS<K>][32];
+        int n = std::min(32, w.outputs - panel * 32);
+        if (n < 32) std::fill(&out[0][0], &out[0][0] + ROWS<K> * 32, -INFINITE);
+        tile_of<K>(sizes, b - a, w, panel, some, stride, scales + a, &out[0][0] - panel * 32, 32);
+        Best* best = bests->data() + (size_t)(item % bundles) * rows + a;
+        for (int m = 0; m < b - a; m++) best[m].see(out[m], panel * 32, n);
       }
   });
+}
+
+void product_any(const Linear& w, const float* x, float* y, int rows, int threads, std::vector<Best>* bests = nullptr) {
+  if (w.kind == FP32) product<Fp32>(w, x, y, rows, threads, bests);
+  if (w.kind == BF16) product<Bf16>(w, x, y, rows, threads, bests);
+  if (w.kind == INT8) product<Int8>(w, x, y, rows, threads, bests);
+  if (w.kind == INT4) product<Int4>(w, x, y, rows, threads, bests);
 }
 
 }  // namespace
 
 // x [M, K] -> y [M, N], or [M, N/2] after SILU; rows of both lie one after another.
 extern "C" void linear(const Linear* w, const float* x, float* y, int32_t rows, int32_t threads) {
-  if (w->kind == FP32) product<Fp32>(*w, x, y, rows, threads);
-  if (w->kind == BF16) product<Bf16>(*w, x, y, rows, threads);
-  if (w->kind == INT8) product<Int8>(*w, x, y, rows, threads);
-  if (w->kind == INT4) product<Int4>(*w, x, y, rows, threads);
+  product_any(*w, x, y, rows, threads);
+}
+
+// x [M, K] -> for each row the first of its largest outputs [M], as if `linear` had stored them.
+extern "C" void likeliest(const Linear* w, const float* x, int32_t* ids, int32_t rows, int32_t threads) {
+  static thread_local std::vector<Best> bests;
+  product_any(*w, x, nullptr, rows, threads, &bests);
+  for (int m = 0; m < rows; m++) {
+    Best best;
+    for (size_t b = m; b < bests.size(); b += rows)
+      if (bests[b].value > best.value) best = bests[b];
+    ids[m] = best.at;
+  }
 }
