@@ -2,19 +2,40 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
-Role = Literal["system", "user", "assistant"]
+Role = Literal["system", "user", "assistant", "tool"]
 Level = Literal["foundation", "senior", "lead", "architect"]
 Kind = Literal["explain", "derive", "debug", "design", "estimate", "judge-tradeoff"]
 
 
 @dataclass(frozen=True, slots=True)
+class Tool:
+    """Something that a model may call. parameters: a JSON Schema of the object that it takes."""
+
+    name: str
+    description: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A model's wish to call a tool. arguments: a JSON object, written out."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a conversation."""
+    """One turn of a conversation. calls: of an assistant. answers: a tool's turn names the call that it
+    answers, by its id."""
 
     role: Role
     content: str
+    calls: tuple[ToolCall, ...] = ()
+    answers: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from handbook.engine.constrained import Constraint
 from handbook.engine.desk import Desk, Job
 from handbook.engine.engine import Engine
+from handbook.engine.grammars import constraint_of
 from handbook.engine.protocol import ChatBody, Drawn, TextBody
 from handbook.engine.refused import Fault, Refused
-from handbook.engine.replies import ChatForm, Form, Reply, TextForm
+from handbook.engine.replies import CallingForm, ChatForm, Form, Reply, TextForm
 from handbook.engine.served import Closing
 from handbook.engine.spans import Span
 from handbook.engine.work import CannotServe, QueueFull
@@ -39,7 +41,9 @@ def encoded(loaded: Loaded, body: Drawn) -> list[list[int]]:
         if loaded.template is None:
             raise Refused(400, "This model has no chat template; use /v1/completions.", param="messages")
         try:
-            return [loaded.template.encode([turn.message for turn in body.messages], loaded.tokenizer)]
+            tools = [] if body.tool_choice == "none" else [spec.tool for spec in body.tools or ()]
+            messages = [turn.message for turn in body.messages]
+            return [loaded.template.encode(messages, loaded.tokenizer, tools=tools)]
         except ChatError as error:
             raise Refused(400, str(error), param="messages") from None
     assert isinstance(body, TextBody)
@@ -84,12 +88,14 @@ async def answer(request: Request, desk: Desk, body: Drawn) -> Response:
         raise unknown(body.model, loaded.name)
     if desk.draining:
         raise draining()
-    form: Form = ChatForm() if isinstance(body, ChatBody) else TextForm()
+    form = form_of(body)
     span = Span(request.headers, form.operation, body)
     try:
         prompts = await run_in_threadpool(encoded, loaded, body)
         most = checked(engine, body, prompts)
-        job = await take(desk, form, body, prompts, most)
+        async with desk.compiling:
+            constraint = await run_in_threadpool(constraint_of, loaded, body)
+        job = await take(desk, form, body, prompts, most, constraint)
     except BaseException as error:
         span.end(error=error)
         raise
@@ -106,7 +112,18 @@ async def answer(request: Request, desk: Desk, body: Drawn) -> Response:
     return Response(status_code=HUNG_UP) if whole is None else JSONResponse(whole)
 
 
-async def take(desk: Desk, form: Form, body: Drawn, prompts: list[list[int]], most: int) -> Job:
+def form_of(body: Drawn) -> Form:
+    """How the answer is worded."""
+    if not isinstance(body, ChatBody):
+        return TextForm()
+    if body.callable:
+        return CallingForm([tool.function.name for tool in body.callable], body.samples)
+    return ChatForm()
+
+
+async def take(
+    desk: Desk, form: Form, body: Drawn, prompts: list[list[int]], most: int, constraint: Constraint | None
+) -> Job:
     """Hand a job in. Raises Refused."""
     try:
         return await desk.take(
@@ -116,6 +133,7 @@ async def take(desk: Desk, form: Form, body: Drawn, prompts: list[list[int]], mo
             samples=body.samples,
             logprobs=body.likeliest,
             past_stops=bool(body.ignore_eos),
+            constraint=constraint,
         )
     except Closing:
         raise draining() from None

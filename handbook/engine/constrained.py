@@ -17,7 +17,7 @@ Book: inference-ops/llm-serving-optimization
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
@@ -105,6 +105,7 @@ class Vocabulary:
         from tokenizers import Tokenizer as Backend
 
         self.size, stops = size, sorted(tokenizer.stops)
+        self._token: Callable[[str], int | None] = tokenizer.backend.token_to_id
         text = tokenizer.backend.to_str()
         if not stops:  # the parser wants one; this one is cut off every mask
             backend = Backend.from_str(text)
@@ -123,6 +124,14 @@ class Vocabulary:
             if tokenizer not in cls._all:
                 cls._all[tokenizer] = cls(tokenizer, size)
             return cls._all[tokenizer]
+
+    def tag(self, text: str) -> str | None:
+        """How a grammar names a text that is one token, of those that a tokenizer adds to its vocabulary and
+        that the parser takes for no text; None for any other."""
+        token = self._token(text)
+        if token is None or not self.tokens.is_special_token(token):
+            return None
+        return f"<[{token}]>"
 
     def compile(self, grammar: str) -> "Constraint":
         """A constraint at its beginning. One at a time; it may take some tenths of a second.

@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from handbook.engine.protocol import Body, ChatBody, EmbeddingsBody, TextBody
+from handbook.engine.fields import Body
+from handbook.engine.protocol import ChatBody, EmbeddingsBody, TextBody
 
 Json = dict[str, Any]
 WORD: Json = {"type": "string"}
@@ -37,6 +38,51 @@ def _needs(field: str, kind: str, switch: str) -> Json:
     return {"if": given, "then": {"properties": {switch: {"const": True}}, "required": [switch]}}
 
 
+def _if_and_only_if(field: str, kind: str, switch: str, value: str) -> Json:
+    """A field that goes with one value of another, which needs it."""
+    given = {"properties": {field: {"type": kind}}, "required": [field]}
+    switched = {"properties": {switch: {"const": value}}, "required": [switch]}
+    return {"if": switched, "then": given, "else": {"not": given}}
+
+
+def _given(field: str, **schema: Any) -> Json:
+    """A field that is there, and not null."""
+    return {"properties": {field: {"not": {"type": "null"}, **schema}}, "required": [field]}
+
+
+STRUCTURED = [
+    *(_given(name) for name in ("json", "regex", "choice", "grammar")),
+    _given("json_object", const=True),
+]
+GUIDED = [
+    *(_given(f"guided_{name}") for name in ("json", "regex", "choice", "grammar")),
+    _given("structured_outputs", type="object", anyOf=STRUCTURED),
+]
+FORMS = [
+    *GUIDED,
+    _given("response_format", type="object", **_given("type", enum=["json_object", "json_schema"])),
+]
+ONE_FORM: Json = {"anyOf": [{"not": {"anyOf": FORMS}}, {"oneOf": FORMS}]}
+NO_FORM_PAST_STOPS: Json = {"if": _given("ignore_eos", const=True), "then": {"not": {"anyOf": FORMS}}}
+TOOLS = _given("tools", type="array", minItems=1)
+CALLING: list[Json] = [
+    {
+        "if": {"allOf": [TOOLS, {"not": _given("tool_choice", const="none")}]},
+        "then": {"not": {"anyOf": [*GUIDED, _given("ignore_eos", const=True)]}},
+    },
+    {
+        "if": {"anyOf": [_given("tool_choice", const="required"), _given("tool_choice", type="object")]},
+        "then": TOOLS,
+    },
+]
+CALLS = _given("tool_calls", type="array", minItems=1)
+TURNS: list[Json] = [
+    {"anyOf": [_given("content"), CALLS]},
+    {"if": CALLS, "then": _given("role", const="assistant")},
+    _if_and_only_if("tool_call_id", "string", "role", "tool"),
+]
+
+
 def _object(required: Json, **more: Json) -> Json:
     return {"type": "object", "properties": {**required, **more}, "required": list(required)}
 
@@ -50,7 +96,7 @@ def _list(of: Json) -> Json:
 
 
 USAGE = _object({"prompt_tokens": WHOLE, "total_tokens": WHOLE}, completion_tokens=WHOLE)
-CHOICE = _object({"index": WHOLE, "finish_reason": {"enum": ["stop", "length"]}})
+CHOICE = _object({"index": WHOLE, "finish_reason": {"enum": ["stop", "length", "tool_calls"]}})
 CARD = _object({"id": WORD, "object": {"const": "model"}, "created": WHOLE, "owned_by": WORD})
 FAULT = _object(
     {
@@ -84,8 +130,11 @@ def document(models: dict[type[Body], str | None], cards: list[str], vocabulary:
         bias["patternProperties"] = {
             up_to(vocabulary - 1): value for value in bias["patternProperties"].values()
         }
-        found[name]["allOf"] = [_needs("stream_options", "object", "stream")]
-    found["ChatBody"]["allOf"] += [_needs("top_logprobs", "integer", "logprobs"), LENGTHS]
+        found[name]["allOf"] = [_needs("stream_options", "object", "stream"), ONE_FORM, NO_FORM_PAST_STOPS]
+    found["ChatBody"]["allOf"] += [_needs("top_logprobs", "integer", "logprobs"), LENGTHS, *CALLING]
+    found["ResponseFormat"] |= _if_and_only_if("json_schema", "object", "type", "json_schema")
+    found["StructuredOutputs"]["anyOf"] = [{"not": {"anyOf": STRUCTURED}}, {"oneOf": STRUCTURED}]
+    found["Turn"]["allOf"] = TURNS
     answers = {
         ChatBody: ("/v1/chat/completions", _answer("chat.completion"), EVENTS),
         TextBody: ("/v1/completions", _answer("text_completion"), EVENTS),

@@ -16,6 +16,7 @@ from time import monotonic
 from typing import Any
 
 from handbook.engine.asked import Piece, Told
+from handbook.engine.constrained import Constraint
 from handbook.engine.engine import Engine
 from handbook.engine.metrics import Metrics
 from handbook.engine.served import Closing, Served
@@ -87,6 +88,7 @@ class Desk:
     def __init__(self, served: Served) -> None:
         self.served, self.metrics = served, Metrics(served.engine)
         self.draining, self._end = False, math.inf
+        self.compiling = asyncio.Semaphore(1)  # grammars, one at a time: they may take long
         self.jobs: dict[str, Job] = {}
         self._ends: deque[float] = deque(maxlen=4096)
         self._post: deque[tuple[Job, int, Piece]] = deque()
@@ -100,6 +102,7 @@ class Desk:
         samples: int = 1,
         logprobs: int | None = None,
         past_stops: bool = False,
+        constraint: Constraint | None = None,
     ) -> Job:
         """Ask the engine, for all prompts or for none.
 
@@ -123,6 +126,7 @@ class Desk:
                     samples=samples,
                     logprobs=logprobs,
                     past_stops=past_stops,
+                    constraint=constraint,
                 )
                 for index, (part, prompt) in enumerate(zip(job.parts, prompts, strict=True))
             ]

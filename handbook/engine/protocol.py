@@ -1,153 +1,13 @@
-"""What clients may ask, in OpenAI's words: each body is read strictly, and all its faults are told together.
+"""What clients may ask, in OpenAI's words. `reading` makes these out of what they send."""
 
-A field that OpenAI does not define, and that open servers have not agreed on, is refused. One that OpenAI
-defines and that changes no token is ignored. One that asks for what this server can't do is refused with the
-reason, unless it asks for what happens anyway.
-"""
+from typing import Annotated, Literal
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from pydantic import Field
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainValidator,
-    ValidationError,
-    WithJsonSchema,
-)
-from pydantic_core import PydanticCustomError, from_json
-
-from handbook.engine.refused import Fault, Refused
-from handbook.records import Message, Sampling
-
-IGNORED = frozenset(
-    {
-        "user",
-        "metadata",
-        "service_tier",
-        "safety_identifier",
-        "prompt_cache_key",
-        "prompt_cache_retention",
-        "prediction",
-        "parallel_tool_calls",
-    }
-)
-CONSTRAINED = "needs constrained decoding, which this server does not have yet"
-NOT_HERE = {
-    "response_format": f"{CONSTRAINED}; only {{'type': 'text'}} can be had",
-    "tools": f"calling tools {CONSTRAINED}",
-    "tool_choice": f"calling tools {CONSTRAINED}",
-    "functions": f"calling functions {CONSTRAINED}",
-    "function_call": f"calling functions {CONSTRAINED}",
-    "modalities": "this server writes text only",
-    "audio": "this server writes text only",
-    "store": "this server keeps no replies",
-    "web_search_options": "this server does not search the web",
-    "reasoning_effort": "this server has no such dial",
-    "verbosity": "this server has no such dial",
-    "suffix": "this server continues texts, and does not fill gaps in them",
-    "echo": "this server does not repeat prompts",
-    "best_of": "this server does not choose among samples; ask for n and choose",
-    "dimensions": "this model's vectors have one length",
-    "tool_calls": f"calling tools {CONSTRAINED}",
-    "function": f"calling functions {CONSTRAINED}",
-}
-HAPPENS_ANYWAY: Mapping[str, tuple[Any, ...]] = {
-    "response_format": ({"type": "text"},),
-    "tools": ([],),
-    "tool_choice": ("none",),
-    "functions": ([],),
-    "function_call": ("none",),
-    "modalities": (["text"],),
-    "store": (False,),
-    "reasoning_effort": ("none",),
-    "verbosity": ("medium",),
-    "suffix": ("",),
-    "echo": (False,),
-    "best_of": (1,),
-    "tool_calls": ([],),
-}
-
-
-def _prompts(value: object) -> list[str | list[int]]:
-    """A text, token ids, or a list of either."""
-    given: object = value if isinstance(value, list) and not _ids(value) else [value]
-    assert isinstance(given, list)
-    if not given or not (all(isinstance(one, str) for one in given) or all(map(_ids, given))):
-        raise PydanticCustomError(
-            "prompt", "Input should be a text, a list of texts, token ids, or a list of lists of token ids"
-        )
-    return given
-
-
-def _ids(value: object) -> bool:
-    return isinstance(value, list) and bool(value) and all(type(one) is int for one in value)
-
-
-def _content(value: object) -> str:
-    """A text, or text parts: joined as they stand."""
-    if isinstance(value, str):
-        return value
-    texts = [_part(part) for part in value] if isinstance(value, list) else [None]
-    if None in texts:
-        raise PydanticCustomError(
-            "content",
-            "Input should be a text, or a list of {'type': 'text', 'text': ...}; no images, no sound",
-        )
-    return "".join(text for text in texts if text)
-
-
-def _part(part: object) -> str | None:
-    if not isinstance(part, dict) or set(part) != {"type", "text"} or part["type"] != "text":
-        return None
-    return part["text"] if isinstance(part["text"], str) else None
-
-
-def _stops(value: object) -> object:
-    stops = [value] if isinstance(value, str) else value
-    if not isinstance(stops, list) or not all(
-        isinstance(stop, str) and 0 < len(stop) < 1000 for stop in stops
-    ):
-        raise PydanticCustomError("stop", "Input should be 1 to 4 texts of 1 to 999 characters")
-    if not 1 <= len(stops) <= 4:
-        raise PydanticCustomError("stop", "Input should be 1 to 4 texts, got {got}", {"got": len(stops)})
-    return stops
-
-
-def _any(*schemas: dict[str, Any]) -> WithJsonSchema:
-    return WithJsonSchema({"anyOf": list(schemas)})
-
-
-def _list(of: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {"type": "array", "items": of, "minItems": 1, **more}
-
-
-TEXT = {"type": "string"}
-IDS = _list({"type": "integer", "minimum": 0, "description": "token id"})
-PART = {
-    "type": "object",
-    "properties": {"type": {"const": "text"}, "text": TEXT},
-    "required": ["type", "text"],
-    "additionalProperties": False,
-}
-END = {**TEXT, "minLength": 1, "maxLength": 999}
-SOME = {**TEXT, "minLength": 1}
-Prompts = Annotated[list[str | list[int]], PlainValidator(_prompts), _any(SOME, _list(SOME), IDS, _list(IDS))]
-Texts = Annotated[list[str | list[int]], PlainValidator(_prompts), _any(TEXT, _list(TEXT, maxItems=2048))]
-Content = Annotated[str, PlainValidator(_content), _any(TEXT, {"type": "array", "items": PART})]
-Stop = Annotated[list[str], BeforeValidator(_stops), _any(END, _list(END, maxItems=4))]
-
-
-class Body(BaseModel):
-    """A request's body. What it does not name is looked at by `read`."""
-
-    model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False, frozen=True)
-
-    def faults(self) -> list[Fault]:
-        """Fields that don't go together."""
-        return []
+from handbook.engine.fields import Body, Choices, Content, Expression, Prompts, Schema, Stop, Texts
+from handbook.engine.forms import Called, Format, NamedTool, ResponseFormat, StructuredOutputs, ToolSpec
+from handbook.engine.refused import Fault
+from handbook.records import Message, Role, Sampling
 
 
 class StreamOptions(Body):
@@ -156,14 +16,30 @@ class StreamOptions(Body):
 
 
 class Turn(Body):
-    role: Literal["system", "developer", "user", "assistant"]
-    content: Content
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: Content | None = None
     name: str | None = None  # no template takes it
     refusal: None = None
+    tool_calls: list[Called] | None = None
+    tool_call_id: str | None = None
 
     @property
     def message(self) -> Message:
-        return Message("system" if self.role == "developer" else self.role, self.content)
+        role: Role = "system" if self.role == "developer" else self.role
+        calls = tuple(call.call for call in self.tool_calls or ())
+        return Message(role, self.content or "", calls, self.tool_call_id or "")
+
+    def faults(self) -> list[Fault]:
+        found = []
+        if self.content is None and not self.tool_calls:
+            found.append(Fault("content", "Field required"))
+        if self.tool_calls and self.role != "assistant":
+            found.append(Fault("tool_calls", "only an assistant calls tools"))
+        if (self.tool_call_id is not None) != (self.role == "tool"):
+            found.append(Fault("tool_call_id", "goes with role tool, and has to"))
+        for index, call in enumerate(self.tool_calls or ()):
+            found += [Fault(f"tool_calls.{index}.{fault.field}", fault.what) for fault in call.faults()]
+        return found
 
 
 class Drawn(Body):
@@ -191,6 +67,12 @@ class Drawn(Body):
         | None
     ) = None
     ignore_eos: bool | None = None  # open servers': the model's own stop tokens end nothing
+    response_format: ResponseFormat | None = None
+    structured_outputs: StructuredOutputs | None = None  # vLLM's, as what follows, by its older names
+    guided_json: Schema | None = None
+    guided_regex: Expression | None = None
+    guided_choice: Choices | None = None
+    guided_grammar: Expression | None = None
 
     @property
     def samples(self) -> int:
@@ -231,14 +113,44 @@ class Drawn(Body):
             stop=tuple(self.stop or ()),
         )
 
+    @property
+    def formats(self) -> list[Format]:
+        """What the text is to be kept to; `faults` lets no more than one through."""
+        found = []
+        if self.guided_json is not None:
+            found.append(Format("guided_json", "json", self.guided_json))
+        if self.guided_regex is not None:
+            found.append(Format("guided_regex", "regex", self.guided_regex))
+        if self.guided_choice is not None:
+            found.append(Format("guided_choice", "choice", self.guided_choice))
+        if self.guided_grammar is not None:
+            found.append(Format("guided_grammar", "grammar", self.guided_grammar))
+        if self.structured_outputs is not None:
+            found += self.structured_outputs.formats
+        if self.response_format is not None:
+            found += self.response_format.formats
+        return found
+
     def faults(self) -> list[Fault]:
+        found = []
         if self.stream_options is not None and not self.stream:
-            return [Fault("stream_options", "only goes with stream")]
-        return []
+            found.append(Fault("stream_options", "only goes with stream"))
+        if self.response_format is not None:
+            found += self.response_format.faults()
+        formats = self.formats
+        if len(formats) > 1:
+            names = ", ".join(one.field for one in formats)
+            found.append(Fault(formats[-1].field, f"a text is kept to one form; there are {names}"))
+        if formats and self.ignore_eos:
+            found.append(Fault("ignore_eos", f"doesn't go with {formats[0].field}, which ends the text"))
+        return found
 
 
 class ChatBody(Drawn):
     messages: Annotated[list[Turn], Field(min_length=1)]
+    tools: Annotated[list[ToolSpec], Field(max_length=128)] | None = None
+    tool_choice: Literal["none", "auto", "required"] | NamedTool | None = None
+    parallel_tool_calls: bool | None = None
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
@@ -252,11 +164,45 @@ class ChatBody(Drawn):
         return (self.top_logprobs or 0) if self.logprobs else None
 
     def faults(self) -> list[Fault]:
-        found = super().faults()
+        found = super().faults() + self._tool_faults()
         if self.top_logprobs is not None and not self.logprobs:
             found.append(Fault("top_logprobs", "only goes with logprobs"))
         if None not in (both := (self.max_tokens, self.max_completion_tokens)) and both[0] != both[1]:
             found.append(Fault("max_tokens", "differs from max_completion_tokens; give one of them"))
+        return found
+
+    @property
+    def callable(self) -> list[ToolSpec]:
+        """The tools that the reply may call, or has to."""
+        if self.tool_choice == "none":
+            return []
+        name = self.tool_choice.function.name if isinstance(self.tool_choice, NamedTool) else None
+        return [tool for tool in self.tools or () if name in (None, tool.function.name)]
+
+    def _tool_faults(self) -> list[Fault]:
+        found = []
+        names = [tool.function.name for tool in self.tools or ()]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                found.append(Fault(f"tools.{index}.function.name", f"there are two tools named {name!r}"))
+        if isinstance(self.tool_choice, NamedTool) and self.tool_choice.function.name not in names:
+            found.append(Fault("tool_choice.function.name", "there is no such tool in tools"))
+        elif self.tool_choice == "required" and not names:
+            found.append(Fault("tool_choice", "only goes with tools"))
+        if self.callable:
+            found += [
+                Fault(one.field, "doesn't go with tools; response_format does")
+                for one in self.formats
+                if not one.field.startswith("response_format")
+            ]
+            if self.ignore_eos:
+                found.append(Fault("ignore_eos", "doesn't go with tools"))
+        asked: set[str] = set()
+        for index, turn in enumerate(self.messages):
+            found += [Fault(f"messages.{index}.{fault.field}", fault.what) for fault in turn.faults()]
+            asked |= {call.id for call in turn.tool_calls or ()}
+            if turn.tool_call_id is not None and turn.tool_call_id not in asked:
+                found.append(Fault(f"messages.{index}.tool_call_id", "no call before it has this id"))
         return found
 
 
@@ -284,45 +230,3 @@ class EmbeddingsBody(Body):
         if len(self.input) > 2048:
             return [Fault("input", f"2,048 texts at most, got {len(self.input):,}")]
         return []
-
-
-B = TypeVar("B", bound=Body)
-
-
-def read(kind: type[B], raw: bytes) -> B:
-    """The body. Raises Refused, with all faults, for one that is not what it should be."""
-    try:
-        given = from_json(raw, allow_inf_nan=False)
-    except ValueError as error:
-        raise Refused(400, f"The body is not JSON: {error}.") from None
-    if not isinstance(given, dict):
-        raise Refused(400, "The body should be a JSON object.")
-    faults = []
-    try:
-        body = kind.model_validate(given)
-        faults = body.faults()
-    except ValidationError as error:
-        faults = [
-            Fault(".".join(map(str, one["loc"])), one["msg"])
-            for one in error.errors(include_url=False, include_input=False, include_context=False)
-        ]
-    faults += _strangers(kind, given)
-    turns = given.get("messages")
-    for index, turn in enumerate(turns if kind is ChatBody and isinstance(turns, list) else ()):
-        faults += _strangers(Turn, turn, f"messages.{index}.")
-    faults += _strangers(StreamOptions, given.get("stream_options"), "stream_options.")
-    if faults:
-        raise Refused.listing(faults)
-    return body
-
-
-def _strangers(kind: type[Body], given: object, place: str = "") -> list[Fault]:
-    """Fields that this kind of body has no use for, and that must not be passed over."""
-    return [
-        Fault(place + str(name)[:100], NOT_HERE.get(name, "there is no such field"))
-        for name, value in (given.items() if isinstance(given, dict) else ())
-        if name not in kind.model_fields
-        and name not in IGNORED
-        and not (value is None and name in NOT_HERE)
-        and not any(type(value) is type(same) and value == same for same in HAPPENS_ANYWAY.get(name, ()))
-    ]

@@ -1,11 +1,13 @@
 """What is answered, in OpenAI's words: whole replies and the chunks of a stream."""
 
 from collections.abc import Sequence
+from secrets import token_hex
 from time import time
 from typing import Any, Protocol
 
 from handbook.engine.asked import Likely, Piece
 from handbook.engine.desk import Job
+from handbook.engine.toolcalls import Reader
 from handbook.model.tokenizer import Tokenizer
 
 Json = dict[str, Any]
@@ -23,12 +25,16 @@ class Form(Protocol):
         """What a choice's first chunk brings, before any text."""
         ...
 
-    def part(self, text: str) -> Json:
-        """Text in a chunk."""
+    def part(self, choice: int, text: str, last: bool) -> Json:
+        """Text in a chunk; last: the choice has ended."""
         ...
 
-    def full(self, text: str) -> Json:
+    def full(self, choice: int, text: str) -> Json:
         """All text of a choice."""
+        ...
+
+    def reason(self, choice: int, reason: str | None) -> str | None:
+        """Why a choice ended, in this endpoint's words."""
         ...
 
     def logprobs(self, likely: Sequence[Likely], tokenizer: Tokenizer, offset: int) -> Json:
@@ -43,11 +49,14 @@ class ChatForm:
     def opening(self) -> Json | None:
         return {"delta": {"role": "assistant", "content": ""}}
 
-    def part(self, text: str) -> Json:
+    def part(self, choice: int, text: str, last: bool) -> Json:
         return {"delta": {"content": text} if text else {}}
 
-    def full(self, text: str) -> Json:
+    def full(self, choice: int, text: str) -> Json:
         return {"message": {"role": "assistant", "content": text, "refusal": None}}
+
+    def reason(self, choice: int, reason: str | None) -> str | None:
+        return reason
 
     def logprobs(self, likely: Sequence[Likely], tokenizer: Tokenizer, offset: int) -> Json:
         def one(token: int, logprob: float) -> Json:
@@ -66,6 +75,41 @@ class ChatForm:
         return {"content": content, "refusal": None}
 
 
+class CallingForm(ChatForm):
+    """A chat whose replies may call tools: the calls are taken out of the text. names: of the tools."""
+
+    def __init__(self, names: Sequence[str], choices: int) -> None:
+        self._readers = [Reader(names) for _ in range(choices)]
+
+    def opening(self) -> Json | None:
+        return {"delta": {"role": "assistant", "content": None}}
+
+    def part(self, choice: int, text: str, last: bool) -> Json:
+        words = ""
+        calls: dict[int, Json] = {}
+        for part in self._readers[choice].push(text, last):
+            if part.call is None:
+                words += part.text
+            else:
+                call = calls.setdefault(part.call, {"index": part.call, "function": {"arguments": ""}})
+                if part.name is not None:
+                    head = {"id": f"call_{token_hex(12)}", "type": "function"}
+                    call |= {**head, "function": {"name": part.name, "arguments": ""}}
+                call["function"]["arguments"] += part.text
+        delta: Json = {"content": words} if words else {}
+        return {"delta": {**delta, "tool_calls": list(calls.values())} if calls else delta}
+
+    def full(self, choice: int, text: str) -> Json:
+        delta = self.part(choice, text, True)["delta"]
+        message = {"role": "assistant", "content": delta.get("content"), "refusal": None}
+        for call in delta.get("tool_calls", ()):
+            del call["index"]  # only streams number them
+        return {"message": {**message, **{k: v for k, v in delta.items() if k == "tool_calls"}}}
+
+    def reason(self, choice: int, reason: str | None) -> str | None:
+        return "tool_calls" if reason == "stop" and self._readers[choice].calls else reason
+
+
 class TextForm:
     prefix, operation = "cmpl-", "text_completion"
     whole = chunk = "text_completion"
@@ -73,10 +117,14 @@ class TextForm:
     def opening(self) -> Json | None:
         return None
 
-    def part(self, text: str) -> Json:
+    def part(self, choice: int, text: str, last: bool) -> Json:
         return {"text": text}
 
-    full = part
+    def full(self, choice: int, text: str) -> Json:
+        return {"text": text}
+
+    def reason(self, choice: int, reason: str | None) -> str | None:
+        return reason
 
     def logprobs(self, likely: Sequence[Likely], tokenizer: Tokenizer, offset: int) -> Json:
         texts = [tokenizer.token_text(each.token) for each in likely]
@@ -115,6 +163,11 @@ class Reply:
         return None not in self.reasons
 
     @property
+    def ends(self) -> list[str | None]:
+        """Why each choice ended, as clients are told; None where it goes on."""
+        return [self.form.reason(choice, reason) for choice, reason in enumerate(self.reasons)]
+
+    @property
     def failed(self) -> str | None:
         """The reason, when a choice did not end as it should."""
         return next((reason for reason in self.reasons if reason not in (None, "stop", "length")), None)
@@ -135,12 +188,21 @@ class Reply:
 
     def chunks(self, choices: Sequence[int]) -> list[Json]:
         """What these choices have new, which is then forgotten; of the text only its length is kept."""
-        return [self._choice(n, self._take(n, self.form.part), self.reasons[n]) for n in choices]
+        parts = [(n, self._part(n)) for n in choices]
+        return [
+            self._choice(n, part, self.ends[n])
+            for n, part in parts
+            if self.reasons[n] is not None or part["logprobs"] or part.get("delta", True)
+        ]
 
     def full(self) -> Json:
         """The whole answer with its usage."""
         choices = [
-            {"index": n, **self._take(n, self.form.full), "finish_reason": self.reasons[n]}
+            {
+                "index": n,
+                **self._take(n, self.form.full(n, self.texts[n])),
+                "finish_reason": self.form.reason(n, self.reasons[n]),
+            }
             for n in range(self.job.choices)
         ]
         return {**self.head, "object": self.form.whole, "choices": choices, "usage": self.job.usage}
@@ -148,11 +210,14 @@ class Reply:
     def _choice(self, index: int, content: Json, reason: str | None) -> Json:
         return {**self.head, "choices": [{"index": index, **content, "finish_reason": reason}]}
 
-    def _take(self, n: int, worded: Any) -> Json:
+    def _part(self, n: int) -> Json:
+        return self._take(n, self.form.part(n, self.texts[n], self.reasons[n] is not None))
+
+    def _take(self, n: int, worded: Json) -> Json:
         logprobs = None
         if self.with_logprobs:
             logprobs = self.form.logprobs(self.likely[n], self.tokenizer, self._offsets[n])
             self._offsets[n] += sum(len(self.tokenizer.token_text(each.token)) for each in self.likely[n])
-        content: Json = {**worded(self.texts[n]), "logprobs": logprobs}
+        content: Json = {**worded, "logprobs": logprobs}
         self.texts[n], self.likely[n] = "", []
         return content

@@ -42,11 +42,17 @@ def checked(schema: object) -> dict[str, Any]:
         raise BadGrammar(f"a JSON Schema is an object, got {type(schema).__name__}")
     if faults := list(_too_much(schema)):
         raise BadGrammar("; ".join(faults))
-    faults = list(_faults(schema, "")) or list(_invalid(schema))
+    faults = [*_faults(schema, ""), *_many_remainders(schema), *_invalid(schema)]
     if faults:
         more = f"; and {len(faults) - 10} more" if len(faults) > 10 else ""
         raise BadGrammar("; ".join(faults[:10]) + more)
     return {key: value for key, value in schema.items() if key != "x-guidance"}  # the compiler's own options
+
+
+def bounded(schema: dict[str, Any]) -> None:
+    """Raises BadGrammar for a schema, or several in one object, that would take long."""
+    if faults := list(_too_much(schema)) or list(_many_remainders(schema)):
+        raise BadGrammar("; ".join(faults))
 
 
 def _too_much(schema: dict[str, Any]) -> Iterator[str]:
@@ -70,16 +76,21 @@ def _too_much(schema: dict[str, Any]) -> Iterator[str]:
 
 def _faults(schema: dict[str, Any], place: str) -> Iterator[str]:
     """What can't be held to, by JSON pointer."""
-    multiples = []
     for path, part in _schemas(schema, place):
         for key, value in part.items():
             if key in BEYOND and not (key in HARMLESS and value is HARMLESS[key]):
                 yield f"{path}/{key} can't be held to while a text is written"
         if isinstance(ref := part.get("$ref"), str) and not ref.startswith("#"):
             yield f"{path}/$ref: only what begins with # is looked up, nothing elsewhere; got {ref[:100]!r}"
-        step = part.get("multipleOf")
-        if isinstance(step, int | float) and not isinstance(step, bool) and 0 < step < math.inf:
-            multiples.append(Fraction(str(step)))
+
+
+def _many_remainders(schema: dict[str, Any]) -> Iterator[str]:
+    steps = [part.get("multipleOf") for _, part in _schemas(schema, "")]
+    multiples = [
+        Fraction(str(step))
+        for step in steps
+        if isinstance(step, int | float) and not isinstance(step, bool) and 0 < step < math.inf
+    ]
     if multiples and _states(multiples) > MULTIPLE:
         yield f"multipleOf: {MULTIPLE:,} remainders together are the most that are kept apart"
 

@@ -28,7 +28,8 @@ from handbook.engine.answering import answer, draining, unknown
 from handbook.engine.described import document
 from handbook.engine.desk import Desk
 from handbook.engine.guard import BODY_LIMIT, Guard, body_of
-from handbook.engine.protocol import ChatBody, EmbeddingsBody, TextBody, read
+from handbook.engine.protocol import ChatBody, EmbeddingsBody, TextBody
+from handbook.engine.reading import read
 from handbook.engine.refused import Refused
 from handbook.engine.served import Served
 from handbook.errors import HandbookError

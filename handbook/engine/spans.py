@@ -67,7 +67,7 @@ class Span:
                 {
                     "gen_ai.response.id": reply.job.id,
                     "gen_ai.response.model": str(reply.head["model"]),
-                    "gen_ai.response.finish_reasons": [reason or "cancelled" for reason in reply.reasons],
+                    "gen_ai.response.finish_reasons": [reason or "cancelled" for reason in reply.ends],
                     "gen_ai.usage.input_tokens": usage["prompt_tokens"],
                     "gen_ai.usage.output_tokens": usage["completion_tokens"],
                 }

@@ -7,18 +7,20 @@ stays it: `encode` keeps `<|im_end|>` in a message from ending the turn.
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from jinja2 import TemplateError
 from jinja2.ext import Extension, loopcontrols
+from jinja2.meta import find_undeclared_variables
 from jinja2.nodes import Node
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from handbook.errors import ChatError, ModelFileError
-from handbook.records import Message
+from handbook.model.tools import Json, described, in_words, turns_of
+from handbook.records import Message, Tool
 
 if TYPE_CHECKING:
     from handbook.model.tokenizer import Tokenizer
@@ -53,21 +55,39 @@ class ChatTemplate:
         environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
         try:
             self._template = environment.from_string(source)
+            self._variables = find_undeclared_variables(environment.parse(source))
         except TemplateError as error:
             raise ModelFileError(
                 f"The chat template is not valid Jinja: {error}.", "Fetch the model again."
             ) from error
         self.source, self._tokens = source, dict(tokens or {})
 
-    def render(self, messages: Sequence[Message], add_generation_prompt: bool = True) -> str:
+    @property
+    def takes_tools(self) -> bool:
+        """Whether it has words of its own for tools."""
+        return "tools" in self._variables
+
+    def render(
+        self, messages: Sequence[Message], add_generation_prompt: bool = True, tools: Sequence[Tool] = ()
+    ) -> str:
         """The conversation as text; with add_generation_prompt it ends where the model's turn begins.
 
-        Raises ChatError when the template refuses the messages (roles that do not alternate, for one).
+        tools: what the model may call; a template without words for them is helped out by `in_words`. Raises
+        ChatError when the template refuses the messages (roles that do not alternate, for one).
         """
-        turns: list[dict[str, Any]] = [{"role": turn.role, "content": turn.content} for turn in messages]
+        return self._render(*self._given(messages, tools), add_generation_prompt)
+
+    def _given(self, messages: Sequence[Message], tools: Sequence[Tool]) -> tuple[list[Json], list[Json]]:
+        """Turns and tools, as templates want them."""
+        if not self.takes_tools:
+            messages, tools = in_words(messages, tools), ()
+        return turns_of(messages), [described(tool) for tool in tools]
+
+    def _render(self, turns: list[Json], tools: list[Json], add_generation_prompt: bool) -> str:
+        more: Json = {"tools": tools} if tools else {}
         try:
             return self._template.render(
-                messages=turns, add_generation_prompt=add_generation_prompt, **self._tokens
+                messages=turns, add_generation_prompt=add_generation_prompt, **self._tokens, **more
             )
         except (TemplateError, TypeError, ValueError, ArithmeticError) as error:
             raise ChatError(
@@ -76,15 +96,21 @@ class ChatTemplate:
             ) from error
 
     def encode(
-        self, messages: Sequence[Message], tokenizer: "Tokenizer", add_generation_prompt: bool = True
+        self,
+        messages: Sequence[Message],
+        tokenizer: "Tokenizer",
+        add_generation_prompt: bool = True,
+        tools: Sequence[Tool] = (),
     ) -> list[int]:
-        """`render`, as token ids. Special tokens come from the template only: their names in a message stay
-        text."""
+        """`render`, as token ids. Special tokens come from the template only: their names in a message or a
+        tool stay text."""
+        given = self._given(messages, tools)
         names = re.compile("|".join(map(re.escape, sorted(tokenizer.special_tokens, reverse=True))) or "(?!)")
-        if not any(names.search(turn.content) for turn in messages):
-            return tokenizer.encode(self.render(messages, add_generation_prompt))
-        mark = _unused_character(turn.content for turn in messages)
-        text = self.render([_marked(turn, names, mark) for turn in messages], add_generation_prompt)
+        if not any(names.search(text) for text in _texts(given)):
+            return tokenizer.encode(self._render(*given, add_generation_prompt))
+        mark = _unused_character(_texts(given))
+        turns, told = _marked(given, names, mark)
+        text = self._render(turns, told, add_generation_prompt)
         ids: list[int] = []
         end = 0
         for own in names.finditer(text):
@@ -94,9 +120,28 @@ class ChatTemplate:
         return ids + tokenizer.encode(text[end:].replace(mark, ""), special=False)
 
 
-def _marked(turn: Message, names: re.Pattern[str], mark: str) -> Message:
+def _texts(value: Any) -> Iterator[str]:
+    """All texts in it, keys too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield str(key)
+            yield from _texts(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _texts(item)
+
+
+def _marked(value: Any, names: re.Pattern[str], mark: str) -> Any:
     """Each `<|im_end|>` in it becomes `<`, mark, `|im_end|>`: no longer a name, and easily restored."""
-    return Message(turn.role, names.sub(lambda name: name.group()[0] + mark + name.group()[1:], turn.content))
+    if isinstance(value, str):
+        return names.sub(lambda name: name.group()[0] + mark + name.group()[1:], value)
+    if isinstance(value, dict):
+        return {_marked(key, names, mark): _marked(item, names, mark) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_marked(item, names, mark) for item in value)
+    return value
 
 
 def _unused_character(texts: Iterable[str]) -> str:

@@ -311,7 +311,7 @@ def test_malformed_bodies(server, raw, says):
         ({"messages": "hi"}, "messages"),
         ({"messages": [None]}, "messages.0"),
         ({"messages": [{"role": "user"}]}, "messages.0.content"),
-        ({"messages": [{"role": "tool", "content": "x"}]}, "messages.0.role"),
+        ({"messages": [{"role": "tool", "content": "x"}]}, "messages.0.tool_call_id"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages.0.content"),
         ({"messages": [{"role": "user", "content": None}]}, "messages.0.content"),
         (
@@ -319,10 +319,6 @@ def test_malformed_bodies(server, raw, says):
             "messages.0.content",
         ),
         ({"messages": [{"role": "user", "content": "x", "colour": 1}]}, "messages.0.colour"),
-        (
-            {"messages": [{"role": "assistant", "content": "x", "tool_calls": [{}]}]},
-            "messages.0.tool_calls",
-        ),
         ({"model": 5}, "model"),
         ({"n": 0}, "n"),
         ({"n": 33}, "n"),  # more than run at once
@@ -352,9 +348,6 @@ def test_malformed_bodies(server, raw, says):
         ({"stream": True, "stream_options": {"every": 1}}, "stream_options.every"),
         ({"top_logprobs": 2}, "top_logprobs"),
         ({"logprobs": True, "top_logprobs": 21}, "top_logprobs"),
-        ({"response_format": {"type": "json_object"}}, "response_format"),
-        ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools"),
-        ({"tool_choice": "auto"}, "tool_choice"),
         ({"store": True}, "store"),
         ({"modalities": ["audio"]}, "modalities"),
         ({"beam_width": 4}, "beam_width"),

@@ -9,7 +9,8 @@ import pytest
 from server_machine import serving, talking
 
 from handbook.engine import spans
-from handbook.engine.protocol import ChatBody, read
+from handbook.engine.protocol import ChatBody
+from handbook.engine.reading import read
 
 trace = pytest.importorskip("opentelemetry.trace")
 
@@ -82,7 +83,8 @@ def test_without_the_package():
     code = (
         "import sys; sys.modules['opentelemetry'] = None\n"
         "from handbook.engine import spans\n"
-        "from handbook.engine.protocol import TextBody, read\n"
+        "from handbook.engine.protocol import TextBody\n"
+        "from handbook.engine.reading import read\n"
         'body = read(TextBody, b\'{"model": "m", "prompt": "p"}\')\n'
         "span = spans.Span({}, 'text_completion', body); span.end()\n"
         "sys.exit(spans.TRACED)"
