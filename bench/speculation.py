@@ -1,16 +1,17 @@
 """Speculation: decode tokens per second of one sequence, without drafts and by each drafter.
 
 Two texts. `copy` goes on copying a passage that stands before it, greedy; `prose` is drawn at temperature 1.
-Drafters: `lookup` in the text; `layers-K`, the model's own first K layers as a draft model; `oracle-R`, which
-knows the answer and is right with R in a hundred: no drafter of that acceptance can be faster. Ways take
-turns, first round not counted, medians. Answers are compared with those without drafts.
+Drafters: `lookup` in the text; `layers-K`, the model's own first K layers as a draft model; `self-int8`, the
+model itself with weights of a lower precision; `oracle-R`, which knows the answer and is right with R in a
+hundred: no drafter of that acceptance can be faster. Ways take turns, first round not counted, medians.
+Answers are compared with those without drafts.
 
 Arithmetic: an oracle that always makes k drafts, each right with probability a: tokens per step against
 (1 - a^(k+1)) / (1 - a), and the time of a step over that of one without drafts. Agreement: how often the
 likeliest token after the first K layers, by the model's own norm and head, is that after all of them.
 
-    handbook bench speculation [--model NAME] [--on kernels-int8,torch-fp32] [--layers 6,15] [--oracle 60,90]
-                               [--tokens 96] [--rounds 3] [--threads 2] [--json]
+    handbook bench speculation [--model NAME] [--on kernels-int8,kernels-fp32,torch-fp32] [--layers 6,15]
+                               [--oracle 60,90] [--tokens 96] [--rounds 3] [--threads 2] [--json]
 
 --json: on: {EXECUTOR: {copy and prose: {WAY: {tokens_per_s, low, high, tokens_per_step, acceptance, drafted,
 same}}, arithmetic: [{drafts, rate, tokens_per_step, expected, step_over_one}]}}; agreement: {K: share};
@@ -30,6 +31,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "book" / "architectures" / "transformer-deep-dive.md", Path(__file__))
+WIDTHS = {"fp32": 32, "bf16": 16, "int8": 8, "int4": 4}
 PASSAGE = 160  # tokens of what is copied, or goes on
 LENGTHS = (2, 4, 8)
 RATES = (0.5, 0.8, 1.0)
@@ -135,6 +137,9 @@ def ways(loaded: Any, precision: Any, options: argparse.Namespace) -> Iterator[t
     yield "lookup", Way(loaded, precision, "lookup")
     for count in numbers(options.layers):
         yield f"layers-{count}", Way(loaded, precision, "draft", draft=first_layers(loaded, count))
+    for name in ("int8", "int4"):
+        if precision is not None and WIDTHS[name] < WIDTHS[precision]:
+            yield f"self-{name}", Way(loaded, precision, "draft", draft=loaded, draft_precision=name)
     for rate in numbers(options.oracle):
         yield f"oracle-{rate}", Way(loaded, precision, "lookup").by(Oracle(rate / 100))
 
@@ -229,7 +234,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
     loaded = load_model(options.model, load(threads=options.threads))
     before, results, missing = os.getloadavg()[0], dict[str, Any](), list[str]()
-    precisions = {f"kernels-{name}": name for name in ("int8", "bf16", "fp32")} | {"torch-fp32": None}
+    precisions = {f"kernels-{name}": name for name in WIDTHS} | {"torch-fp32": None}
     for name in options.on.split(","):
         if name not in precisions:
             raise SystemExit(f"No executor {name}. Executors: {', '.join(precisions)}.")
@@ -288,7 +293,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="handbook bench speculation", description=__doc__.partition("\n")[0]
     )
     parser.add_argument("--model", default="smollm2-135m-instruct")
-    parser.add_argument("--on", default="kernels-int8,torch-fp32", help="executors, with commas between")
+    parser.add_argument(
+        "--on", default="kernels-int8,kernels-fp32,torch-fp32", help="executors, with commas between"
+    )
     parser.add_argument("--layers", default="6,15", help="of the model, as drafts")
     parser.add_argument("--oracle", default="60,90", help="acceptance in a hundred")
     parser.add_argument("--tokens", type=int, default=96, help="that are said")

@@ -35,6 +35,8 @@ def requests(loaded) -> dict[str, tuple[list[int], Sampling, str]]:
     for number in range(REQUESTS):
         beginning = [1, 2, 3, 4, 5, 6, 7, 8, 9] * (number % 2)
         prompt = beginning + [draw.randrange(256) for _ in range(draw.randint(1, 20))]
+        if number % 10 == 9:
+            prompt = prompt[:3] * 6
         sampling = dataclasses.replace(
             GREEDY if number % 3 else WARM,
             seed=number,
@@ -58,12 +60,15 @@ def engine_of(loaded: Loaded, draft: Loaded, pages: int, **options) -> tuple[Eng
 
 
 @pytest.mark.parametrize("swap", [0, 8])
-@pytest.mark.parametrize("name", DRAFTS)
+@pytest.mark.parametrize("name", [*DRAFTS, "lookup"])
 def test_the_answers_stay_what_they_are(loaded, drafting, requests, name, swap):
     """Few pages, prompts in pieces, arrivals, cancellations and deadlines in between; greedy and sampled."""
     draw = random.Random(swap)
     limits = Limits(tokens=24, running=6, watermark=0.0, swap=swap)
-    engine, drafter = engine_of(loaded, drafting[name], 20, limits=limits)
+    if name == "lookup":
+        engine, drafter = Engine(loaded, memory=20 * PAGE, page=4, drafts=5, limits=limits), None
+    else:
+        engine, drafter = engine_of(loaded, drafting[name], 20, limits=limits)
     listener, cancelled, told = Listener(), set(), {}
     coming = list(requests)
     while coming or engine.busy:
@@ -75,7 +80,8 @@ def test_the_answers_stay_what_they_are(loaded, drafting, requests, name, swap):
             id = draw.choice(engine.asked)
             cancelled |= {id} if engine.cancel(id) else set()
         engine.step()
-        drafter.pages.check([held.table for held in drafter._held.values()])
+        if drafter is not None:
+            drafter.pages.check([held.table for held in drafter._held.values()])
     assert 0 < len(cancelled) < REQUESTS / 4
     for id, (_, _, answer) in requests.items():
         said = listener.text[(id, 0)]
@@ -89,7 +95,7 @@ def test_the_answers_stay_what_they_are(loaded, drafting, requests, name, swap):
     assert counts.drafted == sum(one.drafted for one in told.values())
     assert counts.accepted == sum(one.accepted for one in told.values())
     assert (counts.accepted == counts.drafted) == (name == "itself")
-    assert drafter.pages.available == drafter.pages.count
+    assert drafter is None or drafter.pages.available == drafter.pages.count
     assert engine.pages.available == engine.pages.count
 
 
