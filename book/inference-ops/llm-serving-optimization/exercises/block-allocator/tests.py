@@ -20,6 +20,7 @@ def refused(kind, what, call):
 def test_worked_example(submission):
     """Whichever free blocks are taken, they play the parts of 0 to 3."""
     blocks, a = submission.Blocks(4, 2), []
+    equal([blocks.holders(block) for block in range(4)], [0] * 4, "holders before anything is taken")
     equal(blocks.extend(a, 0, 3), None, "copy when a takes its first 3 positions")
     equal(len(set(a)), 2, "different blocks of a after 3 positions of 2 a block")
     equal(blocks.available, 2, "available after a took 2 of 4 blocks")

@@ -51,6 +51,14 @@ def test_needy_sequence_may_be_the_latest_itself(submission):
     equal((now.free, victim.tokens, victim.computed, victim.pages), (2, 9, 0, 0), "free pages, B after it")
 
 
+def test_order_is_that_of_the_lists_and_not_of_the_ids(submission):
+    now = state([(E, 5, 4, 1), (B, 9, 8, 2), (A, 4, 3, 1)], [(C, 1), (D, 1)], free=0, size=4, budget=9)
+    check(submission, now, [(E, 1)], [A, B], what="ids 5, 2, 1 arrived in this order; 2 needs a page last")
+    equal(lines(now), ([E], [B, A, C, D]), "running and waiting")
+    now = state([(E, 9, 4, 3), (A, 5, 4, 2)], [(D, 2), (B, 2)], free=2, size=4, budget=10)
+    check(submission, now, [(A, 1), (E, 5), (D, 2), (B, 2)], what="ids 5 and 1 run, 4 and 2 wait")
+
+
 def test_several_are_preempted_in_one_step(submission):
     """A and B need a page each and their victims hold one each; both wait in order of arrival."""
     now = state([(A, 5, 4, 1), (B, 9, 8, 2), (C, 3, 2, 1), (D, 2, 0, 1)], [(E, 1)], free=0, size=4, budget=9)
