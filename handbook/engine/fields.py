@@ -77,20 +77,26 @@ Content = Annotated[str, PlainValidator(_content), _any(TEXT, {"type": "array", 
 Stop = Annotated[list[str], BeforeValidator(_stops), _any(END, _list(END, maxItems=4))]
 
 
-def _schema(value: object) -> object:
+def _written(value: object) -> object:
     """An object, or one written out."""
-    if isinstance(value, str):
-        try:
-            value = from_json(value, allow_inf_nan=False)
-        except ValueError as error:
-            raise PydanticCustomError("schema", "Input is not JSON: {why}", {"why": str(error)}) from None
+    if not isinstance(value, str):
+        return _schema(value)
+    try:
+        return _schema(from_json(value, allow_inf_nan=False))
+    except ValueError as error:
+        raise PydanticCustomError("schema", "Input is not JSON: {why}", {"why": str(error)}) from None
+
+
+def _schema(value: object) -> object:
     if not isinstance(value, dict):
         raise PydanticCustomError("schema", "Input should be a JSON Schema, an object")
     return value
 
 
 NAME = r"[a-zA-Z0-9_.-]{1,64}"  # of a tool
-Schema = Annotated[dict[str, Any], PlainValidator(_schema), WithJsonSchema({"type": "object"})]
+OBJECT = {"type": "object"}
+Schema = Annotated[dict[str, Any], PlainValidator(_schema), WithJsonSchema(OBJECT)]
+Written = Annotated[dict[str, Any], PlainValidator(_written), _any(OBJECT, TEXT)]
 Expression = Annotated[str, Field(min_length=1, max_length=65_536)]
 Choices = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1, max_length=1_000)]
 

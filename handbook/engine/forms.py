@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import Field
 from pydantic_core import from_json
 
-from handbook.engine.fields import NAME, Body, Choices, Expression, Schema
+from handbook.engine.fields import NAME, Body, Choices, Expression, Schema, Written
 from handbook.engine.refused import Fault
 from handbook.records import Tool, ToolCall
 
@@ -98,7 +98,7 @@ class ResponseFormat(Body):
 
 
 class StructuredOutputs(Body):
-    given: Annotated[Schema | None, Field(alias="json")] = None
+    given: Annotated[Written | None, Field(alias="json")] = None
     regex: Expression | None = None
     choice: Choices | None = None
     grammar: Expression | None = None

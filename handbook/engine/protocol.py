@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from handbook.engine.fields import Body, Choices, Content, Expression, Prompts, Schema, Stop, Texts
+from handbook.engine.fields import Body, Choices, Content, Expression, Prompts, Stop, Texts, Written
 from handbook.engine.forms import Called, Format, NamedTool, ResponseFormat, StructuredOutputs, ToolSpec
 from handbook.engine.refused import Fault
 from handbook.records import Message, Role, Sampling
@@ -69,7 +69,7 @@ class Drawn(Body):
     ignore_eos: bool | None = None  # open servers': the model's own stop tokens end nothing
     response_format: ResponseFormat | None = None
     structured_outputs: StructuredOutputs | None = None  # vLLM's, as what follows, by its older names
-    guided_json: Schema | None = None
+    guided_json: Written | None = None
     guided_regex: Expression | None = None
     guided_choice: Choices | None = None
     guided_grammar: Expression | None = None
@@ -201,7 +201,7 @@ class ChatBody(Drawn):
         for index, turn in enumerate(self.messages):
             found += [Fault(f"messages.{index}.{fault.field}", fault.what) for fault in turn.faults()]
             asked |= {call.id for call in turn.tool_calls or ()}
-            if turn.tool_call_id is not None and turn.tool_call_id not in asked:
+            if turn.role == "tool" and turn.tool_call_id not in (None, *asked):
                 found.append(Fault(f"messages.{index}.tool_call_id", "no call before it has this id"))
         return found
 
