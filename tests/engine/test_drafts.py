@@ -65,10 +65,11 @@ def test_the_answers_stay_what_they_are(loaded, drafting, requests, name, swap):
     """Few pages, prompts in pieces, arrivals, cancellations and deadlines in between; greedy and sampled."""
     draw = random.Random(swap)
     limits = Limits(tokens=24, running=6, watermark=0.0, swap=swap)
+    options = {"limits": limits, "clock": lambda: 0.0}  # how many drafts are made hangs on no machine
     if name == "lookup":
-        engine, drafter = Engine(loaded, memory=20 * PAGE, page=4, drafts=5, limits=limits), None
+        engine, drafter = Engine(loaded, memory=20 * PAGE, page=4, drafts=5, **options), None
     else:
-        engine, drafter = engine_of(loaded, drafting[name], 20, limits=limits)
+        engine, drafter = engine_of(loaded, drafting[name], 20, **options)
     listener, cancelled, told = Listener(), set(), {}
     coming = list(requests)
     while coming or engine.busy:
@@ -91,7 +92,7 @@ def test_the_answers_stay_what_they_are(loaded, drafting, requests, name, swap):
         assert whole, id
     counts = engine.scheduler.counts
     assert counts.preempted
-    assert counts.accepted
+    assert counts.accepted or name == "stranger"
     assert counts.drafted == sum(one.drafted for one in told.values())
     assert counts.accepted == sum(one.accepted for one in told.values())
     assert (counts.accepted == counts.drafted) == (name == "itself")
