@@ -11,7 +11,8 @@ Arithmetic: an oracle that always makes k drafts, each right with probability a:
 likeliest token after the first K layers, by the model's own norm and head, is that after all of them.
 
     handbook bench speculation [--model NAME] [--on kernels-int8,kernels-fp32,torch-fp32] [--layers 6,15]
-                               [--oracle 60,90] [--tokens 96] [--rounds 3] [--threads 2] [--json]
+                               [--oracle 60,90] [--drafts 2,4,8] [--tokens 96] [--rounds 3] [--threads 2]
+                               [--json]
 
 --json: on: {EXECUTOR: {copy and prose: {WAY: {tokens_per_s, low, high, tokens_per_step, acceptance, drafted,
 same}}, arithmetic: [{drafts, rate, tokens_per_step, expected, step_over_one}]}}; agreement: {K: share};
@@ -33,7 +34,6 @@ ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "book" / "architectures" / "transformer-deep-dive.md", Path(__file__))
 WIDTHS = {"fp32": 32, "bf16": 16, "int8": 8, "int4": 4}
 PASSAGE = 160  # tokens of what is copied, or goes on
-LENGTHS = (2, 4, 8)
 RATES = (0.5, 0.8, 1.0)
 SCORED = 384  # tokens on which the first layers are compared with all
 
@@ -69,28 +69,26 @@ class Free:
         pass
 
 
-class Way:
-    """An engine that answers one text at a time."""
+class Answers:
+    """One engine that answers one text at a time, by whichever drafter."""
 
-    def __init__(self, loaded: Any, precision: Any, speculation: str, drafts: int = 8, **more: Any) -> None:
+    def __init__(self, loaded: Any, precision: Any) -> None:
         from handbook.engine.engine import Engine
 
-        options = {"memory": 256 << 20, "drafts": drafts, "speculation": speculation, **more}
-        self.engine = Engine(loaded, precision=precision, **options)
-        self.oracle: Oracle | None = None
+        self.engine = Engine(loaded, memory=256 << 20, precision=precision, speculation="off")
 
-    def by(self, oracle: Oracle, always: bool = False) -> "Way":
+    def ahead(self, drafter: Any) -> Any:
         from handbook.engine.drafts import Ahead
 
-        self.oracle, self.engine.ahead = oracle, Ahead(oracle, self.engine.clock)
-        if always:
-            self.engine.ahead.pace = Free()  # type: ignore[assignment]
-        return self
+        return Ahead(drafter, self.engine.clock)
 
-    def answer(self, prompt: list[int], sampling: Any, known: list[int] | None = None) -> dict[str, Any]:
+    def answer(
+        self, ahead: Any, prompt: list[int], sampling: Any, known: list[int] | None = None
+    ) -> dict[str, Any]:
         """How it was said, from its first token on. known: for an oracle."""
-        if self.oracle is not None:
-            self.oracle.answer = known or []
+        self.engine.ahead = ahead
+        if ahead is not None and isinstance(ahead.drafter, Oracle):
+            ahead.drafter.answer = known or []
         ids: list[int] = []
         text: list[str] = []
 
@@ -130,30 +128,39 @@ def texts(tokenizer: Any, tokens: int) -> dict[str, tuple[list[int], Any]]:
     }
 
 
-def ways(loaded: Any, precision: Any, options: argparse.Namespace) -> Iterator[tuple[str, Way]]:
-    from handbook.engine.draft_model import first_layers
+def ways(answers: Answers, precision: Any, options: argparse.Namespace) -> Iterator[tuple[str, Any]]:
+    """What guesses, by name; None for nobody."""
+    from handbook.engine.draft_model import draft_model, first_layers
+    from handbook.engine.drafts import Lookup
 
-    yield "off", Way(loaded, precision, "off")
-    yield "lookup", Way(loaded, precision, "lookup")
+    loaded, pages = answers.engine.loaded, answers.engine.pages
+
+    def by(draft: Any, lower: Any) -> Any:
+        return answers.ahead(draft_model(loaded, draft, pages.count, pages.size, 512, lower))
+
+    yield "off", None
+    yield "lookup", answers.ahead(Lookup())
     for count in numbers(options.layers):
-        yield f"layers-{count}", Way(loaded, precision, "draft", draft=first_layers(loaded, count))
+        yield f"layers-{count}", by(first_layers(loaded, count), precision)
     for name in ("int8", "int4"):
         if precision is not None and WIDTHS[name] < WIDTHS[precision]:
-            yield f"self-{name}", Way(loaded, precision, "draft", draft=loaded, draft_precision=name)
+            yield f"self-{name}", by(loaded, name)
     for rate in numbers(options.oracle):
-        yield f"oracle-{rate}", Way(loaded, precision, "lookup").by(Oracle(rate / 100))
+        yield f"oracle-{rate}", answers.ahead(Oracle(rate / 100))
 
 
 def numbers(text: str) -> list[int]:
     return [int(part) for part in text.split(",") if part]
 
 
-def in_turns(found: dict[str, Way], prompt: list[int], sampling: Any, rounds: int) -> dict[str, Any]:
-    right = found["off"].answer(prompt, sampling)
+def in_turns(
+    answers: Answers, found: dict[str, Any], prompt: list[int], sampling: Any, rounds: int
+) -> dict[str, Any]:
+    right = answers.answer(None, prompt, sampling)
     runs: dict[str, list[dict[str, Any]]] = {name: [] for name in found}
     for turn in range(rounds + 1):
         for name in list(found) if turn % 2 else reversed(list(found)):
-            run = found[name].answer(prompt, sampling, right["ids"])
+            run = answers.answer(found[name], prompt, sampling, right["ids"])
             if turn:
                 runs[name].append(run)
     return {name: summary(each, right["text"]) for name, each in runs.items()}
@@ -174,19 +181,20 @@ def summary(runs: list[dict[str, Any]], right: str) -> dict[str, Any]:
     }
 
 
-def arithmetic(loaded: Any, precision: Any, prompt: list[int], sampling: Any, rounds: int) -> list[Any]:
+def arithmetic(
+    answers: Answers, lengths: list[int], prompt: list[int], sampling: Any, rounds: int
+) -> list[Any]:
     """Always so many drafts, of so much acceptance."""
     from handbook.engine.speculative import expected_tokens
 
-    plain = Way(loaded, precision, "off")
-    right = plain.answer(prompt, sampling)
-    rows = []
-    for drafts in LENGTHS:
+    right, rows = answers.answer(None, prompt, sampling), []
+    for drafts in lengths:
         for rate in RATES:
-            way = Way(loaded, precision, "lookup", drafts).by(Oracle(rate), always=True)
+            answers.engine.drafts, always = drafts, answers.ahead(Oracle(rate))
+            always.pace = Free()
             ratios, tokens, steps = [], 0, 0
             for turn in range(rounds + 1):
-                pair = [each.answer(prompt, sampling, right["ids"]) for each in (plain, way)]
+                pair = [answers.answer(way, prompt, sampling, right["ids"]) for way in (None, always)]
                 if turn:
                     one, many = (run["seconds"] / run["steps"] for run in pair)
                     ratios.append(many / one)
@@ -238,17 +246,18 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     for name in options.on.split(","):
         if name not in precisions:
             raise SystemExit(f"No executor {name}. Executors: {', '.join(precisions)}.")
-        found = dict(ways(loaded, precisions[name], options))
-        if name.startswith("kernels") and isinstance(found["off"].engine.executor, TorchExecutor):
-            missing.append(f"{name}: {found['off'].engine.picked}")
+        answers = Answers(loaded, precisions[name])
+        if name.startswith("kernels") and isinstance(answers.engine.executor, TorchExecutor):
+            missing.append(f"{name}: {answers.engine.picked}")
             continue
+        found = dict(ways(answers, precisions[name], options))
         results[name] = {}
         for text, (prompt, sampling) in texts(loaded.tokenizer, options.tokens).items():
             print(f"{name}, {text}", file=sys.stderr)
-            results[name][text] = in_turns(found, prompt, sampling, options.rounds)
+            results[name][text] = in_turns(answers, found, prompt, sampling, options.rounds)
         print(f"{name}, arithmetic", file=sys.stderr)
         chosen = texts(loaded.tokenizer, options.tokens)["copy"]
-        results[name]["arithmetic"] = arithmetic(loaded, precisions[name], *chosen, options.rounds)
+        results[name]["arithmetic"] = arithmetic(answers, numbers(options.drafts), *chosen, options.rounds)
     return {
         "model": options.model,
         "tokens": options.tokens,
@@ -298,6 +307,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--layers", default="6,15", help="of the model, as drafts")
     parser.add_argument("--oracle", default="60,90", help="acceptance in a hundred")
+    parser.add_argument("--drafts", default="2,4,8", help="at once, in the arithmetic")
     parser.add_argument("--tokens", type=int, default=96, help="that are said")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)

@@ -29,9 +29,10 @@ def test_it_runs_and_tells(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name, value in {"PASSAGE": 12, "LENGTHS": (2,), "RATES": (1.0,), "SCORED": 8}.items():
+    for name, value in {"PASSAGE": 12, "RATES": (1.0,), "SCORED": 8}.items():
         monkeypatch.setattr(bench, name, value)
     options = ["--tokens", "4", "--rounds", "1", "--layers", "3", "--oracle", "100", "--on", "torch-fp32"]
+    options += ["--drafts", "2"]
     assert bench.main([*options, "--json", "--threads", str(torch.get_num_threads())]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["schema"] == "handbook.bench.speculation/1"
