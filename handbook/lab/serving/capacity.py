@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from functools import cache
-from itertools import count
 from random import Random
 from typing import NamedTuple
 
 from handbook.engine.pages import Pages
 from handbook.engine.work import Limits
 from handbook.lab.serving.simulator import GPU, Cost, Served, Story, share_below, simulate
-from handbook.lab.serving.streams import Job, stream
+from handbook.lab.serving.streams import ANSWERS, PROMPTS, Job, Lengths, stream
 
 LIMITS = Limits(tokens=512, running=64)
 PAGES = 4096  # of 16 positions
@@ -69,10 +68,25 @@ def under(rate: float, story: Story, level: Level = LEVEL) -> Point:
     return Point(rate, first, pace, gap, story.rate, good)
 
 
+class Traffic(NamedTuple):
+    """Lengths of prompts and of answers."""
+
+    prompts: Lengths = PROMPTS
+    answers: Lengths = ANSWERS
+
+    def jobs(self, count: int, rate: float, seed: int) -> list[Job]:
+        return stream(count, rate, seed, self.prompts, self.answers)
+
+
+USUAL = Traffic()
+
+
 @cache
-def saturation(limits: Limits = LIMITS, cost: Cost = GPU, jobs: int = 2000) -> float:
+def saturation(
+    limits: Limits = LIMITS, cost: Cost = GPU, traffic: Traffic = USUAL, jobs: int = 2000
+) -> float:
     """Requests per second that a server takes when all are there at the start."""
-    return jobs / serve(stream(jobs, seed=5), limits, cost).seconds
+    return jobs / serve(traffic.jobs(jobs, 0.0, seed=5), limits, cost).seconds
 
 
 def load_curve(shares: Sequence[float], jobs: int, cost: Cost = GPU, limits: Limits = LIMITS) -> list[Point]:
@@ -112,12 +126,25 @@ def disaggregation_gap(small: bool = True) -> float:
     return share_below(apart(jobs), 0.99) / share_below(serve(jobs, WHOLE).gaps(), 0.99)
 
 
-def replicas(rate: float, level: Level, goal: float, cost: Cost, limits: Limits, jobs: int = 300) -> int:
+class Needed(NamedTuple):
+    """Servers, and how one of them does."""
+
+    servers: int
+    each: Point
+
+
+def replicas(
+    rate: float, level: Level, goal: float, cost: Cost = GPU, traffic: Traffic = USUAL, jobs: int = 600
+) -> Needed | None:
     """Servers needed for `rate` requests a second, each taking an equal share at random, so that `goal` of
-    the requests meet the level. 0 where even a request alone does not."""
-    if under(0.0, serve(stream(jobs, 1e-6, seed=8), limits, cost), level).good < goal:
-        return 0
-    for number in count(max(1, int(rate / saturation(limits=limits, cost=cost)))):
-        if under(rate, serve(stream(jobs, rate / number, seed=8), limits, cost), level).good >= goal:
-            return number
-    raise AssertionError("unreachable")
+    the requests meet the level. None where even a request alone does not."""
+
+    def one(each: float) -> Point:
+        return under(each, serve(traffic.jobs(jobs, each, seed=8), LIMITS, cost), level)
+
+    if one(1e-3).good < goal:
+        return None
+    number = max(1, int(rate / (1.1 * saturation(cost=cost, traffic=traffic))))
+    while (found := one(rate / number)).good < goal:
+        number = max(number + 1, round(1.02 * number))
+    return Needed(number, found)

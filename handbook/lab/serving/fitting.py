@@ -17,8 +17,7 @@ from handbook.lab.serving.streams import Job, Lengths, stream
 
 LIMITS = Limits(tokens=64, running=8)
 PAGES = 512
-LEARNT = Lengths(16, 40, 160, 0.8), Lengths(8, 16, 64, 0.7)
-JUDGED = Lengths(32, 64, 256, 0.6), Lengths(8, 24, 96, 0.9)  # longer, on both sides
+PROMPTS, ANSWERS = Lengths(16, 48, 192, 0.8), Lengths(8, 20, 96, 0.8)
 
 
 def fitted(steps: Sequence[Step]) -> Cost:
@@ -54,11 +53,10 @@ class Judged:
 
 
 def streams(small: bool) -> tuple[list[Job], list[Job]]:
-    count = 8 if small else 12
-    return (
-        stream(count, seed=21, prompts=LEARNT[0], answers=LEARNT[1], vocabulary=LETTERS),
-        stream(count, seed=22, prompts=JUDGED[0], answers=JUDGED[1], vocabulary=LETTERS),
-    )
+    """Of the same kind: one to learn from, one to judge by."""
+    count = 24 if small else 16
+    first, second = (stream(count, 0.0, seed, PROMPTS, ANSWERS, vocabulary=LETTERS) for seed in (21, 22))
+    return first, second
 
 
 @cache

@@ -27,6 +27,14 @@ class Device(NamedTuple):
         return max(flops / self.flops, moved / self.bandwidth)
 
 
+DEVICES = {  # dense bf16 and memory, from the makers' data sheets; the laptop's is a round example
+    "H100": Device(989e12, 3.35e12),
+    "A100": Device(312e12, 2.04e12),
+    "L4": Device(121e12, 0.3e12),
+    "a laptop's processor": Device(0.5e12, 0.05e12),
+}
+
+
 def decode_bytes(config: ModelConfig, sequences: int, context: int, bits: float = 16) -> int:
     """What a decode step reads: all weights once, and every sequence's keys and values in 16 bits."""
     return count.weight_bytes(config, bits) + count.kv_bytes(config, context, sequences)

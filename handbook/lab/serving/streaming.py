@@ -15,26 +15,25 @@ from handbook.model.load import Loaded
 
 SHORT, LONG_TAIL = Lengths(16, 24, 48, 0.5), Lengths(8, 20, 128, 0.9)
 PREFIX = 512
-SLOTS = 8
 
 
 def tailed(small: bool) -> list[Job]:
     """Short prompts, answers of a few tokens to 128."""
-    return stream(16 if small else 24, seed=3, prompts=SHORT, answers=LONG_TAIL, vocabulary=LETTERS)
+    return stream(12 if small else 24, seed=3, prompts=SHORT, answers=LONG_TAIL, vocabulary=LETTERS)
 
 
-def static(loaded: Loaded, jobs: Sequence[Job], slots: int = SLOTS) -> float:
+def static(loaded: Loaded, jobs: Sequence[Job], slots: int) -> float:
     """Seconds of serving jobs in static batches."""
     limits = Limits(running=slots)
     return sum(run(loaded, to_the_longest(wave), limits=limits).now for wave in waves(jobs, slots))
 
 
 def continuous_over_static(small: bool = True) -> list[float]:
-    loaded, jobs = subject(small), tailed(small)
-    limits = Limits(running=SLOTS)
+    loaded, jobs, slots = subject(small), tailed(small), 4 if small else 8
+    limits = Limits(running=slots)
     run(loaded, jobs[:1])
     return in_turns(
-        lambda: static(loaded, jobs), lambda: run(loaded, jobs, limits=limits).now, 5 if small else 2
+        lambda: static(loaded, jobs, slots), lambda: run(loaded, jobs, limits=limits).now, 3 if small else 2
     )
 
 
@@ -51,7 +50,7 @@ def prefix_throughput(small: bool = True) -> list[float]:
     return in_turns(
         lambda: run(loaded, jobs, limits=limits, share=False).now,
         lambda: run(loaded, jobs, limits=limits, share=True).now,
-        5 if small else 2,
+        3 if small else 2,
     )
 
 
@@ -67,7 +66,7 @@ def prefix_ttft(small: bool = True) -> list[float]:
     def anew() -> float:
         return run(loaded, [second]).times[0][0]
 
-    return in_turns(cached, anew, 9 if small else 3)
+    return in_turns(cached, anew, 5 if small else 3)
 
 
 class Interrupted:
@@ -100,7 +99,7 @@ CHUNKED, WHOLE = Limits(tokens=128, running=8), Limits(tokens=2048, running=8, c
 @cache
 def interrupted(small: bool) -> list[tuple[Interrupted, Interrupted]]:
     """In pieces of 127 tokens, and whole: in turns."""
-    loaded, pairs = subject(small), 15 if small else 3
+    loaded, pairs = subject(small), 7 if small else 3
     with kit.quiet():
         return [(Interrupted(loaded, CHUNKED), Interrupted(loaded, WHOLE)) for _ in range(pairs)]
 
