@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import uvicorn
 from app.small_book import WordEmbedder, write
+from fastapi import FastAPI
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from handbook.app.web import create_app
@@ -41,8 +42,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def serve(settings: Settings) -> Iterator[str]:
+    chat = ScriptedChat([REPLY] * 50)
+    yield from serving(create_app(settings, chat=chat, embedder=WordEmbedder(), background=False))
+
+
+def serving(app: FastAPI) -> Iterator[str]:
+    """The address of an app on a free port; at the end, that it stops."""
     listener = socket.create_server(("127.0.0.1", 0))
-    app = create_app(settings, chat=ScriptedChat([REPLY] * 50), embedder=WordEmbedder(), background=False)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

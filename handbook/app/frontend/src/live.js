@@ -21,7 +21,7 @@ function begin(player) {
     [scrub.min, scrub.max] = [low, high];
     $("live-count").textContent = own ? high : high + 1;
     player.querySelector(".live-bar").hidden = high < low;
-    document.querySelector("#live-empty")?.remove();
+    if (high >= low) document.querySelector("#live-empty")?.remove();
   }
 
   function show(html, position) {
@@ -58,6 +58,7 @@ function begin(player) {
   }
 
   async function go(position, say = true, again = true) {
+    if (last < first) return; // nothing has come yet
     wanted = Math.max(first, Math.min(last, position));
     const mine = wanted;
     if (!kept.has(mine)) {

@@ -19,7 +19,7 @@ from handbook.errors import HandbookError
 router = APIRouter()
 FRAMES = 48  # in one answer, at most
 LOOK = 0.12  # seconds between looks at the engine while somebody follows it
-LASTS = 2.0  # seconds of a stream; the browser comes back, and stopping the handbook waits no longer
+LASTS = 0.8  # seconds of a stream; the browser comes back, and stopping the handbook waits no longer
 
 
 def _source(request: Request) -> Any:

@@ -27,6 +27,7 @@ PAGES = (
     Found("Contents", "page", "All chapters and both study paths", "/book"),
     Found("Ask the book", "page", "Answers with cited passages", "/ask"),
     Found("Engine", "page", "Chat with the model, with its speed", "/engine"),
+    Found("Engine, live", "page", "Block map and queues, step by step; opens a trace", "/engine/live"),
     Found("Progress", "page", "What is read, solved and measured", "/progress"),
     Found("References", "page", "Every cited source", "/references"),
     Found(
@@ -43,6 +44,7 @@ COMMANDS = (
     Found("handbook chat", "command", "Chat with the built-in model in the terminal", "/about#commands"),
     Found("handbook models get", "command", "Bring a model to this machine", "/about#models"),
     Found("handbook book check", "command", "List all faults of the book", "/about#commands"),
+    Found("handbook engine replay", "command", "Show a trace step by step in the terminal", "/engine/live"),
     Found("handbook zoo", "command", "Size public models or your own config.json", "/zoo"),
     Found("handbook export", "command", "Write your own state to a file", "/about#data"),
 )
