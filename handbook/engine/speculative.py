@@ -100,7 +100,7 @@ class DraftLength:
 
     def saw(self, drafted: int, accepted: int) -> None:
         """So many of the drafts were right; the first wrong one ends what is known."""
-        vain = accepted == 0 and self._silent >= self._wait
+        vain = self._silent >= self._wait and (accepted == 0 or self.cost >= 1)
         self._wait = min(2 * self._wait, 16 * self.pause) if vain else self.pause
         self._silent = 0
         for right in [True] * accepted + [False] * (accepted < drafted):

@@ -205,6 +205,12 @@ def test_the_pause_grows_while_guessing_is_in_vain() -> None:
         length.skipped()
     length.saw(1, 1)
     assert length._wait == 4
+    while length.next:
+        length.saw(1, 0)
+    for expected in (8, 16):  # right, and still not worth its time
+        length._silent, length.cost = length._wait, 2.0
+        length.saw(1, 1)
+        assert length._wait == expected
 
 
 def test_the_length_follows_the_text() -> None:
