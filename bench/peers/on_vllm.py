@@ -4,8 +4,10 @@ Switches are passed over: prefix caching is on, as it is by default, and its cac
 """
 
 import os
+import sys
 from argparse import Namespace
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from talk import Ask, answer, drive
@@ -59,5 +61,14 @@ class Vllm:
         return {"times": drive(asks, admit, step)}
 
 
+def preload() -> None:
+    """Begins this process anew with the OpenMP that vLLM recommends, where its environment has that."""
+    library = Path(sys.prefix) / "lib" / "libiomp5.so"
+    if library.is_file() and "libiomp5" not in os.environ.get("LD_PRELOAD", ""):
+        os.environ["LD_PRELOAD"] = str(library)
+        os.execv(sys.executable, [sys.executable, *sys.argv])
+
+
 if __name__ == "__main__":
+    preload()
     answer(Vllm)

@@ -3,10 +3,12 @@
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from figures import Row, closed, medians, stream
+from neighbours import undisturbed
 from on_llama import batched
 from sides import Remote
 from talk import Ask
@@ -52,7 +54,9 @@ class Bench:
         for turn in range(self.rounds + warm):
             asks = make()
             for name in list(runs) if turn % 2 else reversed(list(runs)):
-                row = runs[name](asks)
+                pids = [side.process.pid for key, side in self.sides.items() if name.startswith(key)]
+                row, others = undisturbed(partial(runs[name], asks), pids)
+                row["others_cores"] = others
                 print(f"  {name}: " + ", ".join(f"{k} {v:.4g}" for k, v in row.items()), file=sys.stderr)
                 if turn or not warm:
                     rows[name].append(row)
@@ -210,8 +214,10 @@ def roof(bench: Bench) -> Found:
         runs = []
         for _ in range(bench.rounds):
             gives = bandwidth(bench.threads)
-            told = bench.sides[OURS].run(bench.prompts.batch(count, bench.prompt, bench.tokens), watch=True)
-            row = {"bandwidth_bytes_per_s": gives}
+            asks = bench.prompts.batch(count, bench.prompt, bench.tokens)
+            side = bench.sides[OURS]
+            told, others = undisturbed(partial(side.run, asks, watch=True), [side.process.pid])
+            row = {"others_cores": others, "bandwidth_bytes_per_s": gives}
             row |= {k: told[k] for k in ("outside_kernels", "decode_step_seconds") if k in told}
             if "weight_bytes" in told:
                 row |= {"bytes_per_step": told["weight_bytes"] + told["cache_bytes"]}

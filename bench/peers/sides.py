@@ -49,7 +49,9 @@ class Remote:
         if not line:
             code = self.process.wait()
             self.errors.seek(0)
-            raise Gone(f"ended with {code}: {self.errors.read()[-2000:].strip()}")
+            words = self.errors.read()[-2000:].strip()
+            self.close()
+            raise Gone(f"ended with {code}: {words}")
         told: dict[str, Any] = json.loads(line)
         return told
 

@@ -128,6 +128,7 @@ def test_a_tiny_model_goes_all_the_way(
     peers: SimpleNamespace, tiny: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(peers.parts, "bandwidth", lambda threads: 1e9)
+    monkeypatch.setattr(peers.parts, "undisturbed", lambda run, pids: (run(), 0.0))
     options = ["--model", str(tiny), "--threads", "1", "--rounds", "1", "--sequences", "1,2", "--prompt", "8"]
     options += ["--tokens", "4", "--prefill", "16", "--requests", "3", "--longest", "40", "--loads", "8"]
     assert peers.serving.main([*options, "--json"]) == 0
@@ -159,6 +160,17 @@ def test_static_batches_answer_the_same(peers: SimpleNamespace, tiny: Path) -> N
     first, second, third = told["times"]
     assert first == second[:2]  # one batch
     assert third[0] > second[-1]  # the next one, when the longest has ended
+
+
+def test_disturbed_runs_are_made_again(peers: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(0, 1000, 10))
+    worked = iter([0.0, 5.0, 5.0, 13.0, 13.0, 22.9, 22.9, 30.0])  # of ten seconds that all worked, each time
+    monkeypatch.setattr(peers.neighbours, "perf_counter", iter(range(0, 1000, 10)).__next__)
+    monkeypatch.setattr(peers.neighbours, "busy", clock.__next__)
+    monkeypatch.setattr(peers.neighbours, "used", lambda pids: next(worked))
+    runs = iter("abcd")
+    result, others = peers.neighbours.undisturbed(lambda: next(runs), [])
+    assert (result, round(others, 2)) == ("c", 0.01)
 
 
 def test_a_side_that_dies_says_why(peers: SimpleNamespace, tmp_path: Path) -> None:
