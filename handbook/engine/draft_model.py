@@ -68,6 +68,7 @@ class DraftModel:
         self.vocabulary, self.budget = vocabulary, budget
         self._held: dict[int, Held] = {}  # the longest unused first
         self.calls = 0
+        self.steady = False
 
     def guess(self, wanted: Sequence[Wanted]) -> dict[int, list[int]]:
         going, logits = self._read(self._with_room(wanted))
@@ -123,6 +124,7 @@ class DraftModel:
         """Take in what the texts have gained, shortest first. Those that were read to their end, and the
         logits behind it."""
         works, going, left = [], [], self.budget
+        self.steady = True
         for one in sorted(wanted, key=lambda one: len(one.tokens) - self._held[one.sequence].known):
             held, tokens = self._held[one.sequence], one.tokens
             start = held.right(tokens)
@@ -130,6 +132,7 @@ class DraftModel:
             left -= end - start
             self.pages.commit(held.table, tokens, start)
             held.known, held.drafts = end, []
+            self.steady &= end - start <= 2  # the last draft, where all were right, and what came behind
             if end == len(tokens):
                 going.append(one)
             if end > start:

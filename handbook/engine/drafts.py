@@ -36,7 +36,12 @@ class Wanted(NamedTuple):
 
 
 class Drafter(Protocol):
-    """Makes drafts."""
+    """Makes drafts.
+
+    steady: the last call's time is what further drafts take; not so where a prompt had to be read before.
+    """
+
+    steady: bool
 
     def guess(self, wanted: Sequence[Wanted]) -> Mapping[int, Sequence[int]]:
         """Drafts by sequence, `most` or fewer; a sequence without an entry has none."""
@@ -49,6 +54,8 @@ class Drafter(Protocol):
 
 class Lookup:
     """Guesses from each text itself; see `PromptLookup`."""
+
+    steady = True
 
     def __init__(self) -> None:
         self._of: dict[int, PromptLookup] = {}
@@ -109,7 +116,8 @@ class Ahead:
     def _timed(self, wanted: Sequence[Wanted]) -> Mapping[int, Sequence[int]]:
         begin = self.clock()
         found = self.drafter.guess(wanted)
-        if count := sum(map(len, found.values())):
+        count = sum(map(len, found.values()))
+        if count and self.drafter.steady:
             self.pace.made(count, self.clock() - begin)
         return found
 

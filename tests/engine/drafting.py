@@ -45,6 +45,8 @@ def all_drafts(loaded: Loaded) -> dict[str, Loaded]:
 class Oracle:
     """Knows what each prompt is answered with; each of its drafts is right with probability `rate`."""
 
+    steady = True
+
     def __init__(self, answers: Mapping[tuple[int, ...], Sequence[int]], rate: float) -> None:
         self.answers, self.rate, self.random = answers, rate, random.Random(1)
         self.forgotten: list[int] = []

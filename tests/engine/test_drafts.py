@@ -173,6 +173,24 @@ def test_one_call_a_draft_for_all(loaded):
     assert rows == [12, 6, 6]
 
 
+def test_reading_a_prompt_is_not_what_a_draft_costs(loaded):
+    """Reading takes 1 a token; drafts are measured only where the text had gained a token or two."""
+    now = [0.0]
+    engine, drafter = engine_of(loaded, loaded, 60, clock=lambda: now[0])
+    inner = drafter.executor.run
+
+    class Timed:
+        def run(self, batch):
+            now[0] += batch.tokens
+            return inner(batch)
+
+    drafter.executor = Timed()
+    engine.ask("a", list(range(30)), GREEDY, Listener().of("a"))
+    run(engine)
+    assert drafter.calls > 4
+    assert set(engine.ahead.pace._making) <= {1.0, 1.2, 1.25, 4 / 3, 1.5, 2.0}, "k drafts, k or k + 1 tokens"
+
+
 def test_a_long_prompt_is_read_in_pieces(loaded):
     """Others have their drafts meanwhile."""
     drafter = draft_model(loaded, first_layers(loaded, 1), 64, 4, 16, None)
@@ -259,7 +277,7 @@ def test_drafts_that_cost_more_than_they_bring_are_given_up(loaded):
         oracle, run_batch = Oracle({(5, 6, 7): answer}, 0.6), engine.executor.run
 
         class Slow:
-            forget = oracle.forget
+            steady, forget = True, oracle.forget
 
             def guess(self, wanted):
                 found = oracle.guess(wanted)
