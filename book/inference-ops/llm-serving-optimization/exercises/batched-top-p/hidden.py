@@ -1,7 +1,7 @@
 """Hidden tests: row by row, the edges of p, who shares the batch, operations counted, precisions."""
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.overrides import TorchFunctionMode
 
 
 def noise(*shape, seed=0, scale=1.0):
@@ -96,10 +96,10 @@ def test_order_of_the_vocabulary_is_kept(submission):
 
 
 def test_operations_do_not_grow_with_the_batch(submission):
-    class Count(TorchDispatchMode):
+    class Count(TorchFunctionMode):
         seen = 0
 
-        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        def __torch_function__(self, func, types, args=(), kwargs=None):
             self.seen += 1
             return func(*args, **(kwargs or {}))
 
