@@ -15,6 +15,7 @@ Book: inference-ops/llm-serving-optimization
 """
 
 import json
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -25,6 +26,7 @@ import llguidance
 import numpy as np
 import torch
 from llguidance.gbnf_to_lark import any_to_lark
+from numpy.typing import NDArray
 from torch import Tensor
 
 from handbook.engine.schemas import BadGrammar, checked
@@ -78,11 +80,20 @@ def choice(texts: Sequence[str]) -> str:
 def lark(text: str) -> str:
     """A grammar in Lark's form, or in the EBNF of llama.cpp (`root ::= ...`). Raises BadGrammar."""
     _short(text, "grammar")
+    for schema in EMBEDDED.finditer(text):
+        try:
+            given, _ = json.JSONDecoder().raw_decode(text, schema.end())
+        except ValueError:
+            continue  # the parser says it better
+        checked(given)
     try:
         text = any_to_lark(text)
     except Exception as error:  # its parser raises what it likes
         raise BadGrammar(f"is not EBNF: {str(error)[:200]}") from None
     return str(llguidance.LLMatcher.grammar_from_lark(text))
+
+
+EMBEDDED = re.compile(r"%json\s*(?=\{)")
 
 
 def _short(text: str, what: str) -> None:
@@ -157,6 +168,7 @@ class Constraint:
 
     def __init__(self, vocabulary: Vocabulary, matcher: llguidance.LLMatcher) -> None:
         self.vocabulary, self._matcher = vocabulary, matcher
+        self._bits: NDArray[np.uint8] | None = None  # the mask of this place
         if matcher.is_error():
             raise BadGrammar(_told(matcher.get_error()))
 
@@ -170,18 +182,27 @@ class Constraint:
 
         Raises BadGrammar when there are none, or when the place is too complex to say.
         """
-        vocabulary = self.vocabulary
-        bits = np.zeros((vocabulary.tokens.vocab_size + 31) // 32 * 4, np.uint8)
-        self._matcher.unsafe_compute_mask_ptr(bits.ctypes.data, bits.size)
-        if self._matcher.is_error():
-            raise BadGrammar(_told(self._matcher.get_error()))
-        mask = np.unpackbits(bits, count=vocabulary.tokens.vocab_size, bitorder="little")
-        if vocabulary.own_end is not None:
-            mask[vocabulary.own_end] = 0
-        mask = mask[: vocabulary.size]
-        if not mask.any():
-            raise BadGrammar("no text can satisfy it")
-        return torch.from_numpy(mask).bool()
+        mask = np.unpackbits(self._mask(), count=self.vocabulary.size, bitorder="little")
+        return torch.from_numpy(mask.view(np.bool_))  # no copy, so no threads wake for it
+
+    def allows(self, token: int) -> bool:
+        """Whether `allowed` has this token. Raises as that does."""
+        return bool(self._mask()[token >> 3] >> (token & 7) & 1)
+
+    def _mask(self) -> NDArray[np.uint8]:
+        """A bit for each token, from the lowest of the first byte on."""
+        if self._bits is None:
+            vocabulary = self.vocabulary
+            bits = np.zeros((vocabulary.tokens.vocab_size + 31) // 32 * 4, np.uint8)
+            self._matcher.unsafe_compute_mask_ptr(bits.ctypes.data, bits.size)
+            if self._matcher.is_error():
+                raise BadGrammar(_told(self._matcher.get_error()))
+            if (end := vocabulary.own_end) is not None:
+                bits[end >> 3] &= ~np.uint8(1 << (end & 7))
+            if not bits.any():
+                raise BadGrammar("no text can satisfy it")
+            self._bits = bits
+        return self._bits
 
     def fits(self, tokens: Sequence[int]) -> int:
         """How many of these tokens the grammar takes, one after the other."""
@@ -189,6 +210,7 @@ class Constraint:
 
     def accept(self, token: int) -> None:
         """The text goes on with this token. Raises BadGrammar for one that the grammar does not take."""
+        self._bits = None
         if not self._matcher.consume_token(token):
             raise BadGrammar(_told(self._matcher.get_error()))
 

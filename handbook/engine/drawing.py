@@ -58,15 +58,20 @@ def draw_batch(
             continue
         asked = asking[sequence.request.id]
         asked.told.reused = sequence.reused
-        if asked.constraint is not None:
+        if best is None and plain(asked.sampling):
+            best = logits.argmax(dim=-1).tolist()
+        drafts = work.tokens[-work.drafts :] if work.drafts else ()
+        kept = asked.kept(sequence.sample)
+        guessed = kept is None or kept.forced(work.drafts) != list(drafts)
+        if kept is not None:
             try:
-                drawn = _draw_kept(logits[rows], asked, sequence, work)
+                drawn = _draw_kept(logits[rows], best[rows] if best else (), asked, sequence, work)
             except BadGrammar as error:
                 log.warning("the constraint of %s can't go on: %s", sequence.request.id, error)
                 scheduler.cancel(sequence.request.id, "error")
                 continue
         elif plain(asked.sampling):
-            best = logits.argmax(dim=-1).tolist() if best is None else best
+            assert best is not None
             drawn = best[rows] * (1 if work.drafts else work.wanted)
         elif work.drafts:
             drawn = _draw_ahead(logits[rows], asked, sequence, work)
@@ -76,11 +81,11 @@ def draw_batch(
             place = len(sequence.tokens)
             drawn = [draw(shares, randomness(asked.seed, place, first + n)) for n in range(work.wanted)]
         if work.drafts:
-            drafts = work.tokens[-work.drafts :]
             drawn = accept_same_draw(drafts, drawn)
             asked.told.drafted += work.drafts
             asked.told.accepted += len(drawn) - 1
-            asked.speaking[sequence.sample].length.saw(work.drafts, len(drawn) - 1)
+            if guessed:  # forced tokens tell nothing about guesses
+                asked.speaking[sequence.sample].length.saw(work.drafts, len(drawn) - 1)
         if asked.logprobs is not None:
             _note(logits[rows], asked, sequence, work, drawn)
         sampled[work.sequence] = drawn
@@ -111,14 +116,17 @@ def _draw_ahead(logits: Tensor, asked: Asked, sequence: Running, work: Work) -> 
     return drawn
 
 
-def _draw_kept(logits: Tensor, asked: Asked, sequence: Running, work: Work) -> list[int]:
-    """Likewise under a constraint, which goes on with every token; without drafts, one for each sample."""
+def _draw_kept(logits: Tensor, best: Sequence[int], asked: Asked, sequence: Running, work: Work) -> list[int]:
+    """Likewise under a constraint, which goes on with every token; without drafts, one for each sample.
+
+    best: the likeliest tokens of the rows, for who takes those.
+    """
     if not work.drafts:
         samples = range(sequence.sample, sequence.sample + work.wanted)
-        return [_kept_token(logits[0], asked, sequence.tokens, sample) for sample in samples]
+        return [_kept_token(logits[0], best[:1], asked, sequence.tokens, sample) for sample in samples]
     history, drawn = list(sequence.tokens), []
-    for row, draft in zip(logits, (*work.tokens[-work.drafts :], None), strict=True):
-        drawn.append(_kept_token(row, asked, history, sequence.sample))
+    for row, draft in enumerate((*work.tokens[-work.drafts :], None)):
+        drawn.append(_kept_token(logits[row], best[row : row + 1], asked, history, sequence.sample))
         kept = asked.kept(sequence.sample)
         if drawn[-1] != draft or kept is None or kept.ended:
             break
@@ -126,17 +134,25 @@ def _draw_kept(logits: Tensor, asked: Asked, sequence: Running, work: Work) -> l
     return drawn
 
 
-def _kept_token(logits: Tensor, asked: Asked, history: Sequence[int], sample: int) -> int:
+def _kept_token(
+    logits: Tensor, best: Sequence[int], asked: Asked, history: Sequence[int], sample: int
+) -> int:
     """One token out of those that the constraint allows: logits [V]. Others never count, whatever they
     weigh: filters and penalties see the allowed ones only."""
     kept = asked.kept(sample)
     assert kept is not None
-    logits = logits.masked_fill(~kept.allowed().to(logits.device), -math.inf)
-    if plain(asked.sampling):
-        token = int(logits.argmax())
+    greedy = plain(asked.sampling)
+    if forced := kept.forced(1):
+        token = forced[0]  # `allowed` would have no other
+    elif greedy and kept.allows(best[0]):
+        token = best[0]
     else:
-        shares = distribution(logits, asked.sampling, history, asked.told.prompt)
-        token = draw(shares, randomness(asked.seed, len(history), sample))
+        logits = logits.masked_fill(~kept.allowed().to(logits.device), -math.inf)
+        if greedy:
+            token = int(logits.argmax())
+        else:
+            shares = distribution(logits, asked.sampling, history, asked.told.prompt)
+            token = draw(shares, randomness(asked.seed, len(history), sample))
     kept.accept(token)
     return token
 

@@ -26,7 +26,7 @@ from handbook.engine.constrained import (
 from handbook.engine.engine import Engine
 from handbook.engine.schemas import BadGrammar
 from handbook.engine.work import Limits
-from handbook.records import Sampling
+from handbook.records import Message, Sampling
 
 PLACE = {
     "type": "object",
@@ -87,6 +87,7 @@ def test_masks_are_what_trying_every_token_gives(name, stops):
                 assert tried[forced[0]]
                 tried = [token == forced[0] for token in range(len(tried))]
             assert mask.tolist() == tried, tokenizer().decode(said)
+            assert [constraint.allows(token) for token in range(len(tried))] == tried
             assert not mask[-SPARE:].any()
             assert bool(mask[0]) == (stops and constraint.may_end)
             usable = [token for token in mask.nonzero()[:, 0].tolist() if token != 0]
@@ -144,8 +145,9 @@ class Heard:
 
 
 def engine_of(stops: bool = True, speculation: str = "lookup", memory: int = 1 << 20, **limits) -> Engine:
-    options = {"tokens": 64, "running": 12, **limits}
-    return Engine(wordy(stops), memory=memory, page=8, limits=Limits(**options), speculation=speculation)
+    given = Limits(**{"tokens": 64, "running": 12, **limits})
+    draft = wordy(stops) if speculation == "draft" else None
+    return Engine(wordy(stops), memory, page=8, limits=given, speculation=speculation, draft=draft)
 
 
 def say(engine: Engine, grammar: str, sampling: Sampling, prompt: str = "say: ", **options) -> Heard:
@@ -251,6 +253,32 @@ def test_what_is_said_under_a_schema_validates(schema, temperature):
         assert heard.reason[0] == "length"  # (ab|c)+ has no end
 
 
+@pytest.mark.models
+def test_what_smollm2_says_under_a_schema_validates(smollm2):
+    """Greedy and sampled, all at once, beside one that is free."""
+    engine = Engine(smollm2, memory=64 << 20)
+    vocabulary = Vocabulary.of(smollm2.tokenizer, smollm2.config.vocab_size)
+    person = {"type": "object", "properties": {"name": {"type": "string", "maxLength": 20}, "age": {
+        "type": "integer", "minimum": 0, "maximum": 120}}, "required": ["name", "age"],
+        "additionalProperties": False}  # fmt: skip
+    wanted = [person, {"type": "array", "items": person, "minItems": 2, "maxItems": 2}, PLACE]
+    prompt = smollm2.template.encode([Message("user", "Describe Ada Lovelace.")], smollm2.tokenizer)
+    said: dict[str, Heard] = {"free": Heard()}
+    engine.ask("free", prompt, Sampling(20, temperature=0.0), said["free"])
+    for number, schema in enumerate(wanted):
+        for temperature in (0.0, 1.0):
+            heard = said[f"{number} {temperature}"] = Heard()
+            sampling = Sampling(90, temperature=temperature, seed=number)
+            constraint = vocabulary.compile(json_schema(schema))
+            engine.ask(f"{number} {temperature}", prompt, sampling, heard, constraint=constraint)
+    while engine.busy:
+        engine.step()
+    assert "Ada" in said.pop("free").text[0]
+    for name, heard in said.items():
+        assert heard.reason[0] == "stop", heard.text[0]
+        jsonschema.validate(json.loads(heard.text[0]), wanted[int(name[0])])
+
+
 @pytest.mark.parametrize("name", GRAMMARS)
 @pytest.mark.parametrize(
     "sampling", [Sampling(120, temperature=0.0), Sampling(120, temperature=1.2, seed=9, top_k=30)]
@@ -261,8 +289,9 @@ def test_speculation_preemption_and_samples_change_nothing(name, sampling):
     plain = [
         say(engine_of(speculation="off"), GRAMMARS[name], sampling, prompt, samples=1).text[0],
     ]
-    drafted = engine_of()
-    assert [say(drafted, GRAMMARS[name], sampling, prompt).text[0]] == plain
+    for speculation in ("lookup", "draft"):
+        drafted = engine_of(speculation=speculation)
+        assert [say(drafted, GRAMMARS[name], sampling, prompt).text[0]] == plain
     three = say(engine_of(speculation="off"), GRAMMARS[name], sampling, prompt, samples=3)
     tight = engine_of(memory=26 * 2048)
     again = say(tight, GRAMMARS[name], sampling, prompt, samples=3)
@@ -284,8 +313,8 @@ def test_forced_tokens_are_drafted_and_mostly_right():
     heard = say(engine, json_schema(schema), Sampling(100, temperature=0.0))
     counts = engine.scheduler.counts
     assert json.loads(heard.text[0]) == schema["const"]
-    assert counts.accepted > 0
-    assert counts.drafted > 0
+    assert counts.drafted > 5
+    assert counts.accepted >= counts.drafted - 1  # the last ends the text, and is counted as what came anyway
 
 
 def test_logprobs_are_the_models_own():
@@ -375,7 +404,7 @@ def test_a_constraint_that_fails_ends_its_request_and_no_other():
         (lark, "start: x", "unknown name"),
         (lark, "start: start", "no text can satisfy it"),
         (lark, '%import "/etc/passwd"\nstart: x', "Expected"),
-        (lark, 'start: %json {"$ref": "file:///etc/passwd"}', "retriev"),
+        (lark, 'start: %json {"$ref": "file:///etc/passwd"}', "nothing elsewhere"),
         (choice, [], "one or more texts"),
         (choice, ["a", ""], "none of them empty"),
     ],
@@ -420,6 +449,11 @@ ATTACKS = {
     "long": lambda: json_schema({"const": "x" * 100_000}),
     "fan": lambda: json_schema(fan(10)),
     "remainders": lambda: json_schema({"allOf": [{"multipleOf": p} for p in (7, 11, 13, 17, 19, 23)]}),
+    "embedded": lambda: lark('start: A %json {"multipleOf": 1999993}\nA: /a/'),
+    "tiny steps": lambda: json_schema({"type": "number", "multipleOf": 1e-300}),
+    "huge range": lambda: json_schema({"type": "number", "minimum": 1e-300, "maximum": 1e300}),
+    "alternatives": lambda: lark("root ::= " + '"a" | ' * 9_000 + '"b"'),
+    "brackets": lambda: lark("root ::= " + "(" * 30_000),
     "enum": lambda: json_schema({"enum": [f"value {n * 7919}" for n in range(3_900)]}),
     "lengths": lambda: json_schema({"type": "string", "minLength": 10**9}),
     "items": lambda: json_schema({"type": "array", "items": {}, "minItems": 10**18}),
