@@ -2,7 +2,7 @@
 
 Every side is a process of its own, answers the same requests in turns (forward, then backward), and is told
 of in medians with its precision. A run that others disturbed (others_cores: how many cores they used) is made
-again, up to three times. What is measured:
+again, up to three times where it is short. What is measured:
 
     batch       N sequences at once, prompt and answer of one length: output and decode tokens/s, memory
     prefill     one prompt: tokens/s to the first token

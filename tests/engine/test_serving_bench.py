@@ -168,9 +168,13 @@ def test_disturbed_runs_are_made_again(peers: SimpleNamespace, monkeypatch: pyte
     monkeypatch.setattr(peers.neighbours, "perf_counter", iter(range(0, 1000, 10)).__next__)
     monkeypatch.setattr(peers.neighbours, "busy", clock.__next__)
     monkeypatch.setattr(peers.neighbours, "used", lambda pids: next(worked))
+    monkeypatch.setattr(peers.neighbours, "LONG", 100.0)
     runs = iter("abcd")
     result, others = peers.neighbours.undisturbed(lambda: next(runs), [])
     assert (result, round(others, 2)) == ("c", 0.01)
+    monkeypatch.setattr(peers.neighbours, "LONG", 5.0)
+    worked = iter([30.0, 31.0])
+    assert peers.neighbours.undisturbed(lambda: next(runs), []) == ("d", 0.9)
 
 
 def test_a_side_that_dies_says_why(peers: SimpleNamespace, tmp_path: Path) -> None:
