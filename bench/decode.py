@@ -9,6 +9,7 @@ text, and the ratio of perplexities; transformers runs a static batch in bf16, w
                           [--threads 2] [--only WAY,WAY] [--json]
 
 --json: ways: {NAME: {precision: {kl, perplexity_ratio}, decode_N and prefill: {tokens_per_s, low, high}}};
+decode_N of kernels has roof: bytes of weights and cache that a step reads, over what memory gives meanwhile.
 missing: lines that say what could not run; load_average: the machine's, before and after.
 """
 
@@ -24,6 +25,7 @@ from time import perf_counter
 from typing import Any
 
 STEPS = 4  # of a turn
+READ = 1 << 30  # bytes, more than any processor's own memory
 SCORED = 256  # tokens of the text that precision is measured on, in each of PIECES
 PIECES = 2
 ROOT = Path(__file__).resolve().parent.parent
@@ -65,6 +67,14 @@ class Way:
 
     def prefill(self, length: int) -> Callable[[], None]:
         return lambda: self.run(1, 0, length, length)
+
+    def read(self, sequences: int, context: int) -> int | None:
+        """Bytes that a step reads at least, weights and cache; None for executors that don't say."""
+        if not hasattr(self.executor, "embed") or not hasattr(self.executor, "nbytes"):
+            return None
+        store, middle = self.executor.store, context + STEPS // 2
+        position = store.nbytes // store.keys.shape[1]
+        return int(self.executor.nbytes - self.executor.embed.nbytes + sequences * middle * position)
 
     def scored(self, piece: int) -> Any:
         """Logits [SCORED, V] behind each token of a piece of the text."""
@@ -133,6 +143,7 @@ def ways(model: Any, tokens: list[int], most: int, only: Sequence[str]) -> tuple
     from handbook.engine.executor import TorchExecutor
     from handbook.engine.fast import FastExecutor
     from handbook.engine.kernels.build import load
+    from handbook.engine.twin import TwinExecutor
 
     kernels, fp32, bf16 = load(), torch.float32, torch.bfloat16
 
@@ -155,6 +166,7 @@ def ways(model: Any, tokens: list[int], most: int, only: Sequence[str]) -> tuple
         "kernels-int4": lambda: Way(model, tokens, most, fast("int4"), bf16),
         "kernels-int8-kv8": lambda: Way(model, tokens, most, fast("int8"), torch.int8),
         "kernels-int4-kv8": lambda: Way(model, tokens, most, fast("int4"), torch.int8),
+        "twin-int8": lambda: Way(model, tokens, most, TwinExecutor, bf16),
         "transformers-bf16": lambda: Theirs(half(), tokens),
     }
     if unknown := set(only) - set(made):
@@ -187,6 +199,25 @@ def in_turns(runs: dict[str, Callable[[], None]], rounds: int, tokens: int) -> d
         name: {"tokens_per_s": statistics.median(each), "low": min(each), "high": max(each)}
         for name, each in rates.items()
     }
+
+
+def bandwidth(threads: int) -> float | None:
+    """Bytes a second that this machine's memory gives to a loop that only reads; None without a compiler."""
+    import torch
+
+    from handbook.engine.kernels.build import load
+
+    kernels = load()
+    if isinstance(kernels, str):
+        return None
+    memory, best = torch.empty(READ, dtype=torch.uint8), 0.0
+    kernels.large_pages(memory.data_ptr(), READ)
+    memory.fill_(0)
+    for _ in range(8):
+        begin = perf_counter()
+        kernels.read_all(memory.data_ptr(), READ, threads)
+        best = max(best, READ / (perf_counter() - begin))
+    return best
 
 
 def precision(model: Any, found: dict[str, Any], tokens: list[int]) -> dict[str, dict[str, float]]:
@@ -225,7 +256,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     each = -(-(options.context + STEPS) // 16) * 16
     most = max(max(counts) * each, options.prefill, SCORED)
     found, missing = ways(loaded.model, tokens, most, [way for way in options.only.split(",") if way])
-    before = os.getloadavg()[0]
+    before, rate_of_memory = os.getloadavg()[0], bandwidth(options.threads)
     results: dict[str, dict[str, Any]] = {name: {} for name in found}
     for label, part in precision(loaded.model, found, tokens).items():
         results[label]["precision"] = part
@@ -234,6 +265,12 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         runs = {name: way.decode(count, options.context) for name, way in found.items()}
         for name, rate in in_turns(runs, options.rounds, count * STEPS).items():
             results[name][f"decode_{count}"] = rate
+            if (
+                rate_of_memory
+                and isinstance(found[name], Way)
+                and (size := found[name].read(count, options.context))
+            ):
+                rate["roof"] = rate["tokens_per_s"] / count * size / rate_of_memory
     print(f"prefill, {options.prefill} tokens", file=sys.stderr)
     runs = {name: way.prefill(options.prefill) for name, way in found.items()}
     for name, rate in in_turns(runs, options.rounds, options.prefill).items():
@@ -247,6 +284,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "load_average": [before, os.getloadavg()[0]],
         "ways": results,
         "missing": missing,
+        "memory_bytes_per_s": rate_of_memory,
         "torch": torch.__version__,
         "machine": probe().label,
         "date": date.today().isoformat(),
@@ -276,11 +314,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, row in found["ways"].items():
         rates = "  ".join(
             f"{part} {cell['tokens_per_s']:7.1f} ({cell['low']:.0f} to {cell['high']:.0f})"
+            + (f" {cell['roof']:.2f} of the roof" if "roof" in cell else "")
             for part, cell in row.items()
             if part != "precision"
         )
         told = row["precision"]
         print(f"{name:18} KL {told['kl']:.5f}, perplexity x{told['perplexity_ratio']:.4f};  {rates}")
+    if found["memory_bytes_per_s"]:
+        print(
+            f"memory gives {found['memory_bytes_per_s'] / 1e9:.1f} GB/s; roof: a step's bytes at that rate"
+        )
     for line in found["missing"]:
         print(f"not run: {line}")
     return 0

@@ -61,7 +61,7 @@ class Settings(BaseModel):
     host: str = Field(default="127.0.0.1", description="Loopback address to listen on.")
     port: int = Field(default=8017, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     fetch: bool = Field(default=True, description="Bring missing default models when the app starts.")
-    precision: Literal["auto", "int8", "bf16", "fp32"] = Field(
+    precision: Literal["auto", "int8", "int4", "bf16", "fp32"] = Field(
         default="auto", description="Of the engine's products; auto: int8 on compiled kernels, else fp32."
     )
     threads: int | None = Field(default=None, ge=1, description="CPU threads for models; default all cores.")

@@ -9,6 +9,7 @@ import logging
 import secrets
 from collections.abc import Callable, Sequence
 from time import monotonic
+from typing import Literal
 
 import torch
 
@@ -46,6 +47,8 @@ class Engine:
             model itself at a lower `draft_precision`; None is `precision`.
         precision: of products on compiled kernels, where there are some for this model and machine (`pick`);
             pages are bf16 then, but for fp32. None stays on torch.
+        kv: what the pages hold, where it is not to be as `precision` has it: int8 has a scale for each key
+            and value of a head.
         executor: what computes, over pages of its own, as many as `memory` gives; see `precision` otherwise.
         clock: seconds; for deadlines and times.
         watch: see the method.
@@ -65,6 +68,7 @@ class Engine:
         draft: Loaded | None = None,
         draft_precision: Precision | None = None,
         precision: Precision | None = None,
+        kv: Literal["bf16", "int8"] | None = None,
         executor: Executor | None = None,
         clock: Callable[[], float] = monotonic,
         watch: Callable[[Step], None] | None = None,
@@ -74,6 +78,8 @@ class Engine:
         self.speculation, self.drafts = speculation, drafts
         model = loaded.model
         dtype = model.dtype if precision in (None, "fp32") else torch.bfloat16
+        if kv is not None:
+            dtype = torch.int8 if kv == "int8" else torch.bfloat16
         if (draft is not None) != (speculation == "draft"):
             there = "a" if draft else "no"
             raise ValueError(f"speculation {speculation!r} with {there} draft model")

@@ -81,25 +81,29 @@ class Packed:
 
     def __init__(self, model: Transformer, store: PageStore, works: Sequence[Work]) -> None:
         self.store, self.works, self.windows = store, works, model.config.windows
-        device = model.device
+        self.device = device = store.keys.device
         self.ends = [work.start + len(work.tokens) for work in works]
         self.tokens = torch.tensor([t for work in works for t in work.tokens], device=device)  # [N]
         self.positions = torch.cat([torch.arange(w.start, e) for w, e in zip(works, self.ends, strict=True)])
-        slots = [store.slots(work.pages, 0, end) for work, end in zip(works, self.ends, strict=True)]
-        self.slots = [s.to(device) for s in slots]
-        self.new = torch.cat([s[w.start :] for s, w in zip(slots, works, strict=True)]).to(device)
-        self.device = device
+        new = [store.slots(w.pages, w.start, end) for w, end in zip(works, self.ends, strict=True)]
+        self.new = torch.cat(new).to(device)
         single = [n for n, work in enumerate(works) if len(work.tokens) == 1]
         self.single = single if len(single) > 1 else []
+        self.alone = sorted(set(range(len(works))) - set(self.single))
         begins = torch.tensor([0, *(len(w.tokens) for w in works)]).cumsum(0).tolist()
         self.spans = list(pairwise(begins))
         if self.single:
             self.rows = torch.tensor([self.spans[n][0] for n in self.single], device=device)
             self.lengths = torch.tensor([self.ends[n] for n in self.single], device=device)
-            longest = int(self.lengths.max())
-            self.padded = torch.zeros(len(self.single), longest, dtype=torch.long, device=device)
-            for row, n in enumerate(self.single):
-                self.padded[row, : self.ends[n]] = self.slots[n]
+        self.tables = [self._table([n]) for n in self.alone]
+        self.together = self._table(self.single) if self.single else None
+        self._seen: dict[int, Tensor] = {}  # by window
+
+    def _table(self, numbers: Sequence[int]) -> Tensor:
+        """Pages of some works, short ones filled up with page 0: [W, pages]."""
+        held = [self.works[n].pages[: -(-self.ends[n] // self.store.size)] for n in numbers]
+        most = max(map(len, held))
+        return torch.tensor([[*pages, *[0] * (most - len(pages))] for pages in held], device=self.device)
 
     def attend(
         self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float | None, softcap: float | None
@@ -107,23 +111,33 @@ class Packed:
         """See `handbook.model.cache.Attends`: q [1, H, N, D]; k, v [1, J, N, D] -> [1, H, N, D]."""
         self.store.write(layer, self.new, k[0].transpose(0, 1), v[0].transpose(0, 1))
         window = self.windows[layer] if self.windows else 0
-        out = torch.empty_like(q)
-        if self.single:
-            k, v = (x.transpose(1, 2) for x in self.store.read(layer, self.padded, q.dtype))
-            places = torch.arange(k.shape[2], device=self.device)
+        out = torch.empty_like(q) if self.alone else q
+        if self.together is not None:
+            kind = torch.float32 if self.device.type == "cpu" else q.dtype  # of one query, bf16 is the slower
+            k, v = (x.transpose(1, 2) for x in self.store.read_pages(layer, self.together, kind))
+            one = q[0, :, self.rows] if self.alone else q[0]  # [H, W, D]
+            one = one.transpose(0, 1)[:, :, None].to(kind)
+            y = attend_fused(one, k, v, self._places(k.shape[2], window), scale, softcap)
+            y = y[:, :, 0].transpose(0, 1).to(q.dtype)
+            if not self.alone:
+                return y[None]
+            out[0, :, self.rows] = y
+        for n, table in zip(self.alone, self.tables, strict=True):
+            (begin, end), length = self.spans[n], self.ends[n]
+            k, v = (x[:, :length].transpose(1, 2) for x in self.store.read_pages(layer, table, q.dtype))
+            mask = self._mask(end - begin, length, window)
+            out[:, :, begin:end] = attend_fused(q[:, :, begin:end], k, v, mask, scale, softcap)
+        return out
+
+    def _places(self, S: int, window: int) -> Tensor:
+        """Which places each of those who decode may look at: [W, 1, 1, S]."""
+        if window not in self._seen:
+            places = torch.arange(S, device=self.device)
             seen = places < self.lengths[:, None]
             if window:
                 seen &= places >= self.lengths[:, None] - window
-            one = q[0, :, self.rows].transpose(0, 1)[:, :, None]  # [W, H, 1, D]
-            y = attend_fused(one, k, v, seen[:, None, None], scale, softcap)
-            out[0, :, self.rows] = y[:, :, 0].transpose(0, 1)
-        alone = set(range(len(self.works))) - set(self.single)
-        for n in alone:
-            begin, end = self.spans[n]
-            k, v = (x.transpose(0, 1)[None] for x in self.store.read(layer, self.slots[n], q.dtype))
-            mask = self._mask(end - begin, self.ends[n], window)
-            out[:, :, begin:end] = attend_fused(q[:, :, begin:end], k, v, mask, scale, softcap)
-        return out
+            self._seen[window] = seen[:, None, None]
+        return self._seen[window]
 
     def _mask(self, T: int, S: int, window: int) -> Tensor | None:
         if T == 1 and not 0 < window < S:

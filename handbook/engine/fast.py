@@ -22,41 +22,20 @@ from torch import Tensor
 
 from handbook.engine.cuda import CudaExecutor
 from handbook.engine.executor import Executor, TorchExecutor, rows_wanted
+from handbook.engine.fitting import unfit
 from handbook.engine.kernels import abi
 from handbook.engine.kernels.abi import Library
 from handbook.engine.kernels.build import load
 from handbook.engine.kernels.pack import Arena, Linear, Precision, interleave, pack, pointer
 from handbook.engine.kernels.rows import Rows
 from handbook.engine.store import PageStore
+from handbook.engine.twin import TwinExecutor, whole_numbers_pay
 from handbook.engine.work import Batch, Work
 from handbook.model.attention import Attention
-from handbook.model.config import ModelConfig
 from handbook.model.layers import RMSNorm, SwiGLU
 from handbook.model.transformer import Block, Transformer
 
 CACHES = {torch.float32: abi.FP32, torch.bfloat16: abi.BF16, torch.int8: abi.INT8}
-
-
-def unfit(config: ModelConfig) -> list[str]:
-    """What a model has that the kernels don't compute; empty where they compute it."""
-    c = config
-    scaling = None if c.rope_scaling is None else c.rope_scaling.kind
-    odd = {
-        f"norm {c.norm}": c.norm != "rms",
-        f"network {c.network}": c.network != "swiglu",
-        f"layout {c.layout}": c.layout != "pre",
-        "a mixture of experts": c.mixture is not None,
-        "latent attention": c.latent is not None,
-        "windows": any(c.windows),
-        "capped scores": c.attention_softcap is not None or c.logit_softcap is not None,
-        "clipped queries": c.qkv_clip is not None,
-        "normalised heads": c.head_norm or c.width_norm,
-        "partial rotation": c.rotary_dim not in (None, c.head_dim),
-        f"{scaling} positions": scaling in ("dynamic", "longrope"),
-        "scaled embeddings": c.scale_embedding,
-        "widths that aren't multiples of 16": bool(c.dim % 16 or c.hidden_dim % 16 or c.head_dim % 16),
-    }
-    return [name for name, has in odd.items() if has]
 
 
 class Layer(NamedTuple):
@@ -141,7 +120,7 @@ class FastExecutor:
     def label(self) -> str:
         """What computes, in words."""
         lanes = self.kernels.lanes().decode()
-        return f"compiled kernels ({lanes}), {self.precision} products, {_name(self.store)} cache"
+        return f"compiled kernels, {self.precision} products, {_name(self.store)} cache, {lanes}"
 
     @property
     def nbytes(self) -> int:
@@ -238,8 +217,9 @@ class Choice(NamedTuple):
 
 def pick(model: Transformer, store: PageStore, precision: Precision | None = "int8") -> Choice:
     """The fastest executor that computes this model on this machine, at this precision where there are
-    kernels for it. Compiles them at the first call. None stays on torch. A model on a CUDA device computes
-    there, as its weights are. Raises ValueError for a model whose weights were released."""
+    kernels for it. Compiles them at the first call. Without them torch computes: int8 where the processor
+    multiplies bytes, all else as the model is. None stays on torch. Raises ValueError for a model whose
+    weights were released."""
     if model.device.type == "meta":
         raise ValueError("this model's weights were released: load it again")
     if model.device.type == "cuda":
@@ -255,6 +235,9 @@ def pick(model: Transformer, store: PageStore, precision: Precision | None = "in
             return Choice(fast, fast.label)
         except ValueError as error:
             kernels = str(error)
+    if precision == "int8" and not found and whole_numbers_pay():
+        twin = TwinExecutor(model, store)
+        return Choice(twin, f"{twin.label}: {kernels}")
     return Choice(TorchExecutor(model, store), f"torch, {_name(store)}: {kernels}")
 
 

@@ -9,11 +9,12 @@ import torch
 
 from handbook.engine.engine import Engine
 from handbook.engine.fast import FastExecutor
+from handbook.engine.twin import TwinExecutor
 from handbook.errors import HandbookError
 from handbook.model.load import load_model
 from handbook.settings import Settings
 
-Wish = Literal["auto", "int8", "bf16", "fp32"]
+Wish = Literal["auto", "int8", "int4", "bf16", "fp32"]
 WISHES: tuple[str, ...] = get_args(Wish)
 
 
@@ -22,23 +23,25 @@ def open_engine(
 ) -> Engine:
     """An engine for a model of the catalogue, a path or a hub id. options: what `Engine` takes.
 
-    precision: of the products. "auto" takes int8 on compiled kernels (its error is measured in the chapter),
-    and fp32 on torch where there are none; bf16 and fp32 run on kernels where they can, else on torch.
+    precision: of the products. "auto" takes int8 (its error is measured in the chapter) on compiled kernels,
+    or on torch where the processor multiplies bytes, else fp32; bf16 and fp32 run on kernels where they can,
+    else on torch. int4 loses nothing of a file that is quantised so (Q4_1), and much of others; it is there
+    only for who asks.
     draft: the name of a smaller model that guesses ahead. Weights that the kernels have packed are freed.
 
-    Raises ModelUnavailable and ModelFileError for a model; HandbookError for int8 where there are no kernels
-    and for a draft model of another tokenizer; ValueError for options that can't be.
+    Raises ModelUnavailable and ModelFileError for a model; HandbookError for int8 and int4 where there are no
+    kernels and for a draft model of another tokenizer; ValueError for options that can't be.
     """
     loaded = load_model(name, settings)
     if draft is not None:
         options |= {"draft": load_model(draft, settings), "speculation": "draft"}
     engine = Engine(loaded, precision="int8" if precision == "auto" else precision, **options)
-    if isinstance(engine.executor, FastExecutor):
+    if isinstance(engine.executor, FastExecutor | TwinExecutor):
         engine.executor.release()
         return engine
-    if precision == "int8":
+    if precision in ("int8", "int4"):
         raise HandbookError(
-            f"int8 products need compiled kernels, and {loaded.name} runs on {engine.picked}.",
+            f"{precision} products need compiled kernels, and {loaded.name} runs on {engine.picked}.",
             "Choose precision auto, bf16 or fp32, or install a C++ compiler where that is what is missing.",
         )
     if precision == "bf16":

@@ -114,6 +114,18 @@ class PageStore:
         inside = (held[:, None] * size + torch.arange(size)).flatten()
         return inside[start - first * size : end - first * size]
 
+    def read_pages(self, layer: int, pages: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Keys and values of whole pages [W, N] -> [W, N * Z, J, D] each: as `read`, in larger pieces."""
+
+        def found(block: Tensor) -> Tensor:
+            rows = block[layer].view(-1, self.size * block[0, 0].numel()).index_select(0, pages.flatten())
+            return rows.view(len(pages), -1, *block.shape[2:])
+
+        k, v = (found(block).to(dtype) for block in self.blocks[:2])
+        if self.scales:
+            k, v = (x * found(s)[..., None].to(dtype) for x, s in zip((k, v), self.scales, strict=True))
+        return k, v
+
     def prepare(self, batch: Batch) -> None:
         """All that a batch wants moved and copied before it is computed, in its order."""
         if self.away is not None:

@@ -10,13 +10,15 @@ from test_executor import CONFIGS, alone, greedy
 from handbook.engine import fast
 from handbook.engine.engine import Engine
 from handbook.engine.executor import TorchExecutor, run_packed
-from handbook.engine.fast import FastExecutor, pick, unfit
+from handbook.engine.fast import FastExecutor, pick
+from handbook.engine.fitting import unfit
 from handbook.engine.kernels.abi import Library
 from handbook.engine.kernels.build import load
 from handbook.engine.kernels.pack import Precision
 from handbook.engine.pages import Pages
 from handbook.engine.scheduler import Scheduler
 from handbook.engine.store import PageStore
+from handbook.engine.twin import TwinExecutor
 from handbook.engine.work import Batch, Limits, Request, Work
 from handbook.model.config import ModelConfig
 from handbook.model.extension import RopeScaling
@@ -137,6 +139,22 @@ def test_a_crowded_machine_says_what_each_says_alone(kernels: Library, name: str
     assert scheduler.counts.swapped
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int8])
+def test_the_twin_in_torch(kernels: Library, dtype: torch.dtype) -> None:
+    """Equal but for what falls on the other side of a rounding: one of 127 steps in a few of many terms."""
+    config = replace(LLAMA, hidden_dim=128, qkv_bias=True, out_bias=True, mlp_bias=True, head_bias=True)
+    model, (batch, pages) = model_of(config), mixed(61)
+    one, two = stores(config, pages, 2, dtype)
+    right, twin = FastExecutor(model, one, kernels, "int8").run(batch), TwinExecutor(model, two)
+    got = twin.run(batch)
+    torch.testing.assert_close(got, right, atol=0.05 * float(right.abs().max()), rtol=0)
+    fp32 = run_packed(model, stores(config, pages, 1)[0], batch)
+    assert float((got - right).abs().mean()) < 0.3 * float((got - fp32).abs().mean())
+    twin.release()
+    assert twin.run(Batch(())).shape == (0, 61)
+    assert model.device.type == "meta"
+
+
 def test_the_model_is_not_needed_once_it_is_packed(kernels: Library) -> None:
     model, (batch, pages) = model_of(LLAMA), mixed(61)
     one, two = stores(LLAMA, pages, 2)
@@ -161,11 +179,17 @@ def test_what_is_picked_and_why(kernels: Library, monkeypatch: pytest.MonkeyPatc
     model = model_of(LLAMA)
     choice = pick(model, PageStore(LLAMA, 2, 4))
     assert isinstance(choice.executor, FastExecutor)
-    assert choice.why == f"compiled kernels ({kernels.lanes().decode()}), int8 products, float32 cache"
+    assert choice.why == f"compiled kernels, int8 products, float32 cache, {kernels.lanes().decode()}"
     monkeypatch.setattr(fast, "load", lambda: "no C++ compiler here")
-    choice = pick(model, PageStore(LLAMA, 2, 4))
-    assert isinstance(choice.executor, TorchExecutor)
-    assert choice.why == "torch, float32: no C++ compiler here"
+    for pay, precision, kind, why in (
+        (True, "int8", TwinExecutor, "torch, int8 products, float32 cache"),
+        (True, "bf16", TorchExecutor, "torch, float32"),
+        (False, "int8", TorchExecutor, "torch, float32"),
+    ):
+        monkeypatch.setattr(fast, "whole_numbers_pay", lambda pay=pay: pay)
+        choice = pick(model, PageStore(LLAMA, 2, 4), precision)  # type: ignore[arg-type]
+        assert type(choice.executor) is kind
+        assert choice.why == f"{why}: no C++ compiler here"
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -246,6 +270,15 @@ def test_an_engine_keeps_no_logits_that_nobody_wants(
         said.append("".join(piece.text for piece in pieces))
     assert said[0]
     assert said[0] == said[1] == said[2]
+
+
+def test_an_engine_with_whole_numbers_in_its_cache(kernels: Library, loaded: Loaded) -> None:
+    """More pages of the same memory, and the scales are counted."""
+    engines = [Engine(loaded, memory=1 << 16, precision="int8", kv=kv) for kv in (None, "bf16", "int8")]  # type: ignore[arg-type]
+    stores = [engine.executor.store for engine in engines]  # type: ignore[attr-defined]
+    assert [store.keys.dtype for store in stores] == [torch.bfloat16, torch.bfloat16, torch.int8]
+    assert all(store.nbytes <= 1 << 16 for store in stores)
+    assert engines[2].pages.count > engines[0].pages.count
 
 
 def test_an_engine_of_a_precision(loaded: Loaded, kernels: Library) -> None:

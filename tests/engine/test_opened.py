@@ -18,6 +18,12 @@ def no_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fast, "load", lambda: "no C++ compiler here")
 
 
+@pytest.fixture
+def no_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A processor on which torch's int8 products don't pay."""
+    monkeypatch.setattr(fast, "whole_numbers_pay", lambda: False)
+
+
 def reply(precision: Wish, settings: Settings) -> tuple[str, str, str]:
     """What was picked, what it writes, and where the model's own weights are then."""
     engine = open_engine("smollm2-135m-instruct", settings, precision, memory=16 << 20)
@@ -45,6 +51,7 @@ def test_every_precision_answers_and_says_what_it_picked(
 @pytest.mark.parametrize(
     ("precision", "dtype"), [("auto", "float32"), ("fp32", "float32"), ("bf16", "bfloat16")]
 )
+@pytest.mark.usefixtures("no_bytes")
 def test_without_kernels_torch_computes(
     precision: Wish, dtype: str, model_settings: Settings, smollm2_path: Path, no_kernels: None
 ) -> None:
@@ -54,6 +61,22 @@ def test_without_kernels_torch_computes(
     assert "Paris" in text
 
 
+@pytest.mark.parametrize("precision", ["auto", "int8"])
+def test_without_kernels_torch_multiplies_bytes(
+    precision: Wish,
+    model_settings: Settings,
+    smollm2_path: Path,
+    no_kernels: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fast, "whole_numbers_pay", lambda: True)
+    picked, text, where = reply(precision, model_settings)
+    assert where == "meta"
+    assert picked == "torch, int8 products, bfloat16 cache: no C++ compiler here"
+    assert "Paris" in text
+
+
+@pytest.mark.usefixtures("no_bytes")
 def test_int8_without_kernels_is_refused_with_the_reason(
     model_settings: Settings, smollm2_path: Path, no_kernels: None
 ) -> None:

@@ -34,7 +34,7 @@ UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "ki": 1 << 10, "mi": 1 <<
 )
 @click.option(
     "--precision",
-    type=click.Choice(["auto", "int8", "bf16", "fp32"]),
+    type=click.Choice(["auto", "int8", "int4", "bf16", "fp32"]),
     help="Of products; the setting `precision` when not given. auto: int8 on compiled kernels, else fp32.",
 )
 @click.option(
