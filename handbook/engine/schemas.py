@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 DEEPEST = 40  # levels of the schema's own JSON
@@ -42,11 +42,18 @@ def checked(schema: object) -> dict[str, Any]:
         raise BadGrammar(f"a JSON Schema is an object, got {type(schema).__name__}")
     if faults := list(_too_much(schema)):
         raise BadGrammar("; ".join(faults))
-    faults = [*_faults(schema, ""), *_many_remainders(schema), *_invalid(schema)]
-    if faults:
-        more = f"; and {len(faults) - 10} more" if len(faults) > 10 else ""
-        raise BadGrammar("; ".join(faults[:10]) + more)
+    if faults := _all_faults(json.dumps(schema)):
+        raise BadGrammar(faults)
     return {key: value for key, value in schema.items() if key != "x-guidance"}  # the compiler's own options
+
+
+@lru_cache(256)
+def _all_faults(text: str) -> str:
+    """Of a schema written out; kept, because tools come with every turn and each value takes some 0.1 ms."""
+    schema = json.loads(text)
+    faults = [*_faults(schema, ""), *_many_remainders(schema), *_invalid(schema)]
+    more = f"; and {len(faults) - 10} more" if len(faults) > 10 else ""
+    return "; ".join(faults[:10]) + more
 
 
 def bounded(schema: dict[str, Any]) -> None:
