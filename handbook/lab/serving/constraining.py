@@ -42,8 +42,8 @@ def constraint() -> Constraint:
 
 
 def described(tokens: int, bound: bool) -> Session:
-    """The answer, at temperature 0, kept to the schema or not."""
-    session = Session(kit.chat_model(), pages=64)
+    """The answer, at temperature 0, kept to the schema or not, with drafts on both sides."""
+    session = Session(kit.chat_model(), pages=64, speculation="lookup")
     session.ask(Job(0.0, prompt(QUESTION), tokens), constraint=constraint() if bound else None)
     with kit.quiet():
         return session.run()

@@ -19,7 +19,8 @@ PREFIX = 512
 
 def tailed(small: bool) -> list[Job]:
     """Short prompts, answers of a few tokens to 128."""
-    return stream(12 if small else 24, seed=3, prompts=SHORT, answers=LONG_TAIL, vocabulary=LETTERS)
+    count, seed = (16, 4) if small else (24, 6)
+    return stream(count, seed=seed, prompts=SHORT, answers=LONG_TAIL, vocabulary=LETTERS)
 
 
 def static(loaded: Loaded, jobs: Sequence[Job], slots: int) -> float:
