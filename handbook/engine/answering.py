@@ -93,8 +93,7 @@ async def answer(request: Request, desk: Desk, body: Drawn) -> Response:
     try:
         prompts = await run_in_threadpool(encoded, loaded, body)
         most = checked(engine, body, prompts)
-        async with desk.compiling:
-            constraint = await run_in_threadpool(constraint_of, loaded, body)
+        constraint = await compiled(request, desk, body)
         job = await take(desk, form, body, prompts, most, constraint)
     except BaseException as error:
         span.end(error=error)
@@ -110,6 +109,32 @@ async def answer(request: Request, desk: Desk, body: Drawn) -> Response:
     if reply.failed:
         raise failure(reply.failed)
     return Response(status_code=HUNG_UP) if whole is None else JSONResponse(whole)
+
+
+async def compiled(request: Request, desk: Desk, body: Drawn) -> Constraint | None:
+    """What the answer is held to; None where it is free. Grammars are compiled one after the other, away from
+    the loop and the engine; as many may wait for it as texts may wait. Raises Refused.
+    """
+    if not body.formats and not (isinstance(body, ChatBody) and body.callable):
+        return None
+    engine = desk.served.engine
+    if desk.forms >= engine.limits.queue:
+        raise Refused(
+            429, "Too many forms of answers are waiting.", "queue_full", headers={"Retry-After": "1"}
+        )
+
+    async def compile() -> tuple[Constraint | None]:
+        async with desk.compiling:
+            return (await run_in_threadpool(constraint_of, engine.loaded, body),)
+
+    desk.forms += 1
+    try:
+        done = await until_gone(request.receive, compile())
+    finally:
+        desk.forms -= 1
+    if done is None:
+        raise Refused(400, "The client hung up.")  # nobody reads it
+    return done[0]
 
 
 def form_of(body: Drawn) -> Form:

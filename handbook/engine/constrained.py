@@ -16,6 +16,7 @@ Book: inference-ops/llm-serving-optimization
 
 import json
 import re
+import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -29,7 +30,7 @@ from llguidance.gbnf_to_lark import any_to_lark
 from numpy.typing import NDArray
 from torch import Tensor
 
-from handbook.engine.schemas import BadGrammar, checked
+from handbook.engine.schemas import BadGrammar, bounded, checked
 from handbook.model.tokenizer import Tokenizer
 
 LIMITS: dict[str, Any] = {  # a step's work in the parser; some ten times what ordinary schemas need
@@ -55,7 +56,12 @@ def json_schema(schema: object) -> str:
     reasons.
     """
     given = checked(schema)
-    return str(llguidance.LLMatcher.grammar_from_json_schema(given, overrides={"whitespace_pattern": SPACE}))
+    try:
+        return str(
+            llguidance.LLMatcher.grammar_from_json_schema(given, overrides={"whitespace_pattern": SPACE})
+        )
+    except ValueError as error:  # a number that is no double
+        raise BadGrammar(str(error)[:200]) from None
 
 
 def any_object() -> str:
@@ -80,12 +86,14 @@ def choice(texts: Sequence[str]) -> str:
 def lark(text: str) -> str:
     """A grammar in Lark's form, or in the EBNF of llama.cpp (`root ::= ...`). Raises BadGrammar."""
     _short(text, "grammar")
+    schemas = []
     for schema in EMBEDDED.finditer(text):
         try:
             given, _ = json.JSONDecoder().raw_decode(text, schema.end())
-        except ValueError:
+        except (ValueError, RecursionError):
             continue  # the parser says it better
-        checked(given)
+        schemas.append(checked(given))
+    bounded({"schemas": schemas})
     try:
         text = any_to_lark(text)
     except Exception as error:  # its parser raises what it likes
@@ -103,6 +111,24 @@ def _short(text: str, what: str) -> None:
         raise BadGrammar(f"the {what} has {len(text):,} characters; {LONGEST:,} are the most")
 
 
+def unspoken(tokenizer: str) -> str:
+    """A `tokenizer.json` whose special tokens have names that no text can hold: where a schema wants the text
+    `<|im_end|>`, the parser would cut it as the token that ends a turn."""
+    given = json.loads(tokenizer)
+    nonce = secrets.token_hex(16)
+    names = {one["content"]: f"<{nonce} {one['id']}>" for one in given["added_tokens"] if one["special"]}
+    for one in given["added_tokens"]:
+        one["content"] = names.get(one["content"], one["content"])
+    vocabulary = given["model"]["vocab"]
+    if isinstance(vocabulary, dict):
+        given["model"]["vocab"] = {names.get(text, text): id for text, id in vocabulary.items()}
+    else:  # pieces with their weights
+        given["model"]["vocab"] = [[names.get(text, text), weight] for text, weight in vocabulary]
+    if (strange := given["model"].get("unk_token")) is not None:
+        given["model"]["unk_token"] = names.get(strange, strange)
+    return json.dumps(given)
+
+
 class Vocabulary:
     """A tokenizer's tokens as the parser needs them, and the grammars compiled for it. For any thread.
 
@@ -117,7 +143,7 @@ class Vocabulary:
 
         self.size, stops = size, sorted(tokenizer.stops)
         self._token: Callable[[str], int | None] = tokenizer.backend.token_to_id
-        text = tokenizer.backend.to_str()
+        text = unspoken(tokenizer.backend.to_str())
         if not stops:  # the parser wants one; this one is cut off every mask
             backend = Backend.from_str(text)
             backend.add_special_tokens(["<|the end of a constrained text|>"])

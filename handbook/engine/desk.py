@@ -89,6 +89,7 @@ class Desk:
         self.served, self.metrics = served, Metrics(served.engine)
         self.draining, self._end = False, math.inf
         self.compiling = asyncio.Semaphore(1)  # grammars, one at a time: they may take long
+        self.forms = 0  # requests that wait for theirs
         self.jobs: dict[str, Job] = {}
         self._ends: deque[float] = deque(maxlen=4096)
         self._post: deque[tuple[Job, int, Piece]] = deque()

@@ -3,6 +3,7 @@
 OpenAI's `response_format` and `tools`; vLLM's `structured_outputs`, and the `guided_` names it had before.
 """
 
+import json
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
@@ -55,7 +56,8 @@ class Called(Body):
 
     def faults(self) -> list[Fault]:
         try:
-            given = from_json(self.call.arguments)
+            given = from_json(self.call.arguments, allow_inf_nan=False)
+            json.dumps(given, allow_nan=False)  # 1e999 is read as infinity
         except ValueError:
             given = None
         return (

@@ -40,10 +40,14 @@ def checked(schema: object) -> dict[str, Any]:
         schema = {} if schema else {"enum": []}
     if not isinstance(schema, dict):
         raise BadGrammar(f"a JSON Schema is an object, got {type(schema).__name__}")
-    if faults := list(_too_much(schema)):
-        raise BadGrammar("; ".join(faults))
-    if faults := _all_faults(json.dumps(schema)):
-        raise BadGrammar(faults)
+    if large := list(_too_much(schema)):
+        raise BadGrammar("; ".join(large))
+    try:
+        written = json.dumps(schema, allow_nan=False)
+    except ValueError:
+        raise BadGrammar("a number in it is larger than any double") from None
+    if wrong := _all_faults(written):
+        raise BadGrammar(wrong)
     return {key: value for key, value in schema.items() if key != "x-guidance"}  # the compiler's own options
 
 
@@ -92,7 +96,7 @@ def _faults(schema: dict[str, Any], place: str) -> Iterator[str]:
 
 
 def _many_remainders(schema: dict[str, Any]) -> Iterator[str]:
-    steps = [part.get("multipleOf") for _, part in _schemas(schema, "")]
+    steps = [value for key, value in _named(schema) if key == "multipleOf"]
     multiples = [
         Fraction(str(step))
         for step in steps
@@ -100,6 +104,15 @@ def _many_remainders(schema: dict[str, Any]) -> Iterator[str]:
     ]
     if multiples and _states(multiples) > MULTIPLE:
         yield f"multipleOf: {MULTIPLE:,} remainders together are the most that are kept apart"
+
+
+def _named(value: Any) -> Iterator[tuple[str, Any]]:
+    """All that has a name in it, values that are no schema too: a reference may make them one."""
+    for item in value if isinstance(value, list) else ():
+        yield from _named(item)
+    for key, item in value.items() if isinstance(value, dict) else ():
+        yield key, item
+        yield from _named(item)
 
 
 def _states(multiples: list[Fraction]) -> int:

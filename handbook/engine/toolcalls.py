@@ -166,7 +166,7 @@ class Reader:
 
     def _opening(self) -> list[Part] | None:
         """The very beginning: a plain call, or anything else."""
-        if found := PLAIN.match(self._rest):
+        if found := PLAIN.match(self._rest[:LONGEST_HEAD]):
             if found["name"] in self._names:
                 return self._begin(found)
         elif _may_become_plain(self._rest):
@@ -176,10 +176,11 @@ class Reader:
 
     def _words(self) -> list[Part] | None:
         """Up to a tag."""
-        before, tag, after = self._rest.partition(OPEN)
+        before, tag, _ = self._rest.partition(OPEN)
         if tag:
-            self._rest, self._read = tag + after, self._head
-            return [Part(before.rstrip())]
+            certain = before.rstrip()  # the space before a call is part of it
+            self._rest, self._read = self._rest[len(certain) :], self._head
+            return [Part(certain)]
         held = next(n for n in range(len(OPEN) - 1, -1, -1) if before.endswith(OPEN[:n]))
         certain = before[: len(before) - held].rstrip()
         self._rest = before[len(certain) :]
@@ -228,12 +229,15 @@ class Reader:
 
 
 HEAD = re.compile(rf'\s*\{{\s*"name"\s*:\s*"(?P<name>{NAME})"\s*,\s*"(?:arguments|parameters)"\s*:\s*')
+LONGEST_HEAD = 300  # characters, with all space that the grammar leaves: what is looked at at each token
 PLAIN = re.compile(rf"\s*(?:```(?:json)?\s)?{HEAD.pattern}")
-TAGGED_HEAD = re.compile(OPEN + HEAD.pattern)
+TAGGED_HEAD = re.compile(rf"\s*{OPEN}{HEAD.pattern}")
 
 
 def _may_become_plain(text: str) -> bool:
     """Whether `PLAIN` may match once more has come. Space counts nowhere: a little more is held back then."""
+    if len(text) > LONGEST_HEAD:
+        return False
     begun = "".join(text.split())
     for fence in ("", "```", "```json"):
         if fence.startswith(begun):
