@@ -307,14 +307,16 @@ def test_few_pages_preempt_under_constraints():
     assert tight.scheduler.counts.preempted > 0
 
 
-def test_forced_tokens_are_drafted_and_mostly_right():
-    schema = {"const": {"name": "weather", "arguments": {"city": "Paris"}}}
+def test_forced_tokens_are_drafted_and_right():
+    """Each step gives out as many as may be drafted, and one: all of the text is forced."""
+    text = "a text of some length, which leaves no choice at all; 1234567890"
     engine = engine_of()
-    heard = say(engine, json_schema(schema), Sampling(100, temperature=0.0))
+    heard = say(engine, choice([text]), Sampling(200, temperature=1.0, seed=1))
     counts = engine.scheduler.counts
-    assert json.loads(heard.text[0]) == schema["const"]
-    assert counts.drafted > 5
+    assert heard.text[0] == text
+    assert heard.reason[0] == "stop"
     assert counts.accepted >= counts.drafted - 1  # the last ends the text, and is counted as what came anyway
+    assert counts.steps <= 2 + heard.tokens[0] // 9 + 1
 
 
 def test_logprobs_are_the_models_own():
