@@ -134,7 +134,7 @@ def _():
     }
     model = mo.ui.dropdown(_models, value="Llama 3.1 8B", label="model")
     device = mo.ui.dropdown(DEVICES, value="H100", label="device")
-    context = slider(steps=[64, 256, 1024, 4096, 16384], value=1024, label="positions each")
+    context = slider(steps=[64, 256, 1024, 4096, 16384], value=256, label="positions each")
     bits = slider(steps=[4, 8, 16], value=16, label="bits per weight")
     panel("## The roof\n\nThe least time that a decode step can take.", model, device, context, bits)
     return bits, context, device, model
@@ -147,9 +147,9 @@ def roof(bits, context, device, model):
     _bytes = {_n: decode_bytes(_c, _n, context.value, bits.value) for _n in _many}
     _plot = charts.lines(
         {
-            "the roof": [(_n, _n / _d.seconds(_work[_n], _bytes[_n])) for _n in _many],
             "if only memory counted": [(_n, _n * _d.bandwidth / _bytes[_n]) for _n in _many],
             "if only arithmetic counted": [(_n, _n * _d.flops / _work[_n]) for _n in _many],
+            "the roof": [(_n, _n / _d.seconds(_work[_n], _bytes[_n])) for _n in _many],
         },
         x_title="sequences in the batch (log scale)",
         y_title="tokens per second at best (log scale)",
@@ -265,7 +265,8 @@ def _(knobs, scenario):
 @app.cell(hide_code=True)
 def live(at, header, speeds, steps):
     _step = steps[at.value - 1]
-    mo.Html(f"<style>{view.style()}</style>" + view.frame(header, _step, speeds, at.value - 1))
+    _frame = view.frame(header, _step, speeds, at.value - 1)
+    mo.Html(f'<style>{view.style()}</style><div style="--accent:{charts.ACCENT}">{_frame}</div>')
     return
 
 
@@ -518,7 +519,7 @@ def rounding(outlier):
         },
         x_title="size of the outlier",
         y_title="error over the usual value",
-        x_format="~g",
+        x_format="d",
         y_format=".0%",
         vertical=outlier.value,
         height=240,
@@ -542,7 +543,7 @@ def _():
 @app.cell(hide_code=True)
 def knee():
     _loads = [0.1, 0.3, 0.5, 0.7, 0.8, 0.85, 0.9, 0.95]
-    _points = dict(zip([*_loads, 1.0, 1.05], load_curve([*_loads, 1.0, 1.05], 1000), strict=True))
+    _points = dict(zip([*_loads, 1.0, 1.05], load_curve((*_loads, 1.0, 1.05), 500), strict=True))
     _queue = charts.lines(
         {
             "one at a time (M/M/1)": [(_l, _l / (1 - _l)) for _l in _loads],
@@ -607,7 +608,7 @@ def capacity(asked):
         _found is None,
         mo.md("No number of servers meets this level: even a request alone is too slow on one of them."),
     )
-    _most = saturation(cost=_cost, traffic=_traffic)
+    _most = saturation(cost=_cost, traffic=_traffic, jobs=1000)
     _p = _found.each
     _note = f"""**{_found.servers} server{"s" if _found.servers > 1 else ""}**, each at
     **{_p.rate / _most:.0%}** of the {_most:.1f} requests per second that it takes at most. There

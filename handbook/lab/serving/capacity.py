@@ -144,7 +144,7 @@ def replicas(
 
     if one(1e-3).good < goal:
         return None
-    number = max(1, int(rate / (1.1 * saturation(cost=cost, traffic=traffic))))
+    number = max(1, int(rate / (1.1 * saturation(cost=cost, traffic=traffic, jobs=1000))))
     while (found := one(rate / number)).good < goal:
         number = max(number + 1, round(1.02 * number))
     return Needed(number, found)

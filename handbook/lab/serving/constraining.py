@@ -51,11 +51,11 @@ def described(tokens: int, bound: bool) -> Session:
 
 def constrained_step_cost(small: bool = True) -> list[float]:
     """Tokens per second with the schema over without, the first token apart."""
-    tokens = 24 if small else 64
+    tokens = 20 if small else 64
     return in_turns(
         lambda: seconds_per_token(described(tokens, bound=False)),
         lambda: seconds_per_token(described(tokens, bound=True)),
-        1 if small else 5,
+        3 if small else 5,
     )
 
 

@@ -22,14 +22,14 @@ def shares(logits: torch.Tensor, temperature: float, k: int, p: float, least: fl
     return [warm.softmax(dim=-1), kept.softmax(dim=-1)]
 
 
-def rows(logits: torch.Tensor, found: list[torch.Tensor], most: int = 20) -> list[dict[str, object]]:
+def rows(logits: torch.Tensor, found: list[torch.Tensor], most: int = 12) -> list[dict[str, object]]:
     """A row of a table for each of the likeliest tokens."""
     tokenizer, (before, after) = kit.chat_model().tokenizer, found
     return [
         {
             "token": charts.visible(tokenizer.token_text(token)),
-            "by the model": ("", float(before[token])),
-            "drawn from": ("", float(after[token])),
+            "at this temperature": ("", float(before[token])),
+            "drawn with": ("", float(after[token])),
         }
         for token in logits.topk(most).indices.tolist()
     ]

@@ -39,12 +39,12 @@ def seconds_per_token(session: Session) -> float:
 
 
 def gain(request: str, small: bool) -> list[float]:
-    tokens = 24 if small else 64
+    tokens = 20 if small else 64
 
     def pace(speculation: Speculation) -> float:
         return seconds_per_token(saying(request, tokens, speculation))
 
-    return in_turns(lambda: pace("off"), lambda: pace("lookup"), 1 if small else 5)
+    return in_turns(lambda: pace("off"), lambda: pace("lookup"), 3 if small else 5)
 
 
 def lookup_gain_copy(small: bool = True) -> list[float]:
