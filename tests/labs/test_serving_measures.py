@@ -218,6 +218,13 @@ def test_benches_run_what_they_say() -> None:
     assert len(bench.prefill(60, pieces=4)()) == 4
 
 
+def test_speeds_of_every_way_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = steps.pick
+    monkeypatch.setattr(steps, "pick", lambda model, store, precision: right(model, store, None))
+    assert list(steps.roofs([1, 2], 32, small=True)) == ["torch"]  # no other way on this machine
+    assert steps.roofs([1, 2], 32, small=True)["torch"][1][0] == 2
+
+
 def test_in_turns_divides_the_slow_by_the_fast() -> None:
     order: list[str] = []
 

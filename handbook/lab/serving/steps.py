@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 import torch
 
 from handbook.engine.executor import TorchExecutor
+from handbook.engine.fast import pick
+from handbook.engine.kernels.pack import Precision
 from handbook.engine.store import PageStore
 from handbook.engine.work import Batch, Move, Work
 from handbook.lab import kit
@@ -17,17 +19,31 @@ from handbook.model.load import Loaded
 
 PAGE = 16
 Run = Callable[[], object]
+INT8: Precision = "int8"
 
 
 class Bench:
-    """A model over pages with room for `sequences` of `room` positions, in memory of its own."""
+    """A model over pages with room for `sequences` of `room` positions, in memory of its own.
 
-    def __init__(self, loaded: Loaded, sequences: int, room: int, swap: int = 0) -> None:
+    precision: of compiled kernels, where there are some; then the pages are bf16.
+    """
+
+    def __init__(
+        self,
+        loaded: Loaded,
+        sequences: int,
+        room: int,
+        swap: int = 0,
+        precision: Precision | None = None,
+    ) -> None:
         self.each = -(-room // PAGE)
-        store = PageStore(loaded.config, sequences * self.each, PAGE, swap, loaded.model.dtype)
+        dtype = torch.bfloat16 if precision else loaded.model.dtype
+        store = PageStore(loaded.config, sequences * self.each, PAGE, swap, dtype)
         for block in (store.keys, store.values):
             block.normal_()
-        self.store, self.run = store, TorchExecutor(loaded.model, store).run
+        self.store = store
+        self.executor, self.label = pick(loaded.model, store, precision)
+        self.run = self.executor.run
 
     def pages(self, sequence: int) -> range:
         return range(sequence * self.each, (sequence + 1) * self.each)
@@ -115,14 +131,20 @@ def gather_share(small: bool = True) -> list[float]:
     return [1 / ratio for ratio in ratios]
 
 
-def roofs(sequences: Sequence[int], context: int, small: bool) -> list[tuple[int, float]]:
-    """Tokens per second of decoding at each number of sequences, once each: for the lab's plot."""
+def roofs(sequences: Sequence[int], context: int, small: bool) -> dict[str, list[tuple[int, float]]]:
+    """Tokens per second of decoding at each number of sequences, the best of three steps: on torch, and in
+    int8 by whatever this machine has for it, if anything. For the lab's plot."""
     loaded = subject(small)
-    bench = Bench(loaded, max(sequences), context + PAGE)
-    with kit.quiet():
-        found = []
-        for number in sequences:
-            step = bench.decode(number, context)
-            step()
-            found.append((number, number / min(kit.seconds(step) for _ in range(3))))
+    found: dict[str, list[tuple[int, float]]] = {}
+    for precision in (None, INT8):
+        bench = Bench(loaded, max(sequences), context + PAGE, precision=precision)
+        if precision and isinstance(bench.executor, TorchExecutor):
+            break
+        with kit.quiet():
+            found[bench.label] = [(n, n / _best(bench.decode(n, context))) for n in sequences]
     return found
+
+
+def _best(step: Run) -> float:
+    step()
+    return min(kit.seconds(step) for _ in range(3))
