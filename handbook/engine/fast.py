@@ -100,8 +100,6 @@ class FastExecutor:
         bias = None if model.head is None else model.head.bias
         whole: Precision = "int8" if precision == "int4" else precision
         self.head = pack(head, whole, bias, model.norm.weight, model.norm.eps, arena=arena)
-        for block in store.blocks:
-            kernels.large_pages(block.data_ptr(), block.nbytes)
         self.embed = Rows(model.embed.weight)
         self.head_call = pointer(self.head.struct)
         caches = [
@@ -165,7 +163,7 @@ class FastExecutor:
         step, held = self._step(works, count, threads)
         self.kernels.forward(self.calls, len(self.calls), step, *(part.data_ptr() for part in (x, *room)))
         del held
-        return x[:count] if len(wanted) == count else x[torch.tensor(wanted, dtype=torch.long)], threads
+        return x[:count] if len(wanted) == count else x.index_select(0, torch.tensor(wanted)), threads
 
     def _room(self, rows: int) -> tuple[Tensor, ...]:
         """x, qkv, attention's result and the network's hidden row, for so many rows at least."""

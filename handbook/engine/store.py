@@ -6,17 +6,15 @@ Book: inference-ops/llm-serving-optimization
 """
 
 import math
+import mmap
 from collections.abc import Iterable, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from handbook.engine.pages import Copy
 from handbook.engine.work import Batch, Move
 from handbook.model.config import ModelConfig
-
-ALIGNED = 4096  # a page of the system's memory
 
 
 def cache_shape(config: ModelConfig) -> tuple[int, int, int]:
@@ -46,10 +44,8 @@ def zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device | Non
     first touched, and pages of a cache that nobody has used yet take no memory."""
     if device is not None and device.type != "cpu":
         return torch.zeros(shape, dtype=dtype, device=device)
-    size = math.prod(shape) * dtype.itemsize
-    memory = torch.from_numpy(np.zeros(size + ALIGNED, dtype=np.uint8))
-    begin = -memory.data_ptr() % ALIGNED
-    return memory[begin : begin + size].view(dtype).view(shape)
+    memory = mmap.mmap(-1, max(1, math.prod(shape) * dtype.itemsize))
+    return torch.frombuffer(memory, dtype=dtype, count=math.prod(shape)).view(shape)
 
 
 class PageStore:

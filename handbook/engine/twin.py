@@ -133,8 +133,10 @@ class TwinExecutor:
             heads = (
                 layer.qkv.by(x, turn).view(len(x), -1, c.head_dim).transpose(0, 1)[None]
             )  # [1, H + 2J, M, D]
-            q, k, v = heads.split((c.heads, c.kv_heads, c.kv_heads), dim=1)
+            q, k, v = torch.tensor_split(heads, (c.heads, c.heads + c.kv_heads), dim=1)
             q, k = apply_rope(q, *rope), apply_rope(k, *rope)
+            if self.store.keys.dtype == torch.bfloat16:
+                q = q.bfloat16().float()  # rounded as the keys are
             y = packed.attend(number, q, k, v, c.attention_scale, None)
             x += layer.out.by(y[0].transpose(0, 1).reshape(len(x), -1), turn)
             gate, up = layer.gate_up.by(x, turn).chunk(2, dim=1)

@@ -141,15 +141,15 @@ def test_a_crowded_machine_says_what_each_says_alone(kernels: Library, name: str
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int8])
 def test_the_twin_in_torch(kernels: Library, dtype: torch.dtype) -> None:
-    """Equal but for what falls on the other side of a rounding: one of 127 steps in a few of many terms."""
+    """Over whole numbers but for what falls on the other side of a rounding: one of 127 steps in a few of many
+    terms, and on through the layers."""
     config = replace(LLAMA, hidden_dim=128, qkv_bias=True, out_bias=True, mlp_bias=True, head_bias=True)
     model, (batch, pages) = model_of(config), mixed(61)
     one, two = stores(config, pages, 2, dtype)
     right, twin = FastExecutor(model, one, kernels, "int8").run(batch), TwinExecutor(model, two)
     got = twin.run(batch)
-    torch.testing.assert_close(got, right, atol=0.05 * float(right.abs().max()), rtol=0)
-    fp32 = run_packed(model, stores(config, pages, 1)[0], batch)
-    assert float((got - right).abs().mean()) < 0.3 * float((got - fp32).abs().mean())
+    most = 0.05 if dtype == torch.int8 else 1e-5
+    torch.testing.assert_close(got, right, atol=most * float(right.abs().max()), rtol=0)
     twin.release()
     assert twin.run(Batch(())).shape == (0, 61)
     assert model.device.type == "meta"
