@@ -163,7 +163,9 @@ class FastExecutor:
         step, held = self._step(works, count, threads)
         self.kernels.forward(self.calls, len(self.calls), step, *(part.data_ptr() for part in (x, *room)))
         del held
-        return x[:count] if len(wanted) == count else x.index_select(0, torch.tensor(wanted)), threads
+        if len(wanted) < count:
+            return x.index_select(0, torch.tensor(wanted, dtype=torch.long)), threads
+        return x[:count], threads
 
     def _room(self, rows: int) -> tuple[Tensor, ...]:
         """x, qkv, attention's result and the network's hidden row, for so many rows at least."""

@@ -25,17 +25,18 @@ class Rows:
         return self.values.nbytes + (0 if self.scales is None else self.scales.nbytes)
 
     def find(self, ids: Tensor, out: Tensor) -> None:
-        """Rows `ids` [M] into out [M, C], fp32."""
+        """Rows `ids` [M] into out [M, C], fp32. By `index_select`: `table[ids]` begins a parallel region, which
+        waits for a core when neighbours have it (10 ms a step, seen)."""
         if self.scales is not None:
             torch.mul(
-                self.values[ids].view(len(ids), -1, GROUP),
-                self.scales[ids].float()[:, :, None],
+                self.values.index_select(0, ids).view(len(ids), -1, GROUP),
+                self.scales.index_select(0, ids).float()[:, :, None],
                 out=out.view(len(ids), -1, GROUP),
             )
         elif self.values.dtype == torch.float32:
             torch.index_select(self.values, 0, ids, out=out)
         else:
-            out.copy_(self.values[ids])
+            out.copy_(self.values.index_select(0, ids))
 
 
 def _small(table: Tensor) -> tuple[Tensor, Tensor | None]:
