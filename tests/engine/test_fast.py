@@ -141,8 +141,8 @@ def test_a_crowded_machine_says_what_each_says_alone(kernels: Library, name: str
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int8])
 def test_the_twin_in_torch(kernels: Library, dtype: torch.dtype) -> None:
-    """Over whole numbers but for what falls on the other side of a rounding: one of 127 steps in a few of many
-    terms, and on through the layers."""
+    """Equal; over int8 pages but for what falls on the other side of a rounding: one of 127 steps in a few of
+    many terms, and on through the layers."""
     config = replace(LLAMA, hidden_dim=128, qkv_bias=True, out_bias=True, mlp_bias=True, head_bias=True)
     model, (batch, pages) = model_of(config), mixed(61)
     one, two = stores(config, pages, 2, dtype)
