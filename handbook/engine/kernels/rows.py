@@ -25,8 +25,8 @@ class Rows:
         return self.values.nbytes + (0 if self.scales is None else self.scales.nbytes)
 
     def find(self, ids: Tensor, out: Tensor) -> None:
-        """Rows `ids` [M] into out [M, C], fp32. By `index_select`: `table[ids]` begins a parallel region, which
-        waits for a core when neighbours have it (10 ms a step, seen)."""
+        """Rows `ids` [M] into out [M, C], fp32. By `index_select`: `table[ids]` begins a parallel region,
+        which waits for a core when neighbours have it (10 ms a step, seen)."""
         if self.scales is not None:
             torch.mul(
                 self.values.index_select(0, ids).view(len(ids), -1, GROUP),
