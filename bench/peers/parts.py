@@ -54,7 +54,8 @@ class Bench:
         for turn in range(self.rounds + warm):
             asks = make()
             for name in list(runs) if turn % 2 else reversed(list(runs)):
-                pids = [side.process.pid for key, side in self.sides.items() if name.startswith(key)]
+                mine = [side for key, side in self.sides.items() if name.startswith(key)]
+                pids = [side.process.pid for side in mine or self.sides.values()]
                 row, others = undisturbed(partial(runs[name], asks), pids)
                 row["others_cores"] = others
                 print(f"  {name}: " + ", ".join(f"{k} {v:.4g}" for k, v in row.items()), file=sys.stderr)
