@@ -1,15 +1,17 @@
 """A long storm on the real server: thousands of requests, hang-ups and rubbish, in memory that is too small.
 
 `handbook serve` runs in a process of its own, with so few pages that it preempts all the time. A pool of
-requests is answered one by one first; in the storm each answer must equal the one it got alone. Then nothing
+requests (texts, schemas, tools, embeddings) is answered one by one first; in the storm each answer must equal
+the one it got alone. Schemas that nobody sent before take one value only, and that must come. Then nothing
 may be left: no page held, nobody waiting, resident memory flat.
 
-    handbook bench soak [--requests 10000] [--at-once 48] [--model NAME] [--precision auto] [--memory 8MiB]
-                        [--running 16] [--seed 1] [--kill] [--json]
+    handbook bench soak [--requests 10000] [--at-once 48] [--model NAME] [--precision auto] [--memory 16MiB]
+                        [--running 24] [--seed 1] [--kill] [--json]
 
 --kill: afterwards kill -9 the server in mid-storm, start it again, and see that it answers as before.
-Exits with 1 when something is wrong. --json: requests, by what was done and how it ended; wrong: answers that
-differ; preemptions; steps; resident memory by tenth of the storm; pages held at the end.
+Exits with 1 when something is wrong. --json: requests, by what was done (ended), and of those that were to be
+answered by what was asked; wrong: answers that differ; figures: the server's own at the end; resident memory
+by tenth of the storm.
 """
 
 import argparse
@@ -30,27 +32,12 @@ from datetime import date
 from time import perf_counter
 from typing import Any
 
-WORDS = (
-    "cat",
-    "mat",
-    "seven",
-    "old",
-    "engineers",
-    "argue",
-    "about",
-    "caches",
-    "and",
-    "tea",
-    "in",
-    "the",
-    "rain",
-)
-POOL = 150
-LIMIT = 4 << 20  # bytes of a body that the server reads at most
+from _asked import CHAT, VECTORS, Asked, Kinds, in_pieces, is_value, pool, rubbish, said, unheard
+
 GROWTH = 0.05  # of resident memory over the last nine tenths, at most
 KINDS = {
-    "answer": 60, "stream": 14, "hang up in a stream": 10, "hang up at once": 6, "not JSON": 3,
-    "wrong fields": 3, "bad schema": 2, "half a body": 1, "too large": 1,
+    "answer": 58, "stream": 14, "hang up in a stream": 10, "hang up at once": 6, "unheard schema": 3,
+    "bad schema": 2, "heavy form": 1, "not JSON": 2, "wrong fields": 2, "half a body": 1, "too large": 1,
 }  # fmt: skip
 
 
@@ -59,27 +46,10 @@ class Storm:
     """What happened so far."""
 
     ended: Counter[str] = field(default_factory=Counter)
+    asked: Counter[str] = field(default_factory=Counter)
     wrong: list[dict[str, Any]] = field(default_factory=list)
     resident: list[int] = field(default_factory=list)
     retried: int = 0
-
-
-def pool(rng: random.Random, model: str) -> list[dict[str, Any]]:
-    """Bodies for completions, greedy; every third with a beginning that others share."""
-    shared = " ".join(rng.choices(WORDS, k=40))
-    bodies = []
-    for number in range(POOL):
-        text = " ".join(rng.choices(WORDS, k=int(2 ** rng.uniform(0, 5.5))))
-        bodies.append(
-            {
-                "model": model,
-                "prompt": f"{shared} {text}" if number % 3 == 0 else text,
-                "max_tokens": int(2 ** rng.uniform(0, 6)),
-                "n": rng.choice((1, 1, 1, 2)),
-                "temperature": 0,
-            }
-        )
-    return bodies
 
 
 class Server:
@@ -141,34 +111,40 @@ async def client(server: Server) -> AsyncIterator[Any]:
         yield http
 
 
-def texts(answer: dict[str, Any]) -> list[str]:
-    return [f"{one['text']}|{one['finish_reason']}" for one in answer["choices"]]
+async def kinds(server: Server, http: Any) -> Kinds:
+    """What it can be asked."""
+    names = [card["id"] for card in (await http.get("/v1/models")).json()["data"]]
+    turn = {"model": server.model, "messages": [{"role": "user", "content": "x"}], "max_tokens": 1}
+    chats = (await http.post(CHAT, json=turn)).status_code == 200
+    return Kinds(server.model, names[1] if len(names) > 1 else None, chats)
 
 
-async def streamed(http: Any, body: dict[str, Any], stop_after: int | None = None) -> list[str] | int:
-    """The texts of a stream, its status where it has none; [] when hung up after so many events."""
-    said: dict[int, str] = {}
-    async with http.stream("POST", "/v1/completions", json={**body, "stream": True}) as reply:
+async def whole(http: Any, asked: Asked) -> list[str] | int:
+    """What the answer says; its status where it is none."""
+    reply = await http.post(asked.path, content=asked.raw)
+    return said(reply.json()) if reply.status_code == 200 else int(reply.status_code)
+
+
+async def streamed(http: Any, asked: Asked, stop_after: int | None = None) -> list[str] | int:
+    """Likewise from a stream; [] when hung up after so many events."""
+    chunks: list[dict[str, Any]] = []
+    async with http.stream("POST", asked.path, json={**asked.body, "stream": True}) as reply:
         if reply.status_code != 200:
             return int(reply.status_code)
-        seen = 0
         async for line in reply.aiter_lines():
-            if not line.startswith("data: {"):
-                continue
-            seen += 1
-            if stop_after is not None and seen > stop_after:
-                return []
-            for one in json.loads(line[6:])["choices"]:
-                end = f"|{one['finish_reason']}" if one["finish_reason"] else ""
-                said[one["index"]] = said.get(one["index"], "") + one["text"] + end
-    return [said[index] for index in sorted(said)]
+            if line.startswith("data: {"):
+                chunks.append(json.loads(line[6:]))
+                if stop_after is not None and len(chunks) > stop_after:
+                    return []
+    return in_pieces(chunks)
 
 
-async def hang_up(server: Server, body: bytes, wait: float, share: float = 1.0) -> None:
+async def hang_up(server: Server, asked: Asked, wait: float, share: float = 1.0) -> None:
     """A client that leaves: after a part of its body, or before the answer."""
     host, _, port = server.url.removeprefix("http://").rpartition(":")
     _, writer = await asyncio.open_connection(host, int(port))
-    head = f"POST /v1/completions HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: application/json\r\n"
+    body = asked.raw
+    head = f"POST {asked.path} HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: application/json\r\n"
     writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body[: int(len(body) * share)])
     with suppress(ConnectionError):
         await writer.drain()
@@ -176,73 +152,46 @@ async def hang_up(server: Server, body: bytes, wait: float, share: float = 1.0) 
     writer.transport.abort()
 
 
-def rubbish(kind: str, body: dict[str, Any], rng: random.Random) -> tuple[bytes, set[int]]:
-    """A body that is refused, and the statuses that say so."""
-    raw = json.dumps(body).encode()
-    if kind == "not JSON":
-        return rng.choice((raw[:-1], b"", b"\xff" + raw, b"[" * 5000, b'{"model": NaN}', raw + raw)), {400}
-    if kind == "too large":
-        return raw[:-1] + b', "user": "' + b"x" * (LIMIT + 1) + b'"}', {413}
-    if kind == "bad schema":
-        schemas: list[Any] = [
-            {"type": "nothing"},
-            {"$ref": "http://example.com/x"},
-            {"type": "string", "pattern": "("},
-            7,
-        ]
-        wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": rng.choice(schemas)}}
-        chat = {
-            "model": body["model"],
-            "messages": [{"role": "user", "content": "x"}],
-            "response_format": wanted,
-        }
-        return json.dumps(chat).encode(), {400}
-    wrong: list[dict[str, Any]] = [
-        {"max_tokens": -1}, {"temperature": 9}, {"nonsense": 1}, {"prompt": ""}, {"prompt": [10**9]},
-        {"n": 0}, {"stop": []}, {"max_tokens": 10**6}, {"logit_bias": {"x": 1}},
-    ]  # fmt: skip
-    return json.dumps({**body, **rng.choice(wrong)}).encode(), {400}
-
-
 async def one(
-    server: Server, http: Any, storm: Storm, rng: random.Random, bodies: list[Any], alone: list[Any]
+    server: Server,
+    http: Any,
+    storm: Storm,
+    rng: random.Random,
+    asking: Kinds,
+    bodies: list[Asked],
+    alone: list[Any],
 ) -> None:
     """A request of the storm, in one of its ways."""
     kind = rng.choices(list(KINDS), list(KINDS.values()))[0]
     number = rng.randrange(len(bodies))
-    body, expected = bodies[number], alone[number]
-    raw = json.dumps(body).encode()
-    if kind == "hang up at once":
-        await hang_up(server, raw, rng.uniform(0, 0.2))
-        storm.ended[kind] += 1
-    elif kind == "half a body":
-        await hang_up(server, raw, rng.uniform(0, 0.2), rng.random())
-        storm.ended[kind] += 1
-    elif kind in ("not JSON", "wrong fields", "bad schema", "too large"):
-        content, statuses = rubbish(kind, body, rng)
-        path = "/v1/chat/completions" if kind == "bad schema" else "/v1/completions"
+    asked, expected = bodies[number], alone[number]
+    storm.ended[kind] += 1
+    if kind in ("hang up at once", "half a body"):
+        share = 1.0 if kind == "hang up at once" else rng.random()
+        await hang_up(server, asked, rng.uniform(0, 0.2), share)
+        return
+    if kind in ("not JSON", "wrong fields", "bad schema", "heavy form", "too large"):
+        path, content, statuses = rubbish(kind, asked, asking, rng)
         reply = await http.post(path, content=content)
-        storm.ended[kind] += 1
-        if reply.status_code not in statuses or "error" not in reply.json():
-            storm.wrong.append(
-                {"kind": kind, "status": reply.status_code, "body": content[:300].decode(errors="replace")}
-            )
-    else:
-        while True:
-            if kind == "answer":
-                reply = await http.post("/v1/completions", content=raw)
-                got: Any = texts(reply.json()) if reply.status_code == 200 else reply.status_code
-            else:
-                got = await streamed(http, body, rng.randrange(4) if kind == "hang up in a stream" else None)
-            if got != 429:
-                break
-            storm.retried += 1
-            await asyncio.sleep(rng.uniform(0.05, 0.5))
-        storm.ended[kind] += 1
-        if kind != "hang up in a stream" and got != expected:
-            storm.wrong.append({"kind": kind, "body": body, "expected": expected, "got": got})
-        elif kind == "hang up in a stream" and not isinstance(got, list):
+        if reply.status_code not in statuses or (reply.status_code != 200 and "error" not in reply.json()):
+            start = content[:300].decode(errors="replace")
+            storm.wrong.append({"kind": kind, "status": reply.status_code, "body": start})
+        return
+    value = None
+    if kind == "unheard schema":
+        asked, value = unheard(rng, asking)
+    storm.asked[asked.path] += 1
+    stops = rng.randrange(4) if kind == "hang up in a stream" else None
+    streams = kind in ("stream", "hang up in a stream") and asked.path != VECTORS
+    while (got := await (streamed(http, asked, stops) if streams else whole(http, asked))) == 429:
+        storm.retried += 1
+        await asyncio.sleep(rng.uniform(0.05, 0.5))
+    if streams and stops is not None:
+        if not isinstance(got, list):
             storm.wrong.append({"kind": kind, "status": got})
+    elif got != expected if value is None else not is_value(got, value):
+        expected = expected if value is None else value
+        storm.wrong.append({"kind": kind, "asked": asked, "expected": expected, "got": got})
 
 
 async def figures(http: Any) -> dict[str, float]:
@@ -255,12 +204,12 @@ async def blow(
     server: Server, arguments: argparse.Namespace, storm: Storm, alone: list[Any]
 ) -> dict[str, Any]:
     """The whole storm, then what is left of it."""
-    rng = random.Random(arguments.seed)
-    bodies = pool(rng, server.model)
     async with client(server) as http:
-        if not alone:
-            for body in bodies:
-                alone.append(texts((await http.post("/v1/completions", json=body)).json()))
+        asking = await kinds(server, http)
+        bodies = pool(random.Random(arguments.seed), asking)
+        alone += [await whole(http, asked) for asked in bodies]
+        if refused := [asked for asked, got in zip(bodies, alone, strict=True) if isinstance(got, int)]:
+            raise SystemExit(f"the server refuses some of its own pool: {refused[0]}")
         todo, done = iter(range(arguments.requests)), 0
         tenth = max(1, arguments.requests // 10)
 
@@ -268,7 +217,7 @@ async def blow(
             nonlocal done
             mine = random.Random(seed)
             for _ in todo:
-                await one(server, http, storm, mine, bodies, alone)
+                await one(server, http, storm, mine, asking, bodies, alone)
                 done += 1
                 if done % tenth == 0:
                     storm.resident.append(server.resident)
@@ -291,9 +240,9 @@ async def blow(
 
 async def killed(server: Server, arguments: argparse.Namespace, alone: list[Any]) -> dict[str, Any]:
     """kill -9 in mid-storm, start again: the same answers as before."""
-    bodies = pool(random.Random(arguments.seed), server.model)
     async with client(server) as http:
-        flying = [asyncio.create_task(http.post("/v1/completions", json=body)) for body in bodies]
+        bodies = pool(random.Random(arguments.seed), await kinds(server, http))
+        flying = [asyncio.create_task(whole(http, asked)) for asked in bodies]
         await asyncio.sleep(0.5)
         server.process.kill()
         lost = sum(
@@ -303,7 +252,7 @@ async def killed(server: Server, arguments: argparse.Namespace, alone: list[Any]
     again = Server(arguments)
     try:
         async with client(again) as http:
-            same = [texts((await http.post("/v1/completions", json=body)).json()) for body in bodies[:30]]
+            same = [await whole(http, asked) for asked in bodies[:30]]
     finally:
         status = again.end()
     return {"in_flight_lost": lost, "same_after_restart": same == alone[:30], "exit": status}
@@ -345,6 +294,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     return {
         "requests": sum(storm.ended.values()),
         "ended": dict(storm.ended),
+        "asked": dict(storm.asked),
         "retried": storm.retried,
         "wrong": storm.wrong[:20],
         "resident": storm.resident,
@@ -363,8 +313,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--at-once", type=int, default=48, help="clients")
     parser.add_argument("--model", default="smollm2-135m-instruct")
     parser.add_argument("--precision", default="auto")
-    parser.add_argument("--memory", default="8MiB", help="of the cache: little, so that it preempts")
-    parser.add_argument("--running", type=int, default=16, help="texts at once")
+    parser.add_argument("--memory", default="16MiB", help="of the cache: little, so that it preempts")
+    parser.add_argument("--running", type=int, default=24, help="texts at once")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--kill", action="store_true", help="kill -9 and restart afterwards")
     parser.add_argument("--json", action="store_true")
@@ -378,6 +328,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         left = result["figures"]
         print(f"{result['machine']}, {result['date']}; {result['picked']}")
         print(f"{result['requests']:,} requests in {result['seconds']:.0f} s: {rows}")
+        print(
+            "answers wanted of " + ", ".join(f"{path} {n:,}" for path, n in sorted(result["asked"].items()))
+        )
         print(f"{result['retried']:,} were sent again after status 429")
         print(f"{left['preemptions_total']:,.0f} preemptions in {left['steps_total']:,.0f} steps")
         print("resident MiB by tenth: " + " ".join(f"{size / 2**20:.0f}" for size in result["resident"]))

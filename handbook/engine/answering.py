@@ -107,7 +107,7 @@ async def answer(request: Request, desk: Desk, body: Drawn) -> Response:
         desk.leave(job)
         span.end(reply)
     if reply.failed:
-        raise failure(reply.failed)
+        raise failure(reply.failed, job)
     return Response(status_code=HUNG_UP) if whole is None else JSONResponse(whole)
 
 
@@ -206,7 +206,7 @@ class Events(Response):
         while not reply.complete:
             news = reply.add(await job.pieces())
             if reply.failed:
-                await say(failure(reply.failed).body, last=True)
+                await say(failure(reply.failed, job).body, last=True)
                 return
             await say(*({**chunk, **self.more} for chunk in reply.chunks(news)))
         usage = [{**reply.head, "choices": [], "usage": job.usage}] if self.more else []
@@ -242,7 +242,9 @@ def unknown(name: str, *known: str) -> Refused:
     )
 
 
-def failure(reason: str) -> Refused:
+def failure(reason: str, job: Job) -> Refused:
+    if fault := next((told.fault for told in job.told if told.fault), ""):
+        return Refused(400, f"The answer can't be held to its form any further: {fault}.", "form_too_complex")
     if reason == "cancelled":
         return Refused(503, "The server was stopped before the answer was complete.", "shutting_down")
     return Refused(500, "The engine failed at this request; its log says more.", "engine_failed")

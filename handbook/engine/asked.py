@@ -40,7 +40,7 @@ class Piece:
 @dataclass(slots=True)
 class Told:
     """What became of a request so far: prompt tokens found in the cache, drafts made and right, seconds on
-    the engine's clock."""
+    the engine's clock. fault: why its constraint could not go on, where that ended it."""
 
     prompt: int
     since: float
@@ -50,6 +50,7 @@ class Told:
     drafted: int = 0
     accepted: int = 0
     produced: int = 0
+    fault: str = ""
 
     @property
     def usage(self) -> Usage:

@@ -1,6 +1,7 @@
 """The server's OpenAPI document: its paths, what they take and what they give, for this model.
 
-Written out rather than read off the handlers, because those read their bodies themselves.
+Written out rather than read off the handlers, because those read their bodies themselves. It says what can be
+said of a body: not that a schema, an expression or a grammar within it is a right one.
 """
 
 from typing import Any
@@ -54,21 +55,18 @@ STRUCTURED = [
     *(_given(name) for name in ("json", "regex", "choice", "grammar")),
     _given("json_object", const=True),
 ]
-GUIDED = [
-    *(_given(f"guided_{name}") for name in ("json", "regex", "choice", "grammar")),
-    _given("structured_outputs", type="object", anyOf=STRUCTURED),
-]
+KEPT = _given("structured_outputs", type="object", anyOf=STRUCTURED)
 FORMS = [
-    *GUIDED,
+    KEPT,
     _given("response_format", type="object", **_given("type", enum=["json_object", "json_schema"])),
 ]
-ONE_FORM: Json = {"anyOf": [{"not": {"anyOf": FORMS}}, {"oneOf": FORMS}]}
+ONE_FORM: Json = {"not": {"allOf": FORMS}}
 NO_FORM_PAST_STOPS: Json = {"if": _given("ignore_eos", const=True), "then": {"not": {"anyOf": FORMS}}}
 TOOLS = _given("tools", type="array", minItems=1)
 CALLING: list[Json] = [
     {
         "if": {"allOf": [TOOLS, {"not": _given("tool_choice", const="none")}]},
-        "then": {"not": {"anyOf": [*GUIDED, _given("ignore_eos", const=True)]}},
+        "then": {"not": {"anyOf": [KEPT, _given("ignore_eos", const=True)]}},
     },
     {
         "if": {"anyOf": [_given("tool_choice", const="required"), _given("tool_choice", type="object")]},
@@ -126,6 +124,8 @@ def document(models: dict[type[Body], str | None], cards: list[str], vocabulary:
             fields["n"]["anyOf"][0]["maximum"] = min(128, most)
     _bounded(found, vocabulary - 1)
     for name in ("ChatBody", "TextBody"):
+        for older in [field for field in found[name]["properties"] if field.startswith("guided_")]:
+            del found[name]["properties"][older]  # taken, but `structured_outputs` says the same
         bias = found[name]["properties"]["logit_bias"]["anyOf"][0]
         bias["patternProperties"] = {
             up_to(vocabulary - 1): value for value in bias["patternProperties"].values()

@@ -68,6 +68,7 @@ def draw_batch(
                 drawn = _draw_kept(logits[rows], best[rows] if best else (), asked, sequence, work)
             except BadGrammar as error:
                 log.warning("the constraint of %s can't go on: %s", sequence.request.id, error)
+                asked.told.fault = str(error)
                 scheduler.cancel(sequence.request.id, "error")
                 continue
         elif plain(asked.sampling):

@@ -23,6 +23,8 @@ IGNORED = frozenset(
         "prompt_cache_key",
         "prompt_cache_retention",
         "prediction",
+        "annotations",  # in replies that clients send back
+        "provider_specific_fields",  # likewise, litellm's
     }
 )
 OLD = "is the old form of tools; send those"

@@ -160,6 +160,26 @@ def test_arguments_that_are_no_json(server, arguments):
     assert "arguments" in reply.json()["error"]["message"]
 
 
+def test_a_form_that_grows_too_complex_is_the_clients_fault(server):
+    """It compiles, and the first steps pass."""
+    wanted = {"structured_outputs": {"regex": "((a{1000}){1000}){1000}"}, "max_tokens": 400}
+    reply = server.post(CHAT, {**ASK, **wanted})
+    assert reply.status_code == 400, reply.text
+    assert reply.json()["error"]["code"] == "form_too_complex"
+    events = server.post(CHAT, {**ASK, **wanted, "stream": True}).text
+    assert "form_too_complex" in events
+    assert "[DONE]" not in events
+    until(server.free)
+
+
+def test_replies_can_be_sent_back_as_clients_keep_them(server):
+    """The official client and litellm add fields of their own."""
+    empty = dict.fromkeys(("refusal", "annotations", "audio", "function_call", "tool_calls"))
+    turn = {"role": "assistant", "content": "y", **empty, "provider_specific_fields": {"refusal": None}}
+    reply = server.post(CHAT, {**ASK, "messages": [*ASK["messages"], turn, *ASK["messages"]]})
+    assert reply.status_code == 200, reply.text
+
+
 # --- while a grammar is being compiled
 
 
