@@ -147,7 +147,7 @@ def _speak(served: Served, prompt: list[int], sampling: Sampling) -> Iterator[De
     try:
         told = served.ask(id, prompt, sampling, pieces.put).result()
     except CannotServe as error:
-        raise ChatError(f"{error}.".capitalize(), "Send a shorter conversation.") from error
+        raise ChatError(f"The engine can't serve this: {error}.", "Send a shorter conversation.") from error
     except QueueFull as error:
         raise ChatError(f"Too many replies are being written: {error}.", "Send it again later.") from error
     reason = None
