@@ -29,14 +29,29 @@ FAULTS = {
 }
 
 
-BOTH = ("max_tokens", "max_completion_tokens")
-LENGTHS: Json = {"not": {"required": list(BOTH), "properties": {name: {"type": "integer"} for name in BOTH}}}
+NULL: Json = {"type": "null"}
 
 
-def _needs(field: str, kind: str, switch: str) -> Json:
+def _one_of_these(*ways: Json) -> Json:
+    """Fields, each as one way or another has them, or absent; those with a ! have to be there. What has a
+    `not` in it is too much for those who make requests out of a document."""
+    return {
+        "anyOf": [
+            {
+                "properties": {name.rstrip("!"): schema for name, schema in way.items()},
+                "required": [name.rstrip("!") for name in way if name.endswith("!")],
+            }
+            for way in ways
+        ]
+    }
+
+
+def _needs(field: str, switch: str) -> Json:
     """A field that only goes with a switch."""
-    given = {"properties": {field: {"type": kind}}, "required": [field]}
-    return {"if": given, "then": {"properties": {switch: {"const": True}}, "required": [switch]}}
+    return _one_of_these({field: NULL}, {f"{switch}!": {"const": True}})
+
+
+LENGTHS = _one_of_these({"max_tokens": NULL}, {"max_completion_tokens": NULL})
 
 
 def _if_and_only_if(field: str, kind: str, switch: str, value: str) -> Json:
@@ -55,23 +70,22 @@ STRUCTURED = [
     *(_given(name) for name in ("json", "regex", "choice", "grammar")),
     _given("json_object", const=True),
 ]
-KEPT = _given("structured_outputs", type="object", anyOf=STRUCTURED)
-FORMS = [
-    KEPT,
-    _given("response_format", type="object", **_given("type", enum=["json_object", "json_schema"])),
-]
-ONE_FORM: Json = {"not": {"allOf": FORMS}}
-NO_FORM_PAST_STOPS: Json = {"if": _given("ignore_eos", const=True), "then": {"not": {"anyOf": FORMS}}}
-TOOLS = _given("tools", type="array", minItems=1)
-CALLING: list[Json] = [
-    {
-        "if": {"allOf": [TOOLS, {"not": _given("tool_choice", const="none")}]},
-        "then": {"not": {"anyOf": [KEPT, _given("ignore_eos", const=True)]}},
-    },
-    {
-        "if": {"anyOf": [_given("tool_choice", const="required"), _given("tool_choice", type="object")]},
-        "then": TOOLS,
-    },
+NO_TOOLS: Json = {"anyOf": [NULL, {"type": "array", "maxItems": 0}]}
+ANY_TEXT: Json = {"anyOf": [NULL, {"type": "object", "properties": {"type": {"const": "text"}}}]}
+STOPS: Json = {"enum": [None, False]}
+ONE_FORM = _one_of_these({"structured_outputs": NULL}, {"response_format": ANY_TEXT})
+NO_FORM_PAST_STOPS = _one_of_these(
+    {"ignore_eos": STOPS}, {"structured_outputs": NULL, "response_format": ANY_TEXT}
+)
+CALLING = [
+    _one_of_these(
+        {"tools": NO_TOOLS},
+        {"tool_choice!": {"const": "none"}},
+        {"structured_outputs": NULL, "ignore_eos": STOPS},
+    ),
+    _one_of_these(
+        {"tool_choice": {"enum": [None, "none", "auto"]}}, {"tools!": {"type": "array", "minItems": 1}}
+    ),
 ]
 CALLS = _given("tool_calls", type="array", minItems=1)
 TURNS: list[Json] = [
@@ -130,8 +144,8 @@ def document(models: dict[type[Body], str | None], cards: list[str], vocabulary:
         bias["patternProperties"] = {
             up_to(vocabulary - 1): value for value in bias["patternProperties"].values()
         }
-        found[name]["allOf"] = [_needs("stream_options", "object", "stream"), ONE_FORM, NO_FORM_PAST_STOPS]
-    found["ChatBody"]["allOf"] += [_needs("top_logprobs", "integer", "logprobs"), LENGTHS, *CALLING]
+        found[name]["allOf"] = [_needs("stream_options", "stream"), ONE_FORM, NO_FORM_PAST_STOPS]
+    found["ChatBody"]["allOf"] += [_needs("top_logprobs", "logprobs"), LENGTHS, *CALLING]
     found["ResponseFormat"] |= _if_and_only_if("json_schema", "object", "type", "json_schema")
     found["StructuredOutputs"]["anyOf"] = [{"not": {"anyOf": STRUCTURED}}, {"oneOf": STRUCTURED}]
     found["Turn"]["allOf"] = TURNS

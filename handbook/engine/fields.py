@@ -2,7 +2,15 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    WithJsonSchema,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError, from_json
 
 from handbook.engine.refused import Fault
@@ -12,15 +20,22 @@ def _prompts(value: object) -> list[str | list[int]]:
     """A text, token ids, or a list of either."""
     given: object = value if isinstance(value, list) and not _ids(value) else [value]
     assert isinstance(given, list)
-    if not given or not (all(isinstance(one, str) for one in given) or all(map(_ids, given))):
+    if given and all(isinstance(one, str) for one in given):
+        return given
+    if not given or not all(map(_ids, given)):
         raise PydanticCustomError(
             "prompt", "Input should be a text, a list of texts, token ids, or a list of lists of token ids"
         )
-    return given
+    return [list(map(int, one)) for one in given]
 
 
 def _ids(value: object) -> bool:
-    return isinstance(value, list) and bool(value) and all(type(one) is int for one in value)
+    return isinstance(value, list) and bool(value) and all(type(_whole(one)) is int for one in value)
+
+
+def _whole(value: object) -> object:
+    """JSON Schema counts 4.0 among the integers."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _content(value: object) -> str:
@@ -105,6 +120,11 @@ class Body(BaseModel):
     """A request's body. What it does not name is looked at by `read`."""
 
     model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False, frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _whole_numbers(cls, value: object) -> object:
+        return _whole(value)
 
     def faults(self) -> list[Fault]:
         """Fields that don't go together."""

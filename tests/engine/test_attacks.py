@@ -180,6 +180,19 @@ def test_replies_can_be_sent_back_as_clients_keep_them(server):
     assert reply.status_code == 200, reply.text
 
 
+def test_whole_numbers_however_they_are_written(server):
+    """JSON Schema, which the document is written in, knows no difference."""
+    both = [
+        server.post(
+            "/v1/completions", f'{{"model": "wordy", "prompt": {ids}, "max_tokens": {most}}}'.encode()
+        )
+        for ids, most in (("[65, 66.0]", "4.0"), ("[65, 66]", "4"))
+    ]
+    assert [one.json()["usage"]["completion_tokens"] for one in both] == [4, 4]
+    assert server.post("/v1/completions", b'{"model": "wordy", "prompt": [65.5]}').status_code == 400
+    assert server.post("/v1/completions", b'{"model": "wordy", "prompt": "x", "n": 1.5}').status_code == 400
+
+
 # --- while a grammar is being compiled
 
 

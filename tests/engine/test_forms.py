@@ -480,7 +480,7 @@ RIGHT = [
         "structured_outputs": None,
     },
     {"structured_outputs": {}, "guided_regex": "a"},
-    {"structured_outputs": {"json_object": False}, "ignore_eos": True},
+    {"structured_outputs": {"json_object": False}, "ignore_eos": False},
     {"messages": [*ASK, {**calls(), "content": None}, {"role": "tool", "content": "x", "tool_call_id": "a"}]},
     {"messages": [{"role": "assistant", "content": "x", "tool_calls": None, "refusal": None}]},
     schema_of({}),
