@@ -1,6 +1,6 @@
 """Who is next: by priority, then fair shares between tenants, then order of arrival.
 
-Fairness is the virtual token counter of Sheng et al. 2024 (arXiv:2401.00588), algorithm 1: each tenant has a
+Fairness is the virtual token counter of Sheng et al. 2024 (arXiv:2401.00588), section 4: each tenant has a
 count of the tokens computed for it, and the one with the smallest count goes first; who comes back after a
 pause starts from the smallest count of those present, so that a pause saves nothing up.
 
