@@ -58,14 +58,15 @@ class DraftModel:
         executor: computes the draft model over `pages`.
         context: positions that it reads; longer texts get no drafts.
         vocabulary: V of the large model; embeddings of one tokenizer may be padded to different sizes.
+        reads: tokens that the draft model has embeddings for; texts with another get no drafts.
         budget: tokens of a call. A long prompt is read over several steps, and gets no drafts before its end.
     """
 
     def __init__(
-        self, executor: Executor, pages: Pages, context: int, vocabulary: int, budget: int = 512
+        self, executor: Executor, pages: Pages, context: int, vocabulary: int, reads: int, budget: int = 512
     ) -> None:
         self.executor, self.pages, self.context = executor, pages, context
-        self.vocabulary, self.budget = vocabulary, budget
+        self.vocabulary, self.reads, self.budget = vocabulary, reads, budget
         self._held: dict[int, Held] = {}  # the longest unused first
         self.calls = 0
         self.steady = False
@@ -101,7 +102,8 @@ class DraftModel:
             if held is None:
                 held = Held(self.pages.adopt(self.pages.names(one.tokens, one.salt), one.salt))
             self._held[one.sequence] = held
-            if self._reserve(held.table, len(one.tokens) + self._most(one) - 1, asking):
+            readable = max(one.tokens[held.known - 1 if held.known else 0 :]) < self.reads
+            if readable and self._reserve(held.table, len(one.tokens) + self._most(one) - 1, asking):
                 found.append(one)
             else:
                 self.forget(one.sequence)
@@ -182,7 +184,8 @@ def draft_model(
     model = draft.model
     store = PageStore(draft.config, pages, page, 0, draft_dtype(draft, precision), model.device)
     executor = pick(model, store, precision).executor
-    return DraftModel(executor, Pages(pages, page), draft.config.context, target.config.vocab_size, budget)
+    sizes = draft.config.context, target.config.vocab_size, draft.config.vocab_size
+    return DraftModel(executor, Pages(pages, page), *sizes, budget)
 
 
 def draft_dtype(draft: Loaded, precision: Precision | None) -> torch.dtype:

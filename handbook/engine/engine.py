@@ -8,6 +8,7 @@ Book: inference-ops/llm-serving-optimization
 import logging
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from time import monotonic
 from typing import Literal
 
@@ -176,6 +177,11 @@ class Engine:
         began = self.clock()
         batch = self.scheduler.step(began)
         self._deliver_all(batch.ended)
+        for asked in self._asked.values():  # ended in the step that failed, which told nobody
+            for sample in tuple(asked.speaking) or (0,):
+                with suppress(Exception):
+                    asked.deliver(Piece(sample, "", 0, "error"))
+        self._asked.clear()
         if self._observer is not None:
             self._observer.done(batch, {}, batch.ended, began)
 
@@ -187,13 +193,14 @@ class Engine:
         batch = self.scheduler.step(began)
         if self._observer is not None:
             self._observer.scheduled(batch)
+        self._deliver_all(batch.ended)  # now: nobody would tell them if what follows failed
         sampled = self._compute(batch)
         if self.ahead is not None:
             self.ahead.stepped(batch, self.clock() - began)
-        events = [*batch.ended, *self.scheduler.done(batch, sampled)]
+        events = self.scheduler.done(batch, sampled)
         self._deliver_all(events)
         if self._observer is not None:
-            self._observer.done(batch, sampled, events, began)
+            self._observer.done(batch, sampled, [*batch.ended, *events], began)
         return batch
 
     def _compute(self, batch: Batch) -> dict[int, list[int]]:

@@ -201,7 +201,7 @@ class ChatBody(Drawn):
         for index, turn in enumerate(self.messages):
             found += [Fault(f"messages.{index}.{fault.field}", fault.what) for fault in turn.faults()]
             asked |= {call.id for call in turn.tool_calls or ()}
-            if turn.role == "tool" and turn.tool_call_id not in (None, *asked):
+            if turn.role == "tool" and turn.tool_call_id is not None and turn.tool_call_id not in asked:
                 found.append(Fault(f"messages.{index}.tool_call_id", "no call before it has this id"))
         return found
 

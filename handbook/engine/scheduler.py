@@ -138,7 +138,8 @@ class Scheduler:
         sequences = tuple(self._of.get(request, ()))
         for sequence in sequences:
             self._end(sequence)
-            self._ended.append(Event(request, sequence.sample, sequence.id, (), reason))
+            samples = range(sequence.sample, sequence.sample + sequence.places)  # that it would have become
+            self._ended += [Event(request, sample, sequence.id, (), reason) for sample in samples]
         return bool(sequences)
 
     def finish(self, sequence: int) -> None:

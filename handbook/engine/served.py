@@ -95,7 +95,7 @@ class Served:
     def _step(self) -> None:
         try:
             self.engine.step()
-        except Exception:
+        except BaseException:  # a panic of the parser is no Exception
             log.exception("a step of the engine failed")
             self.engine.fail()
 
@@ -112,7 +112,7 @@ class Served:
         if future.set_running_or_notify_cancel():
             try:
                 future.set_result(work(self.engine))
-            except Exception as error:
+            except BaseException as error:
                 future.set_exception(error)
         return True
 

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from jinja2 import TemplateError
@@ -145,9 +146,14 @@ def _marked(value: Any, names: re.Pattern[str], mark: str) -> Any:
 
 
 def _unused_character(texts: Iterable[str]) -> str:
-    """A character of the private use area that none of the texts holds."""
+    """A character for private use that none of the texts holds. Raises ChatError where they hold all."""
     used = set().union(*texts)
-    return next(chr(code) for code in range(0xE000, 0xF8FF) if chr(code) not in used)
+    codes = chain(range(0xE000, 0xF900), range(0xF0000, 0xFFFFE), range(0x100000, 0x10FFFE))
+    if (free := next((chr(code) for code in codes if chr(code) not in used), None)) is None:
+        raise ChatError(
+            "The conversation holds every character that is left for private use.", "Leave one of them out."
+        )
+    return free
 
 
 def _tojson(value: object, indent: int | None = None) -> str:

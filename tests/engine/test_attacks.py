@@ -15,6 +15,8 @@ from wordy import tokenizer, wordy
 
 from handbook.engine import answering
 from handbook.engine.constrained import Vocabulary, choice, json_schema, lark, regex
+from handbook.engine.protocol import ChatBody
+from handbook.engine.reading import read
 from handbook.engine.schemas import BadGrammar
 from handbook.engine.toolcalls import Reader
 from handbook.engine.work import Limits
@@ -37,6 +39,21 @@ def model():
 def server(model):
     with serving(model) as running:
         yield running
+
+
+def test_many_answers_of_tools_are_read_in_linear_time():
+    """In the event loop: what took the square of their number held everybody up."""
+
+    def seconds(count: int) -> float:
+        function = {"name": "a", "arguments": "{}"}
+        calls = [{"id": f"{n}", "type": "function", "function": function} for n in range(count)]
+        turns = [{"role": "tool", "content": "", "tool_call_id": f"{n}"} for n in range(count)]
+        raw = json.dumps({"model": "m", "messages": [{"role": "assistant", "tool_calls": calls}, *turns]})
+        begin = time.process_time()
+        assert len(read(ChatBody, raw.encode()).messages) == count + 1
+        return time.process_time() - begin
+
+    assert min(seconds(8000) for _ in range(2)) < 8 * min(seconds(2000) for _ in range(3))  # not 16
 
 
 # --- names of special tokens in forms

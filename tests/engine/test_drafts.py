@@ -220,6 +220,16 @@ def test_texts_beyond_its_context_get_no_drafts(loaded):
     assert found == {6: 4, 7: 4, 8: 3, 9: 2, 10: 1, 11: 0, 12: 0}
 
 
+def test_texts_with_tokens_that_it_has_no_embedding_for_get_no_drafts(loaded):
+    """Embeddings of one tokenizer are padded differently; what lies beyond the smaller ones has no row."""
+    padded = dataclasses.replace(loaded, config=dataclasses.replace(loaded.config, vocab_size=272))
+    drafter = draft_model(padded, loaded, 64, 4, 512, None)
+    text = [1] * 9
+    assert set(drafter.guess([Wanted(1, [*text, 260], 4, GREEDY), Wanted(2, text, 4, GREEDY)])) == {2}
+    assert not drafter.guess([Wanted(2, [*text, 256], 4, GREEDY)])  # drawn since
+    drafter.pages.check([])
+
+
 def test_who_waits_makes_room_and_else_nobody(loaded):
     drafter = draft_model(loaded, first_layers(loaded, 1), 8, 4, 512, None)
     first, second = Wanted(1, [1] * 10, 2, GREEDY), Wanted(2, [2] * 10, 2, GREEDY)

@@ -263,3 +263,58 @@ def test_a_step_that_fails_ends_what_was_asked_and_nothing_else(loaded, caplog):
     assert listener.text[("b", 0)] == alone(loaded, [1, 2, 3], GREEDY)
     assert "out of memory" in caplog.text
     assert engine.pages.available == engine.pages.count
+
+
+class Panic(BaseException):
+    """What a parser raises that is written in another language."""
+
+
+def test_who_was_cancelled_is_told_though_the_step_fails(loaded, caplog):
+    engine, listener = small(loaded), Listener()
+    engine.executor = None
+    engine.ask("a", [1, 2, 3], GREEDY, listener.of("a"))
+    engine.ask("b", [1, 2, 3], GREEDY, listener.of("b"), samples=2)
+    engine.cancel("a")
+    with pytest.raises(AttributeError):
+        engine.step()
+    engine.fail()
+    assert listener.reason == {("a", 0): "cancelled", ("b", 0): "error", ("b", 1): "error"}
+    assert not engine.busy
+
+
+def test_texts_that_end_in_a_step_that_fails_are_told(loaded, monkeypatch):
+    """Taken off the scheduler's books, and nobody heard of it: the engine would step for ever."""
+    engine, listener = small(loaded), Listener()
+    engine.ask("a", [1, 2, 3], dataclasses.replace(GREEDY, max_tokens=1), listener.of("a"))
+    monkeypatch.setattr(engine, "_deliver", None)
+    with pytest.raises(TypeError):
+        engine.step()
+    monkeypatch.undo()
+    assert engine.busy
+    engine.fail()
+    assert listener.reason == {("a", 0): "error"}
+    assert not engine.busy
+
+
+def test_a_panic_ends_no_thread(loaded, caplog):
+    engine, panics = small(loaded), [True]
+    step = engine.step
+
+    def stepping():
+        if panics[0]:
+            panics[0] = False
+            raise Panic
+        return step()
+
+    engine.step = stepping
+    served, listener = Served(engine), Listener()
+    served.ask("a", [1, 2, 3], GREEDY, listener.of("a")).result(30)
+
+    def panicking(engine: Engine) -> None:
+        raise Panic
+
+    with pytest.raises(Panic):
+        served.call(panicking).result(30)
+    served.ask("b", [1, 2, 3], GREEDY, listener.of("b")).result(30)
+    assert served.close(timeout=60)
+    assert listener.reason == {("a", 0): "error", ("b", 0): "length"}

@@ -303,6 +303,15 @@ def test_cancelled_between_step_and_done() -> None:
     assert [(e.request, e.reason) for e in machine.scheduler.step(0.0).ended] == [("a", "cancelled")]
 
 
+def test_cancelled_before_its_samples_part() -> None:
+    machine = plain(tokens=8, running=4)
+    add(machine, request("a", 3, 5, samples=3))
+    machine.scheduler.cancel("a")
+    ended = machine.scheduler.step(0.0).ended
+    assert [(e.sample, e.reason) for e in ended] == [(n, "cancelled") for n in range(3)]
+    machine.check()
+
+
 def test_deadlines() -> None:
     machine = plain(tokens=8, running=1)
     add(machine, request("runs", 3, 50, deadline=5.0), request("waits", 3, 5, deadline=3.0))

@@ -501,6 +501,16 @@ def test_a_step_that_fails(tiny, caplog):
         assert server.free()
 
 
+@pytest.mark.parametrize("streaming", [True, False])
+def test_a_step_that_fails_ends_all_samples(tiny, caplog, streaming):
+    """Also before the prompt was read, when they are one sequence yet."""
+    with serving(tiny) as server:
+        server.engine.executor.run = None
+        answer = server.post("/v1/chat/completions", {**GOOD, "n": 3, "stream": streaming})
+        assert "engine_failed" in answer.text
+        assert 'reason="error"} 3' in server.http.get("/metrics").text
+
+
 # --- clients that go, queues that are full, servers that end
 
 

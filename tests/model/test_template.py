@@ -144,3 +144,16 @@ def test_smollm2_injection(smollm2):
     ids = smollm2.template.encode([Message("user", attack)], smollm2.tokenizer)
     assert (ids.count(1), ids.count(2)) == (3, 2)  # system, user, assistant
     assert attack in smollm2.tokenizer.decode(ids, special=True)
+
+
+def test_a_message_that_holds_all_private_characters(small):
+    """The mark comes from further planes; where those are taken too, the sender is told."""
+    template, tokenizer = small
+    plane = "".join(map(chr, range(0xE000, 0xF900)))
+    conversation = [Message("user", f"<|end|>{plane}")]
+    ids = template.encode(conversation, tokenizer)
+    assert tokenizer.decode(ids, special=True) == template.render(conversation)
+    assert ids.count(tokenizer.eos) == 1
+    further = "".join(map(chr, (*range(0xF0000, 0xFFFFE), *range(0x100000, 0x10FFFE))))
+    with pytest.raises(ChatError, match="every character"):
+        template.encode([Message("user", f"<|end|>{plane}{further}")], tokenizer)
