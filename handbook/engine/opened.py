@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 
 import torch
 
+from handbook.engine.draft_model import DraftModel
 from handbook.engine.engine import Engine
 from handbook.engine.fast import FastExecutor
 from handbook.engine.twin import TwinExecutor
@@ -37,8 +38,7 @@ def open_engine(
         options |= {"draft": load_model(draft, settings), "speculation": "draft"}
     engine = Engine(loaded, precision="int8" if precision == "auto" else precision, **options)
     if isinstance(engine.executor, FastExecutor | TwinExecutor):
-        engine.executor.release()
-        return engine
+        return freed(engine)
     if precision in ("int8", "int4"):
         raise HandbookError(
             f"{precision} products need compiled kernels, and {loaded.name} runs on {engine.picked}.",
@@ -49,4 +49,15 @@ def open_engine(
     why = engine.picked.partition(": ")[2]
     engine = Engine(loaded, **options)  # pages as the weights are: nothing is rounded that wasn't asked for
     engine.picked = f"torch, {str(loaded.model.dtype).removeprefix('torch.')}: {why}"
+    return freed(engine)
+
+
+def freed(engine: Engine) -> Engine:
+    """The engine, without the weights of which it has packed ones: its model's, and its draft model's."""
+    computing = [engine.executor]
+    if engine.ahead is not None and isinstance(drafter := engine.ahead.drafter, DraftModel):
+        computing.append(drafter.executor)
+    for executor in computing:
+        if isinstance(executor, FastExecutor | TwinExecutor):
+            executor.release()
     return engine

@@ -107,7 +107,9 @@ class CallingForm(ChatForm):
         return {"message": {**message, **{k: v for k, v in delta.items() if k == "tool_calls"}}}
 
     def reason(self, choice: int, reason: str | None) -> str | None:
-        return "tool_calls" if reason == "stop" and self._readers[choice].calls else reason
+        reader = self._readers[choice]
+        called = reader.calls and not reader.within  # a stop string may stand in the midst of arguments
+        return "tool_calls" if reason == "stop" and called else reason
 
 
 class TextForm:

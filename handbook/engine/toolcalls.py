@@ -152,6 +152,11 @@ class Reader:
         self._read: Callable[[], list[Part] | None] = self._opening
         self._depth, self._quoted, self._escaped = 0, False, False
 
+    @property
+    def within(self) -> bool:
+        """Whether a call has begun and its arguments have not ended."""
+        return self._read == self._arguments
+
     def push(self, text: str, last: bool = False) -> list[Part]:
         """What is certain now; with last, all that is left."""
         self._rest += text

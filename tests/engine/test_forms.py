@@ -283,6 +283,15 @@ def test_calls_that_were_cut_off_say_so(server):
     assert seen >= {(True, False), (True, True)}
 
 
+def test_a_stop_string_that_cuts_a_call_off_makes_no_call_of_it(server):
+    server.script.text = CALL
+    options = {"tools": [TOOL], "temperature": 0, "stop": ["Rome"]}
+    (reply,) = ask(server, **options).choices
+    assert (reply.message.tool_calls[0].function.arguments, reply.finish_reason) == ('{"city": "', "stop")
+    _, ((_, _, arguments),), reason = heard(ask(server, stream=True, **options))
+    assert (arguments, reason) == ('{"city": "', "stop")
+
+
 def test_samples_call_each_for_itself(server):
     options = {"tools": [TOOL, CLOCK], "tool_choice": "required", "n": 4, "parallel_tool_calls": False}
     reply = ask(server, **options)

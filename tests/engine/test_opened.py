@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from handbook.engine import fast
+from handbook.engine.draft_model import DraftModel
 from handbook.engine.opened import WISHES, Wish, open_engine
 from handbook.errors import HandbookError
 from handbook.records import Sampling
@@ -46,6 +47,25 @@ def test_every_precision_answers_and_says_what_it_picked(
     assert where == "meta"  # packed, so not kept twice
     assert picked.startswith(f"compiled kernels, {'int8' if precision == 'auto' else precision} products")
     assert "Paris" in text
+
+
+@pytest.mark.usefixtures("smollm2_path")
+def test_a_draft_models_packed_weights_are_not_kept_twice(model_settings: Settings) -> None:
+    if isinstance(found := fast.load(), str):
+        pytest.skip(found)
+    name = "smollm2-135m-instruct"
+    engine = open_engine(name, model_settings, memory=16 << 20, draft=name)
+    assert engine.ahead is not None
+    assert isinstance(drafter := engine.ahead.drafter, DraftModel)
+    assert isinstance(drafter.executor, fast.FastExecutor)
+    assert drafter.executor.model.device.type == "meta"
+    said: list[str] = []
+    prompt = engine.loaded.tokenizer.encode("The capital of France is")
+    engine.ask("a", prompt, Sampling(max_tokens=6, temperature=0.0), lambda piece: said.append(piece.text))
+    while engine.busy:
+        engine.step()
+    assert "Paris" in "".join(said)
+    assert drafter.calls
 
 
 @pytest.mark.parametrize(
