@@ -1,6 +1,7 @@
 """What is answered, in OpenAI's words: whole replies and the chunks of a stream."""
 
 from collections.abc import Sequence
+from itertools import accumulate
 from secrets import token_hex
 from time import time
 from typing import Any, Protocol
@@ -130,7 +131,7 @@ class TextForm:
 
     def logprobs(self, likely: Sequence[Likely], tokenizer: Tokenizer, offset: int) -> Json:
         texts = [tokenizer.token_text(each.token) for each in likely]
-        offsets = [offset + sum(map(len, texts[:n])) for n in range(len(texts))]
+        offsets = [*accumulate(map(len, texts), initial=offset)][:-1]
         tops = [
             {tokenizer.token_text(token): finite(logprob) for token, logprob in reversed(each.top)}
             for each in likely  # reversed: of two tokens of one text, the likelier stays
