@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from queue import SimpleQueue
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
@@ -162,7 +163,8 @@ def _speak(served: Served, prompt: list[int], sampling: Sampling) -> Iterator[De
         yield Delta(piece.text, told.usage)
     finally:
         if reason is None:
-            served.cancel(id)
+            with suppress(QueueFull):  # the engine has been stopped, and nothing is left to cancel
+                served.cancel(id)
 
 
 class HttpChat:

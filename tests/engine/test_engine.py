@@ -8,11 +8,13 @@ from collections import defaultdict
 import pytest
 import torch
 
+from handbook.chat import _speak
 from handbook.engine.asked import Piece
 from handbook.engine.engine import Engine
 from handbook.engine.generate import generate, stream
 from handbook.engine.served import Closing, Served
 from handbook.engine.work import CannotServe, Limits, QueueFull
+from handbook.errors import ChatError
 from handbook.model.load import Loaded
 from handbook.model.tokenizer import Tokenizer
 from handbook.records import Sampling
@@ -318,3 +320,13 @@ def test_a_panic_ends_no_thread(loaded, caplog):
     served.ask("b", [1, 2, 3], GREEDY, listener.of("b")).result(30)
     assert served.close(timeout=60)
     assert listener.reason == {("a", 0): "error", ("b", 0): "length"}
+
+
+def test_a_reply_that_is_closed_after_the_engine_has_stopped(loaded):
+    served = Served(small(loaded))
+    reply = _speak(served, [1, 2, 3], dataclasses.replace(GREEDY, max_tokens=50))
+    next(reply)
+    assert served.close(drain=False, timeout=60)
+    reply.close()
+    with pytest.raises(ChatError):
+        next(_speak(served, [1, 2, 3], GREEDY))
