@@ -100,7 +100,7 @@ async def answer(request: Request, desk: Desk, body: Drawn) -> Response:
         raise
     reply = Reply(form, job, loaded.name, loaded.tokenizer, body.likeliest is not None)
     if body.stream:
-        return Events(desk, reply, span, body.with_usage)
+        return Events(desk, reply, span, body.with_usage, body.counting)
     try:
         whole = await until_gone(request.receive, gather(job, reply))
     finally:
@@ -181,9 +181,9 @@ class Events(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, desk: Desk, reply: Reply, span: Span, with_usage: bool) -> None:
+    def __init__(self, desk: Desk, reply: Reply, span: Span, with_usage: bool, counting: bool) -> None:
         self.desk, self.reply, self.span = desk, reply, span
-        self.more: dict[str, Any] = {"usage": None} if with_usage else {}
+        self.with_usage, self.counting = with_usage, counting
         self.status_code, self.background = 200, None
         self.init_headers({"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
 
@@ -193,6 +193,13 @@ class Events(Response):
         finally:
             self.desk.leave(self.reply.job)
             self.span.end(self.reply)
+
+    @property
+    def more(self) -> dict[str, Any]:
+        """What each chunk says besides."""
+        if not self.with_usage:
+            return {}
+        return {"usage": self.reply.job.usage if self.counting else None}
 
     async def _send(self, send: Send) -> None:
         reply, job = self.reply, self.reply.job
@@ -209,7 +216,7 @@ class Events(Response):
                 await say(failure(reply.failed, job).body, last=True)
                 return
             await say(*({**chunk, **self.more} for chunk in reply.chunks(news)))
-        usage = [{**reply.head, "choices": [], "usage": job.usage}] if self.more else []
+        usage = [{**reply.head, "choices": [], "usage": job.usage}] if self.with_usage else []
         await say(*usage, "[DONE]", last=True)
 
 

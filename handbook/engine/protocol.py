@@ -12,6 +12,7 @@ from handbook.records import Message, Role, Sampling
 
 class StreamOptions(Body):
     include_usage: bool | None = None
+    continuous_usage_stats: bool | None = None  # open servers': with each chunk, as far as it has got
     include_obfuscation: bool | None = None  # hides lengths on the wire from eavesdroppers: none on loopback
 
 
@@ -81,6 +82,11 @@ class Drawn(Body):
     @property
     def with_usage(self) -> bool:
         return self.stream_options is not None and bool(self.stream_options.include_usage)
+
+    @property
+    def counting(self) -> bool:
+        """Whether each chunk tells the usage so far."""
+        return self.with_usage and bool(self.stream_options and self.stream_options.continuous_usage_stats)
 
     @property
     def asked(self) -> int | None:
