@@ -123,16 +123,29 @@ async def compiled(request: Request, desk: Desk, body: Drawn) -> Constraint | No
             429, "Too many forms of answers are waiting.", "queue_full", headers={"Retry-After": "1"}
         )
 
-    async def compile() -> tuple[Constraint | None]:
+    begun = False
+
+    async def compile() -> Constraint | None:
+        nonlocal begun
         async with desk.compiling:
-            return (await run_in_threadpool(constraint_of, engine.loaded, body),)
+            begun = True
+            return await run_in_threadpool(constraint_of, engine.loaded, body)
+
+    async def waited() -> tuple[Constraint | None]:
+        return (await asyncio.shield(compiling),)
+
+    def ended(task: "asyncio.Task[Constraint | None]") -> None:
+        desk.forms -= 1
+        if not task.cancelled():
+            task.exception()  # looked at, whoever waits
 
     desk.forms += 1
-    try:
-        done = await until_gone(request.receive, compile())
-    finally:
-        desk.forms -= 1
+    compiling = asyncio.create_task(compile())
+    compiling.add_done_callback(ended)
+    done = await until_gone(request.receive, waited())
     if done is None:
+        if not begun:  # else it counts until it has ended: a thread can't be stopped
+            compiling.cancel()
         raise Refused(400, "The client hung up.")  # nobody reads it
     return done[0]
 

@@ -29,10 +29,13 @@ def open_engine(
     else on torch. int4 loses nothing of a file that is quantised so (Q4_1), and much of others; it is there
     only for who asks.
     draft: the name of a smaller model that guesses ahead. Weights that the kernels have packed are freed.
+    Where there is a CUDA GPU, all of it runs there: in fp32 if that is asked for, else in bf16.
 
     Raises ModelUnavailable and ModelFileError for a model; HandbookError for int8 and int4 where there are no
     kernels and for a draft model of another tokenizer; ValueError for options that can't be.
     """
+    if torch.cuda.is_available():
+        return _on_gpu(name, settings, precision, draft, options)
     loaded = load_model(name, settings)
     if draft is not None:
         options |= {"draft": load_model(draft, settings), "speculation": "draft"}
@@ -50,6 +53,21 @@ def open_engine(
     engine = Engine(loaded, **options)  # pages as the weights are: nothing is rounded that wasn't asked for
     engine.picked = f"torch, {str(loaded.model.dtype).removeprefix('torch.')}: {why}"
     return freed(engine)
+
+
+def _on_gpu(
+    name: str, settings: Settings, precision: Wish, draft: str | None, options: dict[str, Any]
+) -> Engine:
+    if precision in ("int8", "int4"):
+        raise HandbookError(
+            f"{precision} products are for processors, and this machine has a GPU.",
+            "Choose precision auto, bf16 or fp32, or hide the GPU (CUDA_VISIBLE_DEVICES=).",
+        )
+    dtype = torch.float32 if precision == "fp32" else torch.bfloat16
+    loaded = load_model(name, settings, dtype, "cuda")
+    if draft is not None:
+        options |= {"draft": load_model(draft, settings, dtype, "cuda"), "speculation": "draft"}
+    return Engine(loaded, **options)
 
 
 def freed(engine: Engine) -> Engine:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from handbook.engine import fast
 from handbook.engine.draft_model import DraftModel
@@ -102,3 +103,23 @@ def test_int8_without_kernels_is_refused_with_the_reason(
 ) -> None:
     with pytest.raises(HandbookError, match=r"int8 products need compiled kernels.*no C\+\+ compiler here"):
         reply("int8", model_settings)
+
+
+def test_a_gpu_is_taken_where_there_is_one(
+    model_settings: Settings, smollm2_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which weights are asked for: nothing here can run them."""
+    asked: list[tuple[object, ...]] = []
+
+    def load(*how: object) -> None:
+        asked.append(how)
+        raise InterruptedError
+
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("handbook.engine.opened.load_model", load)
+    for precision, dtype in (("auto", torch.bfloat16), ("bf16", torch.bfloat16), ("fp32", torch.float32)):
+        with pytest.raises(InterruptedError):
+            open_engine("some-model", model_settings, precision)  # type: ignore[arg-type]
+        assert asked[-1] == ("some-model", model_settings, dtype, "cuda")
+    with pytest.raises(HandbookError, match="int8 products are for processors"):
+        open_engine("some-model", model_settings, "int8")
