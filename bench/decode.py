@@ -321,9 +321,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         told = row["precision"]
         print(f"{name:18} KL {told['kl']:.5f}, perplexity x{told['perplexity_ratio']:.4f};  {rates}")
     if found["memory_bytes_per_s"]:
-        print(
-            f"memory gives {found['memory_bytes_per_s'] / 1e9:.1f} GB/s; roof: a step's bytes at that rate"
-        )
+        print(f"memory gives {found['memory_bytes_per_s'] / 1e9:.1f} GB/s; roof: a step's bytes at that rate")
     for line in found["missing"]:
         print(f"not run: {line}")
     return 0
