@@ -12,7 +12,7 @@ import pytest
 import uvicorn
 from app.small_book import WordEmbedder, write
 from fastapi import FastAPI
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from handbook.app.web import create_app
 from handbook.app.web.assets import built
@@ -83,6 +83,7 @@ def browser() -> Iterator[Browser]:
     found = next((path for name in NAMES if (path := shutil.which(name))), None)
     if found is None:
         pytest.skip(f"no browser on this machine: none of {', '.join(NAMES)} is on the PATH")
+    expect.set_options(timeout=15_000)  # a busy machine is no fault
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=list(FLAGS))
         yield browser
