@@ -156,7 +156,7 @@ def rubbish(kind: str, asked: Asked, server: Kinds, rng: random.Random) -> tuple
         return one.path, one.raw, {400}
     if kind == "heavy form":
         one = schematic("x", {**body, **rng.choice(HEAVY)}, server.chats)
-        return one.path, one.raw, {200, 400}
+        return one.path, one.raw, {200, 400, 429}
     wrong: list[Json] = [
         {"max_tokens": -1}, {"temperature": 9}, {"nonsense": 1}, {"prompt": ""}, {"prompt": [10**9]},
         {"n": 0}, {"stop": []}, {"max_tokens": 10**6}, {"logit_bias": {"x": 1}}, {"model": "x" * 10_000},

@@ -5,13 +5,13 @@ requests (texts, schemas, tools, embeddings) is answered one by one first; in th
 the one it got alone. Schemas that nobody sent before take one value only, and that must come. Then nothing
 may be left: no page held, nobody waiting, resident memory flat.
 
-    handbook bench soak [--requests 10000] [--at-once 48] [--model NAME] [--precision auto] [--memory 16MiB]
+    handbook bench soak [--requests 10000] [--at-once 48] [--model NAME] [--precision auto] [--memory 12MiB]
                         [--running 24] [--seed 1] [--kill] [--json]
 
 --kill: afterwards kill -9 the server in mid-storm, start it again, and see that it answers as before.
 Exits with 1 when something is wrong. --json: requests, by what was done (ended), and of those that were to be
-answered by what was asked; wrong: answers that differ; figures: the server's own at the end; resident memory
-by tenth of the storm.
+answered by what was asked; wrong: the first answers that differ, of wrongs in all; figures: the server's own at
+the end; resident memory by tenth of the storm.
 """
 
 import argparse
@@ -263,7 +263,7 @@ def faults(result: dict[str, Any]) -> list[str]:
     """What is wrong; nothing, if all is well."""
     left, resident = result["figures"], result["resident"]
     found = (
-        [f"{len(result['wrong'])} wrong answers, the first: {result['wrong'][0]}"] if result["wrong"] else []
+        [f"{result['wrongs']:,} wrong answers, the first: {result['wrong'][0]}"] if result["wrong"] else []
     )
     found += [
         f"{name} is {left[name]} at the end" for name in ("running", "queue", "cache_use") if left[name]
@@ -298,6 +298,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         "ended": dict(storm.ended),
         "asked": dict(storm.asked),
         "retried": storm.retried,
+        "wrongs": len(storm.wrong),
         "wrong": storm.wrong[:20],
         "resident": storm.resident,
         **after,
@@ -315,7 +316,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--at-once", type=int, default=48, help="clients")
     parser.add_argument("--model", default="smollm2-135m-instruct")
     parser.add_argument("--precision", default="auto")
-    parser.add_argument("--memory", default="16MiB", help="of the cache: little, so that it preempts")
+    parser.add_argument("--memory", default="12MiB", help="of the cache: little, so that it preempts")
     parser.add_argument("--running", type=int, default=24, help="texts at once")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--kill", action="store_true", help="kill -9 and restart afterwards")
