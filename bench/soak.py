@@ -10,8 +10,8 @@ may be left: no page held, nobody waiting, resident memory flat.
 
 --kill: afterwards kill -9 the server in mid-storm, start it again, and see that it answers as before.
 Exits with 1 when something is wrong. --json: requests, by what was done (ended), and of those that were to
-be answered by what was asked; wrong: the first answers that differ, of wrongs in all; figures: the server's own
-at the end; resident memory by tenth of the storm.
+be answered by what was asked; wrong: the first answers that differ, of wrongs in all; figures: the server's
+own at the end; resident memory by tenth of the storm.
 """
 
 import argparse

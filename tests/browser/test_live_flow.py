@@ -26,9 +26,7 @@ def test_step_by_step_with_the_keyboard(visit: Visit) -> None:
     page = visit.go("/engine")
     page.get_by_role("link", name="See the engine step by step").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Engine, step by step")
-    page.locator("html[data-ready]").wait_for(
-        state="attached"
-    )  # keys before that are lost
+    page.locator("html[data-ready]").wait_for(state="attached")  # keys before that are lost
     expect(page.locator("#live-at")).to_have_text("1")
     before = page.locator(".cells").inner_html()
     for key, shown in (("ArrowRight", "2"), ("ArrowRight", "3"), ("ArrowLeft", "2")):
