@@ -15,6 +15,7 @@ from wordy import SPARE, tokenizer, wordy
 
 from handbook.engine.asked import Piece
 from handbook.engine.constrained import (
+    KEPT,
     Constraint,
     Vocabulary,
     any_object,
@@ -511,6 +512,6 @@ def test_compiled_grammars_are_kept(monkeypatch):
     assert second.allowed()[token]  # a new text, not the first one's
     for n in range(100):
         fresh.compile(choice([f"a{n}"]))
-    assert len(fresh._compiled) == 64
+    assert len(fresh._compiled) == KEPT
     assert Vocabulary.of(loaded.tokenizer, loaded.config.vocab_size) is vocabulary()
     assert torch.equal(fresh.compile(any_object()).allowed(), second.allowed())
