@@ -40,7 +40,7 @@ def test_every_fault_would_be_told(result: Any) -> None:
     wrong = {
         "wrong": [{"kind": "answer"}],
         "health": 503,
-        "resident": [100, 100, 106],
+        "resident": [90, 100, 103, 103, 104],
         "exit": 1,
         "kill": {"same_after_restart": False},
         "figures": {"running": 1.0, "queue": 1.0, "cache_use": 0.1, "preemptions_total": 0.0},
