@@ -129,7 +129,8 @@ async def compiled(request: Request, desk: Desk, body: Drawn) -> Constraint | No
         nonlocal begun
         async with desk.compiling:
             begun = True
-            return await run_in_threadpool(constraint_of, engine.loaded, body)
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(desk.compiler, constraint_of, engine.loaded, body)
 
     async def waited() -> tuple[Constraint | None]:
         return (await asyncio.shield(compiling),)

@@ -12,6 +12,7 @@ import math
 import secrets
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 from typing import Any
 
@@ -89,6 +90,7 @@ class Desk:
         self.served, self.metrics = served, Metrics(served.engine)
         self.draining, self._end = False, math.inf
         self.compiling = asyncio.Semaphore(1)  # grammars, one at a time: they may take long
+        self.compiler = ThreadPoolExecutor(1, "grammars")  # one thread: many would each keep a heap for them
         self.forms = 0  # requests that wait for theirs
         self.jobs: dict[str, Job] = {}
         self._ends: deque[float] = deque(maxlen=4096)

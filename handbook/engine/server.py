@@ -79,6 +79,7 @@ def create_server(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
         await desk.drain(0)
+        desk.compiler.shutdown(wait=False, cancel_futures=True)
 
     app = Server(
         desk, key, loopback, title="The handbook's engine", lifespan=lifespan, docs_url=None, redoc_url=None

@@ -47,6 +47,6 @@ def test_every_fault_would_be_told(result: Any) -> None:
     }
     for name, value in wrong.items():
         changed = copy.deepcopy(result)
-        changed["requests"] = 1000
+        changed |= {"requests": 1000, "resident": [100] * 10}
         changed[name] = {**changed[name], **value} if isinstance(value, dict) else value
         assert len(faults(changed)) == (4 if name == "figures" else 1), name
