@@ -10,6 +10,7 @@ import torch
 from handbook.engine.draft_model import DraftModel
 from handbook.engine.engine import Engine
 from handbook.engine.fast import FastExecutor
+from handbook.engine.heap import give_back
 from handbook.engine.twin import TwinExecutor
 from handbook.errors import HandbookError
 from handbook.model.load import load_model
@@ -78,4 +79,5 @@ def freed(engine: Engine) -> Engine:
     for executor in computing:
         if isinstance(executor, FastExecutor | TwinExecutor):
             executor.release()
+    give_back()
     return engine

@@ -12,10 +12,12 @@ from threading import Lock, Thread
 from typing import Any, TypeVar
 
 from handbook.engine.engine import Engine
+from handbook.engine.heap import give_back
 from handbook.engine.work import QueueFull
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
+RESTED = 1.0  # seconds without anything to do, after which memory is handed back
 
 
 class Closing(QueueFull):
@@ -81,16 +83,22 @@ class Served:
     def _run(self) -> None:
         try:
             while self.engine.busy or not self._told_to_stop:
-                self._take(block=not self.engine.busy)
-                while self._take(block=False):
+                self._rest()
+                while self._take():
                     pass
                 if self.engine.busy:
                     self._step()
         finally:
             with self._putting:
                 self._ended = True
-            while self._take(block=False):
+            while self._take():
                 pass
+
+    def _rest(self) -> None:
+        """Wait until there is something to do. A second into it, memory that is free is handed back."""
+        if not self.engine.busy and not self._take(wait=RESTED):
+            give_back()
+            self._take(wait=None)
 
     def _step(self) -> None:
         try:
@@ -99,10 +107,10 @@ class Served:
             log.exception("a step of the engine failed")
             self.engine.fail()
 
-    def _take(self, block: bool) -> bool:
-        """Do one command; False when there was none."""
+    def _take(self, wait: float | None = 0.0) -> bool:
+        """Do one command; False when there was none for so many seconds (None: for ever)."""
         try:
-            command = self._commands.get(block)
+            command = self._commands.get(wait != 0.0, wait)
         except Empty:
             return False
         if command is None:

@@ -40,13 +40,13 @@ def test_every_fault_would_be_told(result: Any) -> None:
     wrong = {
         "wrong": [{"kind": "answer"}],
         "health": 503,
-        "resident": [90, 100, 103, 103, 104],
+        "rested": [90, 100, 101, 106],
         "exit": 1,
         "kill": {"same_after_restart": False},
         "figures": {"running": 1.0, "queue": 1.0, "cache_use": 0.1, "preemptions_total": 0.0},
     }
     for name, value in wrong.items():
         changed = copy.deepcopy(result)
-        changed |= {"requests": 1000, "resident": [100] * 10}
+        changed |= {"requests": 1000, "rested": [90, 100, 100, 100]}
         changed[name] = {**changed[name], **value} if isinstance(value, dict) else value
         assert len(faults(changed)) == (4 if name == "figures" else 1), name

@@ -1,0 +1,54 @@
+"""Memory that was freed goes back to the system when nobody has anything to do."""
+
+import platform
+from time import monotonic, sleep
+
+import psutil
+import pytest
+
+from handbook.engine import served
+from handbook.engine.engine import Engine
+from handbook.engine.heap import give_back
+from handbook.engine.served import Served
+from handbook.model.load import Loaded
+
+PIECES = 20_000  # of 4 KiB: below what the C library takes from the system by itself
+
+glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told to")
+
+
+def resident() -> int:
+    return int(psutil.Process().memory_info().rss)
+
+
+def holes() -> list[bytes]:
+    """80 MB freed between pieces that stay."""
+    pieces = [bytes(4096) for _ in range(PIECES)]
+    return pieces[::64]
+
+
+@glibc
+def test_what_is_free_goes_back() -> None:
+    kept = holes()
+    before = resident()
+    give_back()
+    assert before - resident() > PIECES * 4096 * 0.7
+    assert len(kept) == PIECES // 64 + 1
+
+
+@glibc
+def test_an_engine_without_work_hands_it_back(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(served, "RESTED", 0.2)
+    kept = holes()
+    before = resident()
+    thread = Served(Engine(loaded))
+    try:
+        thread.call(lambda engine: None).result()
+        end = monotonic() + 10
+        while before - resident() < PIECES * 4096 * 0.7:
+            assert monotonic() < end, "memory was not handed back"
+            sleep(0.05)
+        assert thread.call(lambda engine: 7).result() == 7  # and it still listens
+    finally:
+        assert thread.close(timeout=10)
+    assert kept
