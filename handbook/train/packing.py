@@ -1,8 +1,8 @@
 """Packing: documents of many lengths laid end to end in one row, so that no token is padding.
 
-A row alone is not enough: a document must not see the one before it. `bounds` say where each begins, positions
-begin anew there, and the last token of each has no target (Krell et al. 2021, arXiv:2107.02027, section 3.2).
-`padded` and `document_mask` are the plain forms that packing must agree with.
+A row alone is not enough: a document must not see the one before it. `bounds` say where each begins,
+positions begin anew there, and the last token of each has no target (Krell et al. 2021, arXiv:2107.02027,
+section 3.2). `padded` and `document_mask` are the plain forms that packing must agree with.
 
 Axes: N tokens of a row, D documents in it, T tokens of the longest.
 
@@ -31,8 +31,8 @@ class Packed:
     """Documents in one row.
 
     tokens [N] int64. targets [N] int64: the next token of the same document where it counts, else IGNORE.
-    positions [N] int64: from 0 in each document. bounds: D + 1 numbers, document d is bounds[d] : bounds[d + 1].
-    weight: how many targets count.
+    positions [N] int64: from 0 in each document. bounds: D + 1 numbers, document d is
+    bounds[d] : bounds[d + 1]. weight: how many targets count.
     """
 
     tokens: Tensor
@@ -84,18 +84,18 @@ def padded(examples: Sequence[Example], pad: int = 0) -> tuple[Tensor, Tensor, T
 
 
 def document_mask(bounds: Sequence[int]) -> Tensor:
-    """bool [N, N]: True where token i (row) may see token j (column): the same document, and j not after i."""
+    """bool [N, N]: True where token i (row) may see token j (column): of the same document, not after i."""
     rows = torch.arange(bounds[-1])
     document = torch.bucketize(rows, torch.tensor(bounds[1:]), right=True)
     return (document[:, None] == document[None, :]) & (rows[:, None] >= rows[None, :])
 
 
 def bins(lengths: Sequence[int], budget: int, seed: int, epoch: int, window: int = 1024) -> list[list[int]]:
-    """Which examples share a row: lists of indices, each of at most `budget` tokens, in the order of training.
+    """Which examples share a row: lists of indices, each of at most `budget` tokens, in order of training.
 
-    A shuffle by seed and epoch, then first-fit-decreasing (Johnson 1973) within windows of that shuffle, so that an
-    epoch stays in random order; then the rows of each window are shuffled, because the long ones come first.
-    Every example is in exactly one. Raises ValueError where one is longer than the budget, or empty.
+    A shuffle by seed and epoch, then first-fit-decreasing within windows of that shuffle, so that an epoch
+    stays in random order; then the rows of each window are shuffled, because the long ones come first. Every
+    example is in exactly one. Raises ValueError where one is longer than the budget, or empty.
     """
     if wrong := [index for index, length in enumerate(lengths) if not 0 < length <= budget]:
         named = ", ".join(f"{index} ({lengths[index]})" for index in wrong[:5])
