@@ -3,9 +3,13 @@
 HandbookError                 what happened, and the remedy
 |-- SettingsError             a setting that cannot be read or is unknown
 |-- ModelFileError            a weight file that is missing, truncated, altered, unsafe or unknown
+|   `-- AdapterError          an adapter that can't be used, or not with this model
 |-- ModelUnavailable          a model that is not on this machine and could not be brought here
 |-- TextUnavailable           a text to train on that is not on this machine, or can't be used
+|-- DataUnavailable           a set to train on that is not on this machine, or is another one
+|-- DataError                 records that can't be trained on, each fault with its line
 |-- CheckpointError           a checkpoint that can't be read, or that belongs to another run
+|-- Diverged                  a loss or gradient that is no finite number; the step was not taken
 |-- BookError                 faults in the book's own files, all of them at once
 |-- DatabaseError             a state database that cannot be opened
 |   `-- NewerDatabase         ... because a newer handbook wrote it
@@ -44,6 +48,10 @@ class ModelFileError(HandbookError):
         self.faults = faults
 
 
+class AdapterError(ModelFileError):
+    pass
+
+
 class ModelUnavailable(HandbookError):
     pass
 
@@ -52,8 +60,35 @@ class TextUnavailable(HandbookError):
     pass
 
 
+class DataUnavailable(HandbookError):
+    pass
+
+
+class DataError(HandbookError):
+    """`faults` lists the first ones, `count` says how many there are in all."""
+
+    def __init__(self, what: str, remedy: str = "", faults: tuple[str, ...] = (), count: int = 0) -> None:
+        super().__init__(what, remedy)
+        self.faults = faults
+        self.count = count or len(faults)
+
+
 class CheckpointError(HandbookError):
     pass
+
+
+class Diverged(HandbookError):
+    """Training came to no number at `step` (from 1), in micro-batch `micro` of `micros` (from 1; None where
+    only all together are too large)."""
+
+    def __init__(self, step: int, micro: int | None, micros: int, what: str) -> None:
+        where = "all micro-batches together" if micro is None else f"micro-batch {micro} of {micros}"
+        super().__init__(
+            f"Step {step}, {where}: {what}; expected a finite number.",
+            "The step was not taken, and the last checkpoint stands. Look at the data of that batch; else a "
+            "lower rate, a longer warm-up or a smaller clip, or another seed.",
+        )
+        self.step, self.micro, self.micros = step, micro, micros
 
 
 class BookError(HandbookError):
