@@ -5,6 +5,7 @@ Axes: B sequences in a batch, T characters in each.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -58,14 +59,25 @@ class Corpus:
         return cls(tokenizer, ids[:border], ids[border:])
 
 
-def batch_at(ids: Tensor, seed: int, step: int, batch: int, length: int) -> tuple[Tensor, Tensor]:
-    """Windows at random places, the same for the same (seed, step): ids [N] -> inputs, targets [B, T].
+class Windows(NamedTuple):
+    """A batch of texts of one length: tokens and what comes after each, [B, T] both. All of them count."""
+
+    tokens: Tensor
+    targets: Tensor
+
+    @property
+    def weight(self) -> float:
+        return float(self.targets.numel())
+
+
+def batch_at(ids: Tensor, seed: int, step: int, batch: int, length: int) -> Windows:
+    """Windows at random places, the same for the same (seed, step), of ids [N].
 
     No state goes from one step to the next, so a run that stopped goes on with the batches it would have had.
     """
     starts = np.random.default_rng((seed, step)).integers(0, len(ids) - length, size=batch)
     windows = ids[torch.from_numpy(starts)[:, None] + torch.arange(length + 1)]
-    return windows[:, :-1], windows[:, 1:]
+    return Windows(windows[:, :-1], windows[:, 1:])
 
 
 def windows(ids: Tensor, batch: int, length: int) -> Iterator[tuple[Tensor, Tensor]]:

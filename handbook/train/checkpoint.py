@@ -18,7 +18,7 @@ from handbook.errors import CheckpointError
 from handbook.train.loop import Point, State
 from handbook.train.whole import written_whole
 
-FORMAT = "handbook.checkpoint/1"
+FORMAT = "handbook.checkpoint/2"
 KEYS = {"format", "settings", "model", "optimizer", "curve", "random"}
 
 

@@ -12,13 +12,14 @@ from handbook.train.whole import written_whole
 
 
 def as_row(point: Point) -> dict[str, Any]:
-    """A line of metrics.jsonl: step, the losses by name, rate, norm, seconds."""
+    """A line of metrics.jsonl: step, the losses by name, rate, norm, seconds, tokens."""
     return {
         "step": point.step,
         **point.losses,
         "rate": point.rate,
         "norm": point.norm,
         "seconds": round(point.seconds, 4),
+        "tokens": point.tokens,
     }
 
 

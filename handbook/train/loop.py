@@ -1,31 +1,57 @@
-"""The training loop: a batch, a loss, a gradient, a step. Nothing is hidden and nothing is saved here.
+"""The training loop: micro-batches, a loss, a gradient, a step. Nothing is hidden and nothing is saved here.
 
-Three things are handed in: where batches come from, what the loss is, what else happens after a step. One
-comes out, a `Point` per step, so that whoever iterates decides what to show, when to save, and when to stop.
+Handed in: where micro-batches come from, what the loss is, what else happens after a step, what is measured
+now and then. One thing comes out, a `Point` per step, so that whoever iterates decides what to show, when to
+save, and when to stop. Everything trains through it: models from nothing, fine-tuning, preference pairs.
 
-Axes: B sequences in a batch, T tokens in each.
+A step's gradient is that of one loss, the mean over all that its micro-batches count: each one's own mean
+takes part by its share of the whole (its `weight`), so cutting a batch finer changes memory, not the result.
+
+Book: model-training/fine-tuning-strategies
 """
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from time import perf_counter
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-Batches = Callable[[int], tuple[Tensor, Tensor]]  # step -> inputs, targets [B, T]
-Losses = dict[str, Tensor]  # scalars by name; "total" is what is minimised
-Objective = Callable[[nn.Module, Tensor, Tensor], Losses]
+from handbook.errors import Diverged, HandbookError, SettingsError
+from handbook.train import optimizers, schedules
+
+PRECISIONS = ("fp32", "bf16")
+
+
+class Micro(Protocol):
+    """What is read at once. weight: how much of the batch it counts for, the tokens or pairs that its loss is
+    the mean of. Where it has `tokens`, a tensor, that is what is read, and counted for the speed."""
+
+    @property
+    def weight(self) -> float: ...
+
+
+M = TypeVar("M", bound=Micro)
+Losses = dict[str, Tensor]  # scalars by name, each a mean; "total" is what is minimised
+Objective = Callable[[nn.Module, M], Losses]
+Batches = Callable[[int], Sequence[M]]  # step 0, 1, ... -> its micro-batches, of nothing but that number
+Evaluate = Callable[[nn.Module], Mapping[str, float]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig:
-    """How to train, in numbers. rate: peak learning rate, reached after `warmup` steps; floor: share of it
-    that is left at the last step; decay: of weights, per unit of rate; clip: largest norm of all gradients
-    together.
+    """How to train, in numbers.
+
+    rate: peak learning rate, reached after `warmup` steps; schedule: how it goes on (train.schedules); floor:
+    share of the rate that is left at the last step; cooldown: share of the steps in which `wsd` falls; decay:
+    of weights, per unit of rate; clip: largest norm of all gradients together; precision: what the products
+    are computed in, the trained weights are kept as they are.
+
+    Raises SettingsError that names all that is wrong.
     """
 
     steps: int
@@ -35,18 +61,46 @@ class TrainConfig:
     decay: float = 0.1
     betas: tuple[float, float] = (0.9, 0.95)
     clip: float = 1.0
+    schedule: str = "cosine"
+    cooldown: float = 0.2
+    optimizer: str = "adamw"
+    precision: str = "fp32"
+
+    def __post_init__(self) -> None:
+        known = {"schedule": schedules.SHAPES, "optimizer": optimizers.NAMES, "precision": PRECISIONS}
+        faults = [
+            f"{name}: expected {', '.join(names)}, got {getattr(self, name)!r}"
+            for name, names in known.items()
+            if getattr(self, name) not in names
+        ]
+        for name in ("steps", "warmup", "decay"):
+            if not getattr(self, name) >= 0:
+                faults.append(f"{name}: expected 0 or more, got {getattr(self, name)}")
+        for name in ("rate", "clip"):
+            if not getattr(self, name) > 0:
+                faults.append(f"{name}: expected more than 0, got {getattr(self, name)}")
+        for name in ("floor", "cooldown"):
+            if not 0 <= getattr(self, name) <= 1:
+                faults.append(f"{name}: expected a share from 0 to 1, got {getattr(self, name)}")
+        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
+            faults.append(f"betas: expected two numbers from 0 to less than 1, got {self.betas}")
+        if faults:
+            raise SettingsError(
+                f"Training can't be set up so: {'; '.join(faults)}.", "Change these settings."
+            )
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
     """What one step was like. step counts from 1; norm: of the gradients, before clipping; losses: by name,
-    before the step; seconds: that it took."""
+    before the step, and what was evaluated after it; seconds: that the step took; tokens: read in it."""
 
     step: int
     rate: float
     norm: float
     losses: dict[str, float]
     seconds: float
+    tokens: int = 0
 
 
 @dataclass
@@ -64,59 +118,152 @@ class State:
 
 
 def begin(model: nn.Module, config: TrainConfig) -> State:
-    """A model and its optimizer before the first step.
-
-    AdamW (Loshchilov and Hutter 2017, arXiv:1711.05101, algorithm 2). Vectors (norms, biases) don't decay.
-    """
-    matrices = [p for p in model.parameters() if p.ndim > 1]
-    vectors = [p for p in model.parameters() if p.ndim < 2]
-    groups = [{"params": matrices, "weight_decay": config.decay}, {"params": vectors, "weight_decay": 0.0}]
-    return State(model, torch.optim.AdamW(groups, lr=config.rate, betas=config.betas, fused=True))
+    """A model and its optimizer before the first step. What doesn't require a gradient stays as it is."""
+    c = config
+    return State(model, optimizers.optimizer_of(c.optimizer, model, c.rate, c.decay, c.betas))
 
 
 def rate_at(step: int, config: TrainConfig) -> float:
-    """The learning rate of step 0, 1, ...: up in a line, down in half a cosine to `floor` of the peak.
-
-    Loshchilov and Hutter 2016 (arXiv:1608.03983), equation 5, without restarts.
-    """
-    if step < config.warmup:
-        return config.rate * (step + 1) / config.warmup
-    done = (step - config.warmup) / max(config.steps - 1 - config.warmup, 1)
-    low = config.floor * config.rate
-    return low + (config.rate - low) * (1 + math.cos(math.pi * done)) / 2
+    """The learning rate of step 0, 1, ...: see `schedules.rate`."""
+    c = config
+    return schedules.rate(c.schedule, step, c.steps, c.warmup, c.rate, c.floor * c.rate, c.cooldown)
 
 
 def run(
     state: State,
     config: TrainConfig,
-    batches: Batches,
-    objective: Objective,
+    batches: Batches[M],
+    objective: Objective[M],
     after_step: Callable[[nn.Module], None] | None = None,
+    evaluate: Evaluate | None = None,
+    every: int = 0,
 ) -> Iterator[Point]:
     """Train from where the state is to config.steps; yields after each step, when the state is whole.
 
-    Raises FloatingPointError where the loss is no finite number any more; the step is then not taken.
+    evaluate: asked every `every` steps and after the last, of the model in evaluation mode and without
+    gradients; what it says joins the point's losses. It leaves no trace on what comes after.
+
+    Raises Diverged where a loss is no finite number any more; the step is then not taken.
     """
-    state.model.train()
     for step in range(state.step, config.steps):
-        started = perf_counter()
-        rate = rate_at(step, config)
-        for group in state.optimizer.param_groups:
-            group["lr"] = rate
-        with repeatable():
-            losses = objective(state.model, *batches(step))
-            losses["total"].backward()  # type: ignore[no-untyped-call]  # torch's own is untyped
-        norm = nn.utils.clip_grad_norm_(state.model.parameters(), config.clip)
-        values = {name: loss.item() for name, loss in losses.items()}
-        if not math.isfinite(values["total"] + norm.item()):
-            raise FloatingPointError(f"step {step + 1}: loss {values['total']}, gradient norm {norm.item()}")
-        state.optimizer.step()
-        state.optimizer.zero_grad()
-        if after_step is not None:
-            after_step(state.model)
-        point = Point(step + 1, rate, norm.item(), values, perf_counter() - started)
-        state.curve.append(point)
+        point = advance(state, config, batches(step), objective, after_step)
+        if evaluate is not None and every and (point.step % every == 0 or point.step == config.steps):
+            point = replace(point, losses=point.losses | evaluated(state.model, evaluate))
+            state.curve[-1] = point
         yield point
+
+
+def advance(
+    state: State,
+    config: TrainConfig,
+    micros: Sequence[M],
+    objective: Objective[M],
+    after_step: Callable[[nn.Module], None] | None = None,
+) -> Point:
+    """One step on these micro-batches, noted in the state's curve. Raises as `run`."""
+    started = perf_counter()
+    state.model.train()
+    rate = rate_at(state.step, config)
+    for group in state.optimizer.param_groups:
+        group["lr"] = rate
+    random = random_state()
+    values = gradients(state, config, micros, objective)
+    norm = nn.utils.clip_grad_norm_(state.model.parameters(), config.clip).item()
+    if not math.isfinite(norm):
+        set_random_state(random)
+        raise diverged(state, config, micros, objective, norm)
+    state.optimizer.step()
+    state.optimizer.zero_grad()
+    if after_step is not None:
+        after_step(state.model)
+    tokens = sum(tokens_of(micro) for micro in micros)
+    point = Point(state.step + 1, rate, norm, values, perf_counter() - started, tokens)
+    state.curve.append(point)
+    return point
+
+
+def gradients(
+    state: State, config: TrainConfig, micros: Sequence[M], objective: Objective[M]
+) -> dict[str, float]:
+    """Add the gradient of the whole batch's mean loss to the model's, and return the losses by name.
+
+    Raises Diverged at the first micro-batch whose loss is no finite number; the gradients are then gone.
+    """
+    whole = sum(micro.weight for micro in micros)
+    if not whole > 0:
+        raise HandbookError(
+            f"Step {state.step + 1}: none of its {len(micros)} micro-batches has anything that counts.",
+            "Look at the data: each batch needs an answer to learn.",
+        )
+    values: defaultdict[str, float] = defaultdict(float)
+    for place, micro in enumerate(micros, 1):
+        share = micro.weight / whole
+        with repeatable(), lowered(state.model, config.precision):
+            losses = objective(state.model, micro)
+        if not math.isfinite(loss := losses["total"].item()):
+            state.optimizer.zero_grad()
+            raise Diverged(state.step + 1, place, len(micros), f"the loss is {loss}")
+        with repeatable():
+            (losses["total"] * share).backward()  # type: ignore[no-untyped-call]  # torch's own is untyped
+        for name, value in losses.items():
+            values[name] += share * value.item()
+    return dict(values)
+
+
+def diverged(
+    state: State, config: TrainConfig, micros: Sequence[M], objective: Objective[M], norm: float
+) -> Diverged:
+    """Which micro-batch's gradient is no finite number, found by computing each again, alone."""
+    try:
+        for place, micro in enumerate(micros, 1):
+            state.optimizer.zero_grad()
+            if micro.weight:
+                gradients(state, config, [micro], objective)
+                grads = (p.grad for p in state.model.parameters() if p.grad is not None)
+                if not all(grad.isfinite().all() for grad in grads):
+                    return Diverged(state.step + 1, place, len(micros), "its gradient is no finite number")
+        return Diverged(state.step + 1, None, len(micros), f"the gradient's norm is {norm}")
+    finally:
+        state.optimizer.zero_grad()
+
+
+def tokens_of(micro: Micro) -> int:
+    """What a micro-batch reads: its `tokens`, where it has such a tensor, else its weight."""
+    tokens = getattr(micro, "tokens", None)
+    return tokens.numel() if isinstance(tokens, Tensor) else round(micro.weight)
+
+
+def evaluated(model: nn.Module, evaluate: Evaluate) -> dict[str, float]:
+    """What `evaluate` says of the model; mode and random state are as before afterwards."""
+    training, random = model.training, random_state()
+    model.eval()
+    try:
+        with torch.no_grad():
+            return dict(evaluate(model))
+    finally:
+        model.train(training)
+        set_random_state(random)
+
+
+def random_state() -> list[Tensor]:
+    """State of torch's random generators: the processor's, then each GPU's where one is in use."""
+    cuda: Any = torch.cuda
+    return [torch.get_rng_state(), *(cuda.get_rng_state_all() if cuda.is_initialized() else [])]
+
+
+def set_random_state(states: Sequence[Tensor]) -> None:
+    """Put back what `random_state` gave."""
+    torch.set_rng_state(states[0])
+    if len(states) > 1:
+        torch.cuda.set_rng_state_all(states[1:])
+
+
+def lowered(model: nn.Module, precision: str) -> Any:
+    """A context in which matrix products are computed in `precision`; weights are cast where used."""
+    if precision == "fp32":
+        return nullcontext()
+    device = next(model.parameters()).device.type
+    return torch.autocast(device, torch.bfloat16)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from handbook.model.moe import MoE, watch
 from handbook.model.routing import dropped_share
-from handbook.train.characters import windows
+from handbook.train.characters import Windows, windows
 from handbook.train.loop import Losses
 
 
@@ -37,8 +37,8 @@ class NextToken:
     balance: float = 0.0
     z: float = 0.0
 
-    def __call__(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Losses:
-        text = language_loss(model, inputs, targets)
+    def __call__(self, model: nn.Module, micro: Windows) -> Losses:
+        text = language_loss(model, micro.tokens, micro.targets)
         routings = [r for layer in mixtures(model) if (r := layer.last_routing) is not None]
         if not routings:
             return {"total": text, "text": text}

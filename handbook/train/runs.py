@@ -1,19 +1,20 @@
 """One training run: a recipe, a text, a seed, and a folder where it stops and goes on."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from handbook.engine.sampler import randomness
 from handbook.engine.sampler import sample as draw
-from handbook.errors import CheckpointError, HandbookError
+from handbook.errors import CheckpointError
 from handbook.model.transformer import Transformer
 from handbook.records import Sampling
 from handbook.train import checkpoint
-from handbook.train.characters import Characters, Corpus, batch_at
+from handbook.train.characters import Characters, Corpus, Windows, batch_at
 from handbook.train.curve import write_metrics
 from handbook.train.loop import Point, State, TrainConfig, begin, run
 from handbook.train.mixture import HeldOut, NextToken, Rebalance, held_out
@@ -120,15 +121,18 @@ def train(
     """Train to the end, from the checkpoint where there is one. watch sees every step; stop is asked after
     each, and raises Stopped once a checkpoint is written.
 
-    Raises CheckpointError, DiskFull, and HandbookError where the loss is no number any more.
+    Raises CheckpointError, DiskFull, and Diverged where the loss is no number any more.
     """
     shape, r = plan.shape, plan.recipe
     state = plan.start()
     resumed = state.step
     probe = corpus.held_out[: PROBE + 1]
 
-    def batches(step: int) -> tuple[torch.Tensor, torch.Tensor]:
-        return batch_at(corpus.train, plan.seed, step, shape.batch, shape.length)
+    def batches(step: int) -> list[Windows]:
+        return [batch_at(corpus.train, plan.seed, step, shape.batch, shape.length)]
+
+    def evaluate(model: nn.Module) -> dict[str, float]:
+        return {"held_out": held_out(model, probe, shape.batch, shape.length).loss}
 
     steps = run(
         state,
@@ -136,25 +140,18 @@ def train(
         batches,
         NextToken(r.balance, r.z),
         Rebalance(r.bias_step) if r.bias_step else None,
+        None if plan.folder is None else evaluate,
+        plan.every,
     )
     with write_metrics(plan.folder, state.curve) as write:
-        try:
-            for point in steps:
-                due = point.step % plan.every == 0 or point.step == plan.schedule.steps
-                if due and plan.folder is not None:
-                    seen = held_out(state.model, probe, shape.batch, shape.length).loss
-                    point = replace(point, losses=point.losses | {"held_out": seen})
-                    state.curve[-1] = point
-                    plan.save(state)
-                write(point)
-                watch(point)
-                if stop():
-                    plan.save(state)
-                    raise Stopped(point.step)
-        except FloatingPointError as error:
-            raise HandbookError(
-                f"Training {r.name} broke off, {error}.", "Start anew with another seed."
-            ) from error
+        for point in steps:
+            if "held_out" in point.losses:
+                plan.save(state)
+            write(point)
+            watch(point)
+            if stop():
+                plan.save(state)
+                raise Stopped(point.step)
     result = held_out(state.model, corpus.held_out, shape.batch, shape.length)
     model = state.model
     assert isinstance(model, Transformer)

@@ -22,7 +22,7 @@ from tests.train.conftest import TEXT, TINY, tiny_run
 
 def curve(found: Trained) -> list[dict[str, float]]:
     return [
-        {"step": point.step, "rate": point.rate, "norm": point.norm} | point.losses for point in found.curve
+        {"step": p.step, "rate": p.rate, "norm": p.norm, "tokens": p.tokens} | p.losses for p in found.curve
     ]
 
 

@@ -7,12 +7,18 @@ import pytest
 import torch
 from torch import nn
 
+from handbook.errors import Diverged
+from handbook.train.characters import Windows
 from handbook.train.loop import TrainConfig, begin, rate_at, run
 from handbook.train.mixture import NextToken, language_loss
 from handbook.train.runs import train
 from tests.train.conftest import TINY, tiny_run
 
 CONFIG = TrainConfig(steps=100, rate=1.0, warmup=10, floor=0.1)
+
+
+def total(model: nn.Module, micro: Windows) -> dict[str, torch.Tensor]:
+    return {"total": model(micro.tokens).sum()}
 
 
 def test_the_rate_rises_and_falls() -> None:
@@ -37,7 +43,7 @@ def test_the_first_step_is_that_of_the_paper() -> None:
     config = TrainConfig(steps=10, rate=0.1, warmup=1, decay=0.5, clip=math.inf)
     state = begin(model, config)
     x = torch.tensor([[1.0, -2.0]])
-    next(run(state, config, lambda step: (x, x), lambda m, a, b: {"total": m(a).sum()}))
+    next(run(state, config, lambda step: [Windows(x, x)], total))
     wanted = before["weight"] * (1 - 0.1 * 0.5) - 0.1 * torch.sign(x)
     assert torch.allclose(model.weight, wanted, atol=1e-6)
     assert torch.allclose(model.bias, before["bias"] - 0.1, atol=1e-6), "vectors do not decay"
@@ -51,7 +57,7 @@ def test_gradients_are_clipped_together() -> None:
     state = begin(model, CONFIG)
     state.optimizer = hook
     big = torch.full((1, 3), 100.0)
-    point = next(run(state, CONFIG, lambda step: (big, big), lambda m, a, b: {"total": m(a).sum()}))
+    point = next(run(state, CONFIG, lambda step: [Windows(big, big)], total))
     assert seen == [pytest.approx(1.0)]
     assert point.norm == pytest.approx(100 * math.sqrt(6)), "what is reported is the norm before"
 
@@ -61,8 +67,8 @@ def test_a_loss_that_is_no_number_stops_before_the_step() -> None:
     before = model.weight.detach().clone()
     state = begin(model, CONFIG)
     nan = torch.tensor([[math.nan]])
-    with pytest.raises(FloatingPointError, match="step 1"):
-        next(run(state, CONFIG, lambda step: (nan, nan), lambda m, a, b: {"total": m(a).sum()}))
+    with pytest.raises(Diverged, match="Step 1, micro-batch 1 of 1: the loss is nan"):
+        next(run(state, CONFIG, lambda step: [Windows(nan, nan)], total))
     assert torch.equal(model.weight, before)
     assert state.step == 0
 
@@ -80,8 +86,8 @@ def test_loss_falls(name: str, corpus) -> None:
 def test_one_batch_is_learnt_by_heart(name: str, corpus) -> None:
     plan = tiny_run(name, steps=300)
     state = plan.start()
-    batch = (corpus.train[:64].view(4, 16), corpus.train[1:65].view(4, 16))
-    for _ in run(state, plan.schedule, lambda step: batch, NextToken()):
+    batch = Windows(corpus.train[:64].view(4, 16), corpus.train[1:65].view(4, 16))
+    for _ in run(state, plan.schedule, lambda step: [batch], NextToken()):
         pass
     assert language_loss(state.model, *batch).item() < 0.1
 
@@ -91,7 +97,7 @@ def test_stopping_in_between_loses_nothing(corpus) -> None:
     from handbook.train.characters import batch_at
 
     def batches(step: int):
-        return batch_at(corpus.train, 0, step, TINY.batch, TINY.length)
+        return [batch_at(corpus.train, 0, step, TINY.batch, TINY.length)]
 
     plan = tiny_run("mixture", steps=8)
     one, two = plan.start(), plan.start()

@@ -16,7 +16,7 @@ from tests.train.conftest import TINY, tiny_run
 
 def gradients(model: nn.Module, objective: NextToken, corpus) -> list[torch.Tensor]:
     model.train().zero_grad()
-    objective(model, *batch_at(corpus.train, 0, 0, TINY.batch, TINY.length))["total"].backward()
+    objective(model, batch_at(corpus.train, 0, 0, TINY.batch, TINY.length))["total"].backward()
     return [layer.router.weight.grad.clone() for layer in mixtures(model)]
 
 
@@ -34,7 +34,7 @@ def test_each_loss_reaches_every_router(term: str, corpus) -> None:
 def test_losses_are_the_mean_over_layers(corpus) -> None:
     model = tiny_run("mixture").start().model.train()
     batch = batch_at(corpus.train, 0, 0, TINY.batch, TINY.length)
-    losses = NextToken(0.5, 0.25)(model, *batch)
+    losses = NextToken(0.5, 0.25)(model, batch)
     routings = [layer.last_routing for layer in mixtures(model)]
     assert len(routings) == TINY.layers
     assert losses["balance"].item() == pytest.approx(sum(r.balance_loss.item() for r in routings) / 2)
@@ -46,7 +46,7 @@ def test_losses_are_the_mean_over_layers(corpus) -> None:
 def test_a_dense_model_has_the_text_alone(corpus) -> None:
     model = tiny_run("dense").start().model.train()
     batch = batch_at(corpus.train, 0, 0, TINY.batch, TINY.length)
-    losses = NextToken(0.5, 0.25)(model, *batch)
+    losses = NextToken(0.5, 0.25)(model, batch)
     assert losses.keys() == {"total", "text"}
     assert losses["total"] is losses["text"]
     logits = model(batch[0])
@@ -58,7 +58,7 @@ def test_the_bias_moves_by_one_step_against_the_load(corpus) -> None:
     plan = tiny_run("mixture-bias")
     state = plan.start()
     batch = batch_at(corpus.train, 0, 0, TINY.batch, TINY.length)
-    next(run(state, plan.schedule, lambda step: batch, NextToken(), Rebalance(0.125)))
+    next(run(state, plan.schedule, lambda step: [batch], NextToken(), Rebalance(0.125)))
     for layer in mixtures(state.model):
         load = layer.last_routing.load.float()
         assert load.std() > 0
@@ -135,7 +135,7 @@ def test_the_balancing_loss_balances(corpus) -> None:
         for _ in run(
             state,
             plan.schedule,
-            lambda step: batch_at(corpus.train, 0, step, TINY.batch, TINY.length),
+            lambda step: [batch_at(corpus.train, 0, step, TINY.batch, TINY.length)],
             NextToken(weight),
         ):
             pass
