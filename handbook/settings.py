@@ -42,6 +42,9 @@ class Settings(BaseModel):
     text: Path | None = Field(
         default=None, description="Text to train on; Tiny Shakespeare in the data folder when not given."
     )
+    sets: Path | None = Field(
+        default=None, description="Folder with the public sets to train on; sets/ in the data folder."
+    )
     chat_url: str | None = Field(
         default=None, description="An OpenAI-compatible server; `model` is then its model's name."
     )

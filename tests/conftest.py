@@ -80,3 +80,20 @@ def with_text(text_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """As `text_path`, and the settings find it too."""
     monkeypatch.setenv("HANDBOOK_TEXT", str(text_path))
     return text_path
+
+
+@pytest.fixture(scope="session")
+def sets_path() -> Path:
+    """The folder of the sets to train on: what HANDBOOK_SETS names, else those beside the checkout."""
+    named = os.environ.get("HANDBOOK_SETS")
+    path = Path(named) if named else Path(__file__).parents[2] / "shared/data/preference"
+    if not path.is_dir():
+        pytest.skip(f"{path} is not here; HANDBOOK_SETS names the folder of the sets to train on")
+    return path
+
+
+@pytest.fixture
+def with_sets(sets_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """As `sets_path`, and the settings find them too."""
+    monkeypatch.setenv("HANDBOOK_SETS", str(sets_path))
+    return sets_path

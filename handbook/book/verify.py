@@ -21,10 +21,20 @@ from handbook.book.fill import fill
 from handbook.book.load import open_book
 from handbook.book.nouns import Book, Chapter
 from handbook.book.record import record
-from handbook.errors import BookError, HandbookError, ModelUnavailable, TextUnavailable
+from handbook.errors import (
+    BookError,
+    DataUnavailable,
+    HandbookError,
+    ModelUnavailable,
+    TextUnavailable,
+)
 
 Progress = Callable[[int, int, str], None]
-ABSENT = {ModelUnavailable: "models", TextUnavailable: "text"}  # raised where a need is not met
+ABSENT = {
+    ModelUnavailable: "models",
+    TextUnavailable: "text",
+    DataUnavailable: "sets",
+}  # raised where a need is not met
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +158,20 @@ def _no_text() -> str:
     return ""
 
 
-LACKING = {"models": _no_model, "text": _no_text}
+def _no_sets() -> str:
+    from handbook.settings import load
+    from handbook.train import sets
+
+    settings = load()
+    try:
+        for one in sets.ALL:
+            sets.here(one, settings)
+    except HandbookError as error:
+        return str(error)
+    return ""
+
+
+LACKING = {"models": _no_model, "text": _no_text, "sets": _no_sets}
 
 
 def command(chapter: Chapter, small: bool) -> str:

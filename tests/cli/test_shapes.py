@@ -185,3 +185,11 @@ def test_ask(
 def test_every_documented_shape_is_known() -> None:
     verbs = {name.split("/")[0].split(".")[1] for name in documented()}
     assert verbs - {"exercises"} <= set(VERBS)
+
+
+@pytest.mark.shared
+def test_train_sets(capsys: pytest.CaptureFixture[str], with_sets: Path) -> None:
+    code, values = printed(capsys, "train", "sets", "--json")
+    assert code == 0
+    assert [Path(file).parent for file in values["files"]] == [with_sets] * 2
+    assert_shape(values)

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import urllib.error
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -79,7 +80,8 @@ def test_a_changed_file_in_the_data_folder_is_said(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text, "SHA256", hashlib.sha256(b"x").hexdigest())
+    other = replace(text.SHAKESPEARE, sha256=hashlib.sha256(b"x").hexdigest())
+    monkeypatch.setattr(text, "SHAKESPEARE", other)
     (tmp_path / "texts").write_text("a file where the folder should be")
     with pytest.raises(DiskFull, match="cannot be written"):
         text.bring(Settings(data=tmp_path), None, lambda url: b"x")

@@ -27,6 +27,23 @@ def train_command() -> None:
     """Train small models from nothing, on this machine."""
 
 
+@train_command.command("sets")
+@json_option
+def sets_command(as_json: bool) -> int:
+    """Bring the two small public sets that the chapters on training measure with: 999 instructions, 300
+    preference pairs. What is here is checked and not brought again."""
+    from handbook.train import sets
+
+    settings = load()
+    paths = [sets.bring(one, settings) for one in sets.ALL]
+    if as_json:
+        print_json("handbook.train.sets/1", {"files": [str(path) for path in paths]})
+    else:
+        for one, path in zip(sets.ALL, paths, strict=True):
+            print(f"{path}: {one.what}")
+    return 0
+
+
 @train_command.command("tiny")
 @click.option(
     "--models",
