@@ -10,5 +10,6 @@ import "./reading.js";
 import "./ask.js";
 import "./engine.js";
 import "./live.js";
+import "./training.js";
 
 document.documentElement.dataset.ready = "";

@@ -20,6 +20,7 @@ from handbook.app.web.rooms import (
     search,
     today,
     token,
+    training,
     zoo,
 )
 
@@ -33,6 +34,7 @@ ROOMS: tuple[ModuleType, ...] = (
     ask,
     engine,
     live,
+    training,
     code,
     references,
     zoo,

@@ -28,6 +28,7 @@ PAGES = (
     Found("Ask the book", "page", "Answers with cited passages", "/ask"),
     Found("Engine", "page", "Chat with the model, with its speed", "/engine"),
     Found("Engine, live", "page", "Block map and queues, step by step; opens a trace", "/engine/live"),
+    Found("Training", "page", "Runs of handbook train: loss curves, held-out loss, speed", "/training"),
     Found("Progress", "page", "What is read, solved and measured", "/progress"),
     Found("References", "page", "Every cited source", "/references"),
     Found(
@@ -45,6 +46,9 @@ COMMANDS = (
     Found("handbook models get", "command", "Bring a model to this machine", "/about#models"),
     Found("handbook book check", "command", "List all faults of the book", "/about#commands"),
     Found("handbook engine replay", "command", "Show a trace step by step in the terminal", "/engine/live"),
+    Found(
+        "handbook train sft", "command", "Fine-tune a model on your examples, with LoRA or whole", "/training"
+    ),
     Found("handbook zoo", "command", "Size public models or your own config.json", "/zoo"),
     Found("handbook export", "command", "Write your own state to a file", "/about#data"),
 )
