@@ -32,8 +32,9 @@ def linears(model: nn.Module) -> dict[str, tuple[int, int]]:
     found: dict[str, tuple[int, int]] = {}
     for path, module in model.named_modules():
         sizes = getattr(module, "out_features", None), getattr(module, "in_features", None)
-        inside = any(path.startswith(f"{outer}.") for outer in found)
-        if isinstance(sizes[0], int) and isinstance(sizes[1], int) and not inside:
+        if not (isinstance(sizes[0], int) and isinstance(sizes[1], int)):
+            continue
+        if not any(path.startswith(f"{outer}.") for outer in found):
             found[path] = sizes[0], sizes[1]
     return found
 
