@@ -30,9 +30,9 @@ class LoRAConfig:
     r: rank. alpha: the change counts alpha / r times, or with rslora alpha / sqrt(r) times (Kalajdzievski
     2023, arXiv:2312.03732, section 3). dropout: of what the factors read. targets: "all-linear", every
     linear layer but the head; or patterns of our paths or transformers' names, whole or between dots:
-    "query", "attention", "q_proj", "blocks.[0-3].mlp.*". dora: rows have lengths of their own, trained apart (Liu et al. 2024,
-    arXiv:2402.09353, equation 5). init: see `STARTS`. dtype: of the factors; bf16 halves them and their
-    gradients, and loses steps smaller than 1/256 of a value.
+    "query", "attention", "q_proj", "blocks.[0-3].mlp.*". dora: rows have lengths of their own, trained apart
+    (Liu et al. 2024, arXiv:2402.09353, equation 5). init: see `STARTS`. dtype: of the factors; bf16 halves
+    them and their gradients, and loses steps smaller than 1/256 of a value.
 
     Raises AdapterError that names all faults.
     """
