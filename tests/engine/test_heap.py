@@ -1,6 +1,8 @@
 """Memory that was freed goes back to the system when nobody has anything to do."""
 
 import platform
+import subprocess
+import sys
 from time import monotonic, sleep
 
 import psutil
@@ -52,3 +54,40 @@ def test_an_engine_without_work_hands_it_back(loaded: Loaded, monkeypatch: pytes
     finally:
         assert thread.close(timeout=10)
     assert kept
+
+
+HEAPS = """
+import ctypes, sys, threading
+from handbook.engine.heap import share_heaps
+
+if sys.argv[1] == "shared":
+    share_heaps(2)
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+together = threading.Barrier(12)
+
+
+def allocate():
+    together.wait()
+    for _ in range(2000):
+        libc.malloc(1000)  # the lock is let go here
+    together.wait()
+
+
+threads = [threading.Thread(target=allocate) for _ in range(12)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+libc.fdopen.restype = ctypes.c_void_p
+out = libc.fdopen(1, b"w")
+libc.malloc_info(0, ctypes.c_void_p(out))
+libc.fflush(ctypes.c_void_p(out))
+"""
+
+
+@glibc
+def test_threads_share_two_heaps() -> None:
+    def heaps(how: str) -> int:
+        done = subprocess.run([sys.executable, "-c", HEAPS, how], capture_output=True, text=True, check=True)
+        return done.stdout.count("<heap nr=")
+
+    assert heaps("shared") <= 2 < heaps("apart")

@@ -168,6 +168,7 @@ def _serve(
     settings: Settings, pages: dict[str, Any], limits: dict[str, Any], drain: float, trace: Path | None
 ) -> None:
     from handbook.app.cli.open import bind
+    from handbook.engine.heap import share_heaps
     from handbook.engine.listening import Listening
     from handbook.engine.opened import open_engine
     from handbook.engine.served import Served
@@ -176,6 +177,7 @@ def _serve(
     from handbook.engine.work import Limits
 
     listener = bind(settings.host, settings.port, "handbook serve --port 8019")
+    share_heaps()
     try:
         try:
             engine = open_engine(
