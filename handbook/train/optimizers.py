@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from handbook.train.adam8 import AdamW8
+
 NAMES = ("adamw", "adamw8bit")
 
 
@@ -33,4 +35,6 @@ def optimizer_of(
     """The optimizer of that name over what trains. Raises ValueError for another name."""
     if name == "adamw":
         return torch.optim.AdamW(groups(model, decay), lr=rate, betas=betas, fused=True)
+    if name == "adamw8bit":
+        return AdamW8(groups(model, decay), lr=rate, betas=betas)
     raise ValueError(f"optimizers are {', '.join(NAMES)}, got {name!r}")
