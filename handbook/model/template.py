@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -105,20 +106,52 @@ class ChatTemplate:
     ) -> list[int]:
         """`render`, as token ids. Special tokens come from the template only: their names in a message or a
         tool stay text."""
-        given = self._given(messages, tools)
-        names = re.compile("|".join(map(re.escape, sorted(tokenizer.special_tokens, reverse=True))) or "(?!)")
-        if not any(names.search(text) for text in _texts(given)):
-            return tokenizer.encode(self._render(*given, add_generation_prompt))
-        mark = _unused_character(_texts(given))
-        turns, told = _marked(given, names, mark)
-        text = self._render(turns, told, add_generation_prompt)
+        guarded = Guarded(self, messages, tokenizer, tools)
+        return guarded.encode(guarded.text(len(messages), add_generation_prompt))
+
+
+class Guarded:
+    """A conversation as text that may be cut anywhere and encoded: names of special tokens in messages and
+    tools carry a mark, so that they stay text.
+
+    `mark` is in no text of the conversation; empty where none holds such a name.
+    """
+
+    def __init__(
+        self,
+        template: ChatTemplate,
+        messages: Sequence[Message],
+        tokenizer: "Tokenizer",
+        tools: Sequence[Tool] = (),
+    ) -> None:
+        self._template, self._messages, self._tokenizer, self._tools = template, messages, tokenizer, tools
+        self._names = _any_of(tokenizer.special_tokens)
+        texts = list(_texts(template._given(messages, tools)))
+        self.mark = _unused_character(texts) if any(map(self._names.search, texts)) else ""
+
+    def text(self, count: int, add_generation_prompt: bool = True) -> str:
+        """`render` of the first `count` messages, with marks."""
+        given = self._template._given(self._messages[:count], self._tools)
+        if self.mark:
+            given = _marked(given, self._names, self.mark)
+        return self._template._render(*given, add_generation_prompt)
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of a text, or of a part of one; marks are taken out."""
+        if not self.mark:
+            return self._tokenizer.encode(text)
         ids: list[int] = []
         end = 0
-        for own in names.finditer(text):
-            ids += tokenizer.encode(text[end : own.start()].replace(mark, ""), special=False)
-            ids += tokenizer.encode(own.group())
+        for own in self._names.finditer(text):
+            ids += self._tokenizer.encode(text[end : own.start()].replace(self.mark, ""), special=False)
+            ids += self._tokenizer.encode(own.group())
             end = own.end()
-        return ids + tokenizer.encode(text[end:].replace(mark, ""), special=False)
+        return ids + self._tokenizer.encode(text[end:].replace(self.mark, ""), special=False)
+
+
+@lru_cache(maxsize=8)
+def _any_of(names: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(map(re.escape, sorted(names, reverse=True))) or "(?!)")
 
 
 def _texts(value: Any) -> Iterator[str]:
