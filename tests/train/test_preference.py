@@ -19,6 +19,7 @@ from handbook.train.examples import Example
 from handbook.train.logprobs import per_document, row_logprobs
 from handbook.train.loop import TrainConfig, begin, run
 from handbook.train.lora import LoRAConfig, add_lora
+from handbook.train.margins import held_out_pairs
 from handbook.train.packing import IGNORE, Rows, pack, padded
 from handbook.train.preference import (
     Dpo,
@@ -426,3 +427,46 @@ def test_a_broken_reward_model_is_said(twins: Callable[..., Twins], tmp_path: Pa
     (tmp_path / "reward.safetensors").write_bytes(b"short")
     with pytest.raises(CheckpointError, match="can't be read"):
         load_reward(tmp_path, model.backbone)
+
+
+def test_margins_by_the_plain_way(twins: Callable[..., Twins]) -> None:
+    """Each answer read alone with all its logits, log-probabilities and divergence written out."""
+    policy, reference = twins(1).ours, twins(2).ours
+    pairs = pairs_of([*SIZES, *EVEN])
+    sides: dict[str, list[Tensor]] = defaultdict(list)
+    kl, tokens = 0.0, 0
+    for pair in pairs:
+        for side in ("chosen", "rejected"):
+            example = getattr(pair, side)
+            ids, prompt = torch.tensor(example.tokens), example.counted.index(True)
+            logs = [m(ids[None])[0, prompt - 1 : -1].log_softmax(-1) for m in (policy, reference)]
+            ours, theirs = (log.gather(1, ids[prompt:, None]).sum() for log in logs)
+            sides[side].append(ours - theirs)
+            sides[f"{side} mean"].append(ours / example.weight)
+            kl += (logs[0].exp() * (logs[0] - logs[1])).sum().item()
+            tokens += example.weight
+    chosen, rejected = torch.stack(sides["chosen"]), torch.stack(sides["rejected"])
+    found = held_out_pairs(policy, pairs, reference, budget=30)
+    assert found.pairs == 6
+    assert found.accuracy == pytest.approx((chosen > rejected).float().mean().item())
+    by_token = torch.stack(sides["chosen mean"]) > torch.stack(sides["rejected mean"])
+    assert found.likelier == pytest.approx(by_token.float().mean().item())
+    assert 0 < found.accuracy < 1
+    assert found.margin == pytest.approx((chosen - rejected).mean().item(), abs=1e-4)
+    assert (found.chosen, found.rejected) == pytest.approx(
+        (chosen.mean().item(), rejected.mean().item()), abs=1e-4
+    )
+    assert found.kl == pytest.approx(kl / tokens, rel=1e-4)
+    apart = torch.tensor([float(c - r) for _, c, r in [*SIZES, *EVEN]])
+    assert found.longer_chosen == pytest.approx(apart.mean().item())
+    assert found.longer == pytest.approx(((chosen - rejected).sign() * apart).mean().item())
+
+
+def test_margins_of_the_reference_are_none(twins: Callable[..., Twins]) -> None:
+    model, pairs = twins().ours, pairs_of(SIZES)
+    found = held_out_pairs(model, pairs, model)
+    assert (found.accuracy, found.margin, found.kl, found.longer) == (0.5, 0.0, 0.0, 0.0)
+    add_lora(model, LoRAConfig(r=2), seed=0)
+    assert held_out_pairs(model, pairs).kl == pytest.approx(0, abs=1e-6), "B begins at zero"
+    with pytest.raises(ValueError, match="no pairs"):
+        held_out_pairs(model, [])
