@@ -117,10 +117,11 @@ class DpoSettings(Supervised):
     """`handbook train dpo`: Rafailov et al. 2023, arXiv:2305.18290."""
 
     beta: float = option(0.1, "How far from the reference.", 1e-6, 1e3)
-    kind: Literal["sigmoid", "ipo", "robust"] = option("sigmoid", "The loss.")
+    kind: Literal["sigmoid", "ipo", "robust", "hinge"] = option("sigmoid", "The loss.")
     label_smoothing: float = option(0.0, "Share of pairs taken to be the wrong way round.", 0, 0.49)
     reference_free: bool = option(False, "Compare with no reference.")
-    length_normalised: bool = option(False, "Means over tokens in place of sums.")
+    length_normalised: bool | None = option(None, "Means over tokens, not sums; default: for ipo alone.")
+    target: float = option(0.0, "Margin, times beta, that counts as none (SimPO's gamma).", 0, 1e3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,8 +255,8 @@ def _together(method: Method, values: Mapping[str, Any]) -> list[str]:
     found = []
     if values.get("qlora") and "lora" in values and values["lora"] is None:
         found.append("qlora trains an adapter, and lora is turned off")
-    if values.get("reference_free") and values.get("kind") == "ipo":
-        found.append("ipo is a distance from the reference, so it can't be reference_free")
+    if values.get("label_smoothing") and values.get("kind") in ("ipo", "hinge"):
+        found.append(f"{values['kind']} knows no label_smoothing")
     if issubclass(METHODS[method], Supervised):
         tokens = values.get("tokens", Supervised().tokens)
         needed = (values.get("length") or 0) * (1 if method == "sft" else 2)

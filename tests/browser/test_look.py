@@ -33,6 +33,7 @@ ROOMS = (
     "/zoo?compare=llama-2-7b,phi-2,deepseek-v3",
     "/zoo/deepseek-v3",
     "/search?q=dough",
+    "/training",
     "/progress",
     "/about?doctor=1",
     "/no-such-page",

@@ -83,11 +83,6 @@ class Metrics:
         series = self.series.get(name)
         return series.points[-1] if series and series.points else None
 
-    @property
-    def loss(self) -> str:
-        """The name of what is learnt: the text's loss where it is told, else all that is minimised."""
-        return "text" if "text" in self.series else "total"
-
 
 @dataclass(frozen=True)
 class Training:
@@ -113,6 +108,11 @@ class Training:
         """Steps that it is to take."""
         told = self.told("steps")
         return int(told) if _number(told) and told > 0 else None
+
+    @property
+    def loss(self) -> str:
+        """The name of what is minimised; of models from nothing the text's part of it."""
+        return "text" if self.told("method") is None and "text" in self.metrics.series else "total"
 
     @property
     def title(self) -> str:

@@ -41,10 +41,14 @@ TITLES = {  # of what metrics.jsonl tells beside the loss; others go by their na
     "accuracy": ("Pairs ranked rightly", "share"),
     "margin": ("Margin of chosen over rejected", "nats"),
     "kl": ("Distance from the reference (KL)", "nats"),
+    "text": ("Loss of the text alone", "nats per token"),
+    "odds": ("Loss of the odds ratio", "nats"),
+    "chosen": ("Chosen answers, log of policy over reference", "nats"),
+    "rejected": ("Rejected answers, log of policy over reference", "nats"),
     "length": ("Length of answers", "tokens"),
 }
 LAST = ("rate", "norm", "tokens_per_second")
-HIDDEN = {"seconds", "tokens", "total", "text"}
+HIDDEN = {"seconds", "tokens", "total"}
 
 
 def runs_of(request: Request) -> list[Training]:
@@ -73,8 +77,11 @@ def panels(run: Training) -> list[dict[str, Any]]:
     if run.told("method") not in (None, "sft"):
         unit = "nats"
     plain = [name for name in metrics.series if not name.startswith("held_out")]
-    rest = [name for name in plain if name not in HIDDEN and name not in LAST]
-    names = [metrics.loss, *rest, *(name for name in LAST if name in plain)]
+    hidden = (
+        HIDDEN | {run.loss} | ({"text"} if run.told("method") == "sft" else set())
+    )  # there it is the loss
+    rest = [name for name in plain if name not in hidden and name not in LAST]
+    names = [run.loss, *rest, *(name for name in LAST if name in plain)]
     drawn = []
     for number, name in enumerate(name for name in names if name in metrics.series):
         title, of = ("Loss", unit) if number == 0 else TITLES.get(name, (name.replace("_", " "), ""))
