@@ -90,8 +90,8 @@ def _encode(loaded: "Loaded", messages: Turns, first: int, tools: Sequence[Tool]
         before, after = guarded.text(index), guarded.text(index + 1, add_generation_prompt=False)
         if not (before.startswith(done) and after.startswith(before)):
             raise ChatError(
-                f"The chat template writes what precedes turn {index + 1} in another way once that is there, so "
-                "the model would be trained on what it never meets.",
+                f"The chat template writes what precedes turn {index + 1} in another way once that is there, "
+                "so the model would be trained on what it never meets.",
                 "Train on conversations with one answer, or give a template that only ever adds text.",
             )
         pieces += [before[len(done) :], after[len(before) :]]
