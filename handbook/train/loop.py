@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from time import perf_counter
 from typing import Any, Protocol, TypeVar
 
@@ -22,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from handbook.errors import Diverged, HandbookError, SettingsError
-from handbook.train import optimizers, schedules
+from handbook.train import distributed, optimizers, schedules
 
 PRECISIONS = ("fp32", "bf16")
 
@@ -168,7 +169,7 @@ def advance(
         group["lr"] = rate
     random = random_state()
     values = gradients(state, config, micros, objective)
-    norm = nn.utils.clip_grad_norm_(state.model.parameters(), config.clip).item()
+    norm = distributed.number(nn.utils.clip_grad_norm_(state.model.parameters(), config.clip))
     if not math.isfinite(norm):
         set_random_state(random)
         raise diverged(state, config, micros, objective, norm)
@@ -187,6 +188,10 @@ def gradients(
 ) -> dict[str, float]:
     """Add the gradient of the whole batch's mean loss to the model's, and return the losses by name.
 
+    Processes that train together take micro-batches in turns; where there is none left for one, it computes
+    the last again, for nothing, because layers are gathered by all of them. Gradients are averaged over
+    processes, so each counts `size` times.
+
     Raises Diverged at the first micro-batch whose loss is no finite number; the gradients are then gone.
     """
     whole = sum(micro.weight for micro in micros)
@@ -196,18 +201,25 @@ def gradients(
             "Look at the data: each batch needs an answer to learn.",
         )
     values: defaultdict[str, float] = defaultdict(float)
-    for place, micro in enumerate(micros, 1):
-        share = micro.weight / whole
+    team = distributed.team()
+    for first in range(0, len(micros), team.size):
+        micro = micros[min(first + team.rank, len(micros) - 1)]
+        share = micro.weight / whole if first + team.rank < len(micros) else 0.0
         with repeatable(), lowered(state.model, config.precision):
-            losses = objective(state.model, micro)
-        if not math.isfinite(loss := losses["total"].item()):
-            state.optimizer.zero_grad()
-            raise Diverged(state.step + 1, place, len(micros), f"the loss is {loss}")
+            losses = distributed.compute(state.model, partial(_asked, objective, micro))
+        for place, loss in enumerate(team.gathered(losses["total"].item()), first + 1):
+            if not math.isfinite(loss):
+                state.optimizer.zero_grad()
+                raise Diverged(state.step + 1, min(place, len(micros)), len(micros), f"the loss is {loss}")
         with repeatable():
-            (losses["total"] * share).backward()  # type: ignore[no-untyped-call]  # torch's own is untyped
+            (losses["total"] * (share * team.size)).backward()  # type: ignore[no-untyped-call]
         for name, value in losses.items():
             values[name] += share * value.item()
-    return dict(values)
+    return team.summed(values)
+
+
+def _asked(objective: Objective[M], micro: M, model: nn.Module) -> Losses:
+    return objective(model, micro)
 
 
 def diverged(
@@ -219,8 +231,8 @@ def diverged(
             state.optimizer.zero_grad()
             if micro.weight:
                 gradients(state, config, [micro], objective)
-                grads = (p.grad for p in state.model.parameters() if p.grad is not None)
-                if not all(grad.isfinite().all() for grad in grads):
+                grads = [p.grad for p in state.model.parameters() if p.grad is not None]
+                if not math.isfinite(distributed.number(nn.utils.get_total_norm(grads))):
                     return Diverged(state.step + 1, place, len(micros), "its gradient is no finite number")
         return Diverged(state.step + 1, None, len(micros), f"the gradient's norm is {norm}")
     finally:
@@ -239,7 +251,7 @@ def evaluated(model: nn.Module, evaluate: Evaluate) -> dict[str, float]:
     model.eval()
     try:
         with torch.no_grad():
-            return dict(evaluate(model))
+            return dict(distributed.compute(model, evaluate))
     finally:
         model.train(training)
         set_random_state(random)
