@@ -23,7 +23,7 @@ from handbook.engine.refused import Fault, Refused
 from handbook.engine.replies import CallingForm, ChatForm, Form, Reply, TextForm
 from handbook.engine.served import Closing
 from handbook.engine.spans import Span
-from handbook.engine.work import CannotServe, QueueFull
+from handbook.engine.work import CannotServe, NoAdapter, QueueFull
 from handbook.errors import ChatError
 from handbook.model.load import Loaded
 
@@ -84,8 +84,8 @@ async def answer(request: Request, desk: Desk, body: Drawn) -> Response:
     """The whole way. Raises Refused before anything was said."""
     engine = desk.served.engine
     loaded = engine.loaded
-    if body.model != loaded.name:
-        raise unknown(body.model, loaded.name)
+    if body.model not in (loaded.name, *engine.adapters):
+        raise unknown(body.model, loaded.name, *engine.adapters)
     if desk.draining:
         raise draining()
     form = form_of(body)
@@ -98,7 +98,7 @@ async def answer(request: Request, desk: Desk, body: Drawn) -> Response:
     except BaseException as error:
         span.end(error=error)
         raise
-    reply = Reply(form, job, loaded.name, loaded.tokenizer, body.likeliest is not None)
+    reply = Reply(form, job, body.model, loaded.tokenizer, body.likeliest is not None)
     if body.stream:
         return Events(desk, reply, span, body.with_usage, body.counting)
     try:
@@ -173,7 +173,11 @@ async def take(
             logprobs=body.likeliest,
             past_stops=bool(body.ignore_eos),
             constraint=constraint,
+            adapter=None if body.model == desk.served.engine.loaded.name else body.model,
         )
+    except NoAdapter:  # unloaded meanwhile
+        engine = desk.served.engine
+        raise unknown(body.model, engine.loaded.name, *engine.adapters) from None
     except Closing:
         raise draining() from None
     except QueueFull as error:

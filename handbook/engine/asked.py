@@ -63,7 +63,7 @@ class Told:
 class Asked:
     """A request that is being answered, and where its pieces go.
 
-    constraint: what each continuation's text is kept to, at its beginning.
+    constraint: what each continuation's text is kept to, at its beginning. adapter: its number, or 0.
     """
 
     sampling: Sampling
@@ -72,6 +72,7 @@ class Asked:
     told: Told
     logprobs: int | None = None
     constraint: "Constraint | None" = None
+    adapter: int = 0
     likely: dict[tuple[int, int], Likely] = field(default_factory=dict)  # by sample and place
     speaking: dict[int, "Speaking"] = field(default_factory=dict)
     _kept: "dict[int, Constraint]" = field(default_factory=dict)

@@ -27,9 +27,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from handbook.engine.executor import packable, rows_wanted, run_packed, run_plain
+from handbook.engine.adapting import Beside, Lows, adapted
+from handbook.engine.executor import packable, run_beside, run_packed, run_plain
 from handbook.engine.store import PageStore
-from handbook.engine.work import Batch, Work
+from handbook.engine.work import Batch, Work, rows_wanted
 from handbook.model.attention import attend
 from handbook.model.config import ModelConfig
 from handbook.model.transformer import Transformer
@@ -140,6 +141,7 @@ class CudaExecutor:
         if graphs and not able:
             raise ValueError("only a model without experts, on a CUDA device, can be recorded")
         self.graphs = able if graphs is None else graphs
+        self.beside: Beside | None = None
         self._steps: dict[Shape, tuple[Grid, Callable[[], Tensor]]] = {}
         self._pool: Any = None  # of memory, shared by all graphs
         if self.packed:
@@ -158,7 +160,9 @@ class CudaExecutor:
 
     @torch.inference_mode()
     def run(self, batch: Batch) -> Tensor:
-        """See `Executor`. Logits stay valid up to the next call."""
+        """See `Executor`. Logits stay valid up to the next call. A batch with adapters is not recorded."""
+        if self.beside is not None and adapted(batch):
+            return run_beside(self.beside, self.store, batch, self.packed)
         shape = shape_of(batch.work) if batch.work and self.packed else None
         if shape is None:
             return (run_packed if self.packed else run_plain)(self.model, self.store, batch)
@@ -170,6 +174,16 @@ class CudaExecutor:
         grid, compute = self._steps[shape]
         grid.fill(batch.work)
         return self._chosen(compute(), batch.work, shape)
+
+    def adapt(self, number: int, lows: Lows) -> None:
+        """See `Adapting`."""
+        self.beside = self.beside or Beside(self.model)
+        self.beside.adapt(number, lows)
+
+    def drop(self, number: int) -> None:
+        """See `Adapting`."""
+        if self.beside is not None:
+            self.beside.drop(number)
 
     def _chosen(self, logits: Tensor, works: Sequence[Work], shape: Shape) -> Tensor:
         """Logits [N, V] of the grid -> [M, V] of what is there."""

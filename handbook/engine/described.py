@@ -109,7 +109,7 @@ def _list(of: Json) -> Json:
 
 USAGE = _object({"prompt_tokens": WHOLE, "total_tokens": WHOLE}, completion_tokens=WHOLE)
 CHOICE = _object({"index": WHOLE, "finish_reason": {"enum": ["stop", "length", "tool_calls"]}})
-CARD = _object({"id": WORD, "object": {"const": "model"}, "created": WHOLE, "owned_by": WORD})
+CARD = _object({"id": WORD, "object": {"const": "model"}, "created": WHOLE, "owned_by": WORD}, parent=WORD)
 FAULT = _object(
     {
         "error": _object(
@@ -124,16 +124,16 @@ FAULT = _object(
 )
 
 
-def document(models: dict[type[Body], str | None], cards: list[str], vocabulary: int, most: int) -> Json:
-    """models: by the kind of body, the model that answers it. vocabulary: token ids. most: samples that run
+def document(models: dict[type[Body], list[str]], cards: list[str], vocabulary: int, most: int) -> Json:
+    """models: by the kind of body, the models that answer it. vocabulary: token ids. most: samples that run
     at once."""
     _, schemas = models_json_schema(
         [(kind, "validation") for kind in models], ref_template="#/components/schemas/{model}"
     )
     found: dict[str, Json] = _closed(schemas["$defs"])
-    for kind, name in models.items():
+    for kind, names in models.items():
         fields = found[kind.__name__]["properties"]
-        fields["model"] = {**WORD, "enum": [name] if name else []}
+        fields["model"] = {**WORD, "enum": names}
         if "n" in fields:
             fields["n"]["anyOf"][0]["maximum"] = min(128, most)
     _bounded(found, vocabulary - 1)

@@ -106,6 +106,7 @@ class Desk:
         logprobs: int | None = None,
         past_stops: bool = False,
         constraint: Constraint | None = None,
+        adapter: str | None = None,
     ) -> Job:
         """Ask the engine, for all prompts or for none.
 
@@ -130,6 +131,7 @@ class Desk:
                     logprobs=logprobs,
                     past_stops=past_stops,
                     constraint=constraint,
+                    adapter=adapter,
                 )
                 for index, (part, prompt) in enumerate(zip(job.parts, prompts, strict=True))
             ]

@@ -102,7 +102,7 @@ class Ahead:
             lengths[sequence.id], length.cost = length, cost
             if most := min(length.next, left):
                 draws = asked.sampling, asked.seed, sequence.sample, asked.told.prompt
-                wanted.append(Wanted(sequence.id, sequence.tokens, most, *draws, request.salt))
+                wanted.append(Wanted(sequence.id, sequence.tokens, most, *draws, request.apart))
         found = self._timed(wanted) if wanted else {}
         for number, length in lengths.items():
             drafts = found.get(number, ())

@@ -10,12 +10,11 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor
 
 from handbook.engine.asked import Asked, Likely
-from handbook.engine.executor import rows_wanted
 from handbook.engine.sampler import distribution, draw, randomness
 from handbook.engine.scheduler import Running, Scheduler
 from handbook.engine.schemas import BadGrammar
 from handbook.engine.speculative import accept_same_draw
-from handbook.engine.work import Batch, Work
+from handbook.engine.work import Batch, Work, rows_wanted
 from handbook.records import Sampling
 
 log = logging.getLogger(__name__)

@@ -14,6 +14,7 @@ from typing import Literal
 
 import torch
 
+from handbook.engine.adapters import Adapters
 from handbook.engine.asked import Asked, Piece, Speaking, Told
 from handbook.engine.constrained import Constraint
 from handbook.engine.draft_model import draft_dtype, draft_model
@@ -28,6 +29,7 @@ from handbook.engine.scheduler import Scheduler
 from handbook.engine.store import PageStore, page_bytes
 from handbook.engine.trace import Header, Step
 from handbook.engine.work import Batch, Event, Limits, Request
+from handbook.model.adapters import Adapter
 from handbook.model.load import Loaded
 from handbook.records import Sampling
 
@@ -99,6 +101,7 @@ class Engine:
         else:
             how = Choice(executor, type(executor).__name__)
         self.executor, self.picked = how
+        self._adapters = Adapters(model, self.executor)
         self.ahead = Ahead(Lookup(), clock) if speculation == "lookup" else None
         if draft is not None:
             drafter = draft_model(loaded, draft, count, page, self.limits.tokens, drafting)
@@ -126,6 +129,24 @@ class Engine:
         """The requests that are being answered, by their ids."""
         return tuple(self._asked)
 
+    @property
+    def adapters(self) -> tuple[str, ...]:
+        """Names of the adapters that may be asked for; from any thread."""
+        return tuple(self._adapters.numbers)
+
+    def load_adapter(self, name: str, adapter: Adapter) -> None:
+        """Keep an adapter beside the model, for requests that name it, at any time between two steps.
+
+        Raises AdapterError for a name that is taken, and for what can't be served beside others; see
+        `adapting.lows_of`.
+        """
+        self._adapters.load(name, adapter, self.loaded.name)
+
+    def unload_adapter(self, name: str) -> None:
+        """Take no more requests for it. Those that are being answered end with it; then its memory is free.
+        Raises NoAdapter."""
+        self._adapters.unload(name)
+
     def ask(
         self,
         id: str,
@@ -140,13 +161,15 @@ class Engine:
         logprobs: int | None = None,
         past_stops: bool = False,
         constraint: Constraint | None = None,
+        adapter: str | None = None,
     ) -> Told:
         """Take a request in; its pieces come through `deliver` while steps are made.
 
         seconds: give up after so long. logprobs: tell each token's log-probability, and those of so many
         likeliest. past_stops: the model's own stop tokens end nothing. constraint: what the texts are kept
-        to; where it is complete they end, past_stops or not. Raises CannotServe for what could never be
-        answered (all reasons at once), QueueFull when too many wait.
+        to; where it is complete they end, past_stops or not. adapter: the name of one that was loaded.
+        Raises CannotServe for what could never be answered (all reasons at once; NoAdapter for a name that
+        nothing has), QueueFull when too many wait.
         """
         now = self.clock()
         room = self.loaded.config.context - len(prompt)
@@ -159,11 +182,13 @@ class Engine:
             tenant=tenant,
             deadline=None if seconds is None else now + seconds,
             stops=frozenset(() if past_stops and not constraint else self.loaded.tokenizer.stops),
+            adapter=self._adapters.number(adapter),
         )
         self.scheduler.add(request, now)
         seed = secrets.randbits(63) if sampling.seed is None else sampling.seed
         told = Told(len(prompt), now)
-        self._asked[id] = Asked(sampling, seed, deliver, told, logprobs, constraint)
+        self._asked[id] = Asked(sampling, seed, deliver, told, logprobs, constraint, request.adapter)
+        self._adapters.begin(request.adapter)
         return told
 
     def cancel(self, id: str) -> bool:
@@ -181,7 +206,8 @@ class Engine:
             for sample in tuple(asked.speaking) or (0,):
                 with suppress(Exception):
                     asked.deliver(Piece(sample, "", 0, "error"))
-        self._asked.clear()
+        for id in list(self._asked):
+            self._forget(id)
         if self._observer is not None:
             self._observer.done(batch, {}, batch.ended, began)
 
@@ -215,7 +241,12 @@ class Engine:
             self._deliver(event)
         for id in {event.request for event in events}:
             if not self.scheduler.lives(id):  # several continuations may end in one step
-                self._asked.pop(id, None)
+                self._forget(id)
+
+    def _forget(self, id: str) -> None:
+        asked = self._asked.pop(id, None)
+        if asked is not None:
+            self._adapters.end(asked.adapter)
 
     def _deliver(self, event: Event) -> None:
         """Tokens to text, up to a stop string; then to whoever asked."""

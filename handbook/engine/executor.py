@@ -11,7 +11,7 @@ in attention.
 Book: inference-ops/llm-serving-optimization
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Protocol
 
@@ -19,8 +19,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from handbook.engine.adapting import Beside, Lows, Sorted, adapted
 from handbook.engine.store import PageStore
-from handbook.engine.work import Batch, Work
+from handbook.engine.work import Batch, Work, rows_wanted
 from handbook.model.attention import attend_fused
 from handbook.model.transformer import Transformer
 from handbook.model.variants import window_mask
@@ -33,11 +34,6 @@ class Executor(Protocol):
         """Logits [M, V]: for each work that wants tokens, in order, one row behind its last token, and before
         it one behind each draft's predecessor."""
         ...
-
-
-def rows_wanted(work: Work) -> int:
-    """Rows of logits that a work needs."""
-    return work.drafts + 1 if work.wanted else 0
 
 
 class SequenceCache:
@@ -62,12 +58,18 @@ class SequenceCache:
         raise NotImplementedError("pages are taken back by the scheduler")
 
 
+Choose = Callable[[Iterable[Work]], None]
+"""Told whose rows pass through the model next; see `Beside.choose`."""
+
+
 @torch.inference_mode()
-def run_plain(model: Transformer, store: PageStore, batch: Batch) -> Tensor:
+def run_plain(model: Transformer, store: PageStore, batch: Batch, choose: Choose | None = None) -> Tensor:
     """One sequence after another: -> logits [M, V]."""
     store.prepare(batch)
     rows = []
     for work in batch.work:
+        if choose is not None:
+            choose((work,))
         tokens = torch.tensor([work.tokens], device=model.device)
         last_only = work.drafts == 0
         logits = model(tokens, SequenceCache(store, work), last_only=last_only)[0]
@@ -162,11 +164,20 @@ def packable(model: Transformer) -> bool:
 
 
 @torch.inference_mode()
-def run_packed(model: Transformer, store: PageStore, batch: Batch) -> Tensor:
-    """All sequences at once: -> logits [M, V]. For models that are `packable`."""
+def run_packed(
+    model: Transformer,
+    store: PageStore,
+    batch: Batch,
+    choose: Choose | None = None,
+    rows: Sequence[int] | None = None,
+) -> Tensor:
+    """All sequences at once: -> logits [M, V]. For models that are `packable`. rows: those whose logits are
+    wanted, in another order than that of the works."""
     store.prepare(batch)
     if not batch.work:
         return torch.empty(0, model.config.vocab_size)
+    if choose is not None:
+        choose(batch.work)
     packed = Packed(model, store, batch.work)
     positions = packed.positions.to(model.device)
     ropes = {w: model.rotation(positions, window=w) for w in {0, *model.config.windows}}
@@ -175,7 +186,8 @@ def run_packed(model: Transformer, store: PageStore, batch: Batch) -> Tensor:
         x = x * torch.tensor(model.config.dim**0.5, dtype=x.dtype, device=x.device)
     for layer, block in enumerate(model.blocks):
         x = block(x, None, ropes[model.config.window(layer)], packed, layer, None)
-    logits: Tensor = model.logits_of(x[0, packed.logit_rows()])
+    wanted = packed.logit_rows() if rows is None else torch.tensor(rows, dtype=torch.long, device=x.device)
+    logits: Tensor = model.logits_of(x[0, wanted])
     return logits
 
 
@@ -187,6 +199,27 @@ class TorchExecutor:
             raise ValueError("this model's attention cannot be packed; leave packed=None")
         self.model, self.store = model, store
         self.packed = packable(model) if packed is None else packed
+        self.beside: Beside | None = None
 
     def run(self, batch: Batch) -> Tensor:
+        if self.beside is not None and adapted(batch):
+            return run_beside(self.beside, self.store, batch, self.packed)
         return (run_packed if self.packed else run_plain)(self.model, self.store, batch)
+
+    def adapt(self, number: int, lows: Lows) -> None:
+        """See `Adapting`."""
+        self.beside = self.beside or Beside(self.model)
+        self.beside.adapt(number, lows)
+
+    def drop(self, number: int) -> None:
+        """See `Adapting`."""
+        if self.beside is not None:
+            self.beside.drop(number)
+
+
+def run_beside(beside: Beside, store: PageStore, batch: Batch, packed: bool) -> Tensor:
+    """A batch in which some have adapters: -> logits [M, V]."""
+    if not packed:
+        return run_plain(beside.model, store, batch, beside.choose)
+    now = Sorted.of(batch)
+    return run_packed(beside.model, store, now.batch, beside.choose, now.wanted())

@@ -20,12 +20,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from handbook.engine.adapting import Lows, Sorted, adapted, paths_of, places
 from handbook.engine.cuda import CudaExecutor
-from handbook.engine.executor import Executor, TorchExecutor, rows_wanted
+from handbook.engine.executor import Executor, TorchExecutor
 from handbook.engine.fitting import unfit
 from handbook.engine.kernels import abi
 from handbook.engine.kernels.abi import Library
 from handbook.engine.kernels.build import load
+from handbook.engine.kernels.low import PackedLow, halves_of, pack_low
 from handbook.engine.kernels.pack import Arena, Linear, Precision, interleave, pack, pointer
 from handbook.engine.kernels.rows import Rows
 from handbook.engine.store import PageStore
@@ -45,6 +47,13 @@ class Layer(NamedTuple):
     out: Linear
     gate_up: Linear
     down: Linear
+
+
+class Adapted(NamedTuple):
+    """An adapter for the kernels: one entry a layer and product. calls points into what packed holds."""
+
+    packed: "list[PackedLow | None]"
+    calls: "ctypes.Array[abi.LowStruct]"
 
 
 def arena_of(model: Transformer, precision: Precision, kernels: Library) -> Arena:
@@ -113,6 +122,7 @@ class FastExecutor:
         )
         self.rope = model.rotation(torch.arange(0))
         self.room: tuple[Tensor, ...] = ()
+        self.adapters: dict[int, Adapted] = {}
 
     @property
     def label(self) -> str:
@@ -131,6 +141,24 @@ class FastExecutor:
         device, where whoever wants to compute with them is told that they are not there."""
         self.model.to_empty(device="meta")
         trim()
+
+    def adapt(self, number: int, lows: Lows) -> None:
+        """See `Adapting`. fp32 where the products are, bf16 beside others."""
+        there = places(self.model)
+        kind = torch.float32 if self.precision == "fp32" else torch.bfloat16
+        packed: list[PackedLow | None] = []
+        for layer in range(len(self.layers)):
+            for paths in paths_of(layer):
+                outputs = [there[path].out_features for path in paths]
+                turns = len(paths) == 2  # gate and up
+                found = [lows.get(path) for path in paths]
+                packed.append(pack_low(found, halves_of(outputs, turns), kind) if any(found) else None)
+        calls = (abi.LowStruct * len(packed))(*(low.struct if low else abi.LowStruct() for low in packed))
+        self.adapters[number] = Adapted(packed, calls)
+
+    def drop(self, number: int) -> None:
+        """See `Adapting`."""
+        self.adapters.pop(number, None)
 
     def run(self, batch: Batch) -> Tensor:
         rows, threads = self._forward(batch)
@@ -151,19 +179,20 @@ class FastExecutor:
     def _forward(self, batch: Batch) -> tuple[Tensor, int]:
         """All blocks: -> the rows that are wanted [M, C], before the final norm, and threads."""
         self.store.prepare(batch)
-        works, count, threads = batch.work, batch.tokens, torch.get_num_threads()
+        now = Sorted.of(batch)
+        works, count, threads = now.batch.work, batch.tokens, torch.get_num_threads()
         x, *room = self._room(count)
         if not count:
             return x[:0], threads
-        tokens, wanted = list[int](), list[int]()
-        for work in works:
-            tokens += work.tokens
-            wanted += range(len(tokens) - rows_wanted(work), len(tokens))
+        tokens = [token for work in works for token in work.tokens]
+        wanted = now.wanted()
         self.embed.find(torch.tensor(tokens), x[:count])
         step, held = self._step(works, count, threads)
-        self.kernels.forward(self.calls, len(self.calls), step, *(part.data_ptr() for part in (x, *room)))
-        del held
-        if len(wanted) < count:
+        rooms = (part.data_ptr() for part in (x, *room))
+        chosen, kept = self._chosen(works) if adapted(batch) else (None, None)
+        self.kernels.forward(self.calls, len(self.calls), step, *rooms, chosen)
+        del held, kept
+        if len(wanted) < count or now.order is not None:
             return x.index_select(0, torch.tensor(wanted, dtype=torch.long)), threads
         return x[:count], threads
 
@@ -192,6 +221,17 @@ class FastExecutor:
         turning = [table.data_ptr() for table in self.rope]
         step = abi.StepStruct(*sizes, CACHES[self.store.keys.dtype], threads, scale, *addresses, *turning)
         return pointer(step), held
+
+    def _chosen(self, works: Sequence[Work]) -> tuple[object, object]:
+        """Which adapter each row has, and the memory that it points to."""
+        numbers = sorted({work.adapter for work in works} & self.adapters.keys())
+        of = array("i")
+        for work in works:
+            of.extend([numbers.index(work.adapter) if work.adapter in numbers else -1] * len(work.tokens))
+        arrays = (ctypes.cast(self.adapters[n].calls, abi.Lows) for n in numbers)
+        lows = (abi.Lows * len(numbers))(*arrays)
+        chosen = abi.ChosenStruct(of.buffer_info()[0], lows)
+        return pointer(chosen), (of, lows)
 
     def _turn_up_to(self, length: int) -> None:
         """Rotations of all positions below `length`: kept, and doubled when a text grows beyond them."""

@@ -128,7 +128,7 @@ def _parts(
         if number is not None:
             given[number] += len(event.tokens)
     parts = []
-    for number, start, tokens, _, drafts, _ in batch.work:
+    for number, start, tokens, _, drafts, *_ in batch.work:
         count = len(tokens)
         decodes = count - drafts == 1 and start >= len(known[number].request.prompt)
         accepted = len(sampled[number]) - 1 if drafts else 0

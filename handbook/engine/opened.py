@@ -3,6 +3,8 @@
 Book: inference-ops/llm-serving-optimization
 """
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import torch
@@ -13,6 +15,7 @@ from handbook.engine.fast import FastExecutor
 from handbook.engine.heap import give_back
 from handbook.engine.twin import TwinExecutor
 from handbook.errors import HandbookError
+from handbook.model.adapters import read_adapter
 from handbook.model.load import load_model
 from handbook.settings import Settings
 
@@ -54,6 +57,12 @@ def open_engine(
     engine = Engine(loaded, **options)  # pages as the weights are: nothing is rounded that wasn't asked for
     engine.picked = f"torch, {str(loaded.model.dtype).removeprefix('torch.')}: {why}"
     return freed(engine)
+
+
+def load_adapters(engine: Engine, folders: Mapping[str, Path]) -> None:
+    """Adapters in peft's format, by the names that requests give. Raises AdapterError."""
+    for name, folder in folders.items():
+        engine.load_adapter(name, read_adapter(folder, engine.loaded.model, name))
 
 
 def _on_gpu(

@@ -39,7 +39,7 @@ class Running:
         self.arrival, self.since = arrival, since
         self.order: tuple[float, int, int] = (request.priority, arrival, id)  # among those that run
         self.tokens: list[int] = list(request.prompt)
-        self.table = Table(request.salt)
+        self.table = Table(request.apart)
         self.names: list[bytes] | None = None  # of the pages that its tokens fill, while it waits
         self.places = request.samples if sample == 0 else 1  # sequences that it is, or will become
         self.drafts: list[int] = []
@@ -240,7 +240,7 @@ class Scheduler:
         wanted = 0
         if count >= pending:
             wanted = sequence.places + drafts
-        return Work(sequence.id, start, part, sequence.table.pages, drafts, wanted)
+        return Work(sequence.id, start, part, sequence.table.pages, drafts, wanted, sequence.request.adapter)
 
     def _admit(self, work: list[Work], left: int) -> list[Move]:
         """Let those who wait in, in their turn, as long as there is budget, place and pages. Who doesn't fit
@@ -272,7 +272,7 @@ class Scheduler:
     def _start(self, sequence: Running, left: int, free: int) -> Work | None:
         """Find the longest cached beginning, take pages for all its tokens, and begin. None if there is no
         room."""
-        pages, tokens, salt = self.pages, sequence.tokens, sequence.request.salt
+        pages, tokens, salt = self.pages, sequence.tokens, sequence.request.apart
         if sequence.names is None:
             sequence.names = pages.names(tokens, salt)
         before = pages.available
@@ -294,7 +294,7 @@ class Scheduler:
         room."""
         assert sequence.away is not None
         assert self.away is not None
-        table, away = Table(sequence.request.salt), sequence.away
+        table, away = Table(sequence.request.apart), sequence.away
         if self.pages.needed(table, len(sequence.tokens)) > free:
             return False
         self.pages.reserve(table, len(sequence.tokens))

@@ -10,7 +10,7 @@ Book: inference-ops/llm-serving-optimization
 """
 
 from base64 import b64encode
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from time import time
 from typing import Any, Protocol
@@ -27,6 +27,7 @@ from starlette.types import Receive, Scope, Send
 from handbook.engine.answering import answer, draining, unknown
 from handbook.engine.described import document
 from handbook.engine.desk import Desk
+from handbook.engine.fields import Body
 from handbook.engine.guard import BODY_LIMIT, Guard, body_of
 from handbook.engine.protocol import ChatBody, EmbeddingsBody, TextBody
 from handbook.engine.reading import read
@@ -54,11 +55,11 @@ class Server(FastAPI):
     def __init__(self, desk: Desk, key: str | None, loopback: bool, **options: Any) -> None:
         super().__init__(**options)
         self.desk = desk
-        self.document: dict[str, Any] = {}
+        self.document: Callable[[], dict[str, Any]] = dict
         self._guard = Guard(super().__call__, key, loopback)
 
     def openapi(self) -> dict[str, Any]:
-        return self.document
+        return self.document()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._guard(scope, receive, send)
@@ -120,16 +121,25 @@ def create_server(
 
 def _reading(app: Server, desk: Desk, embedder: Embeds | None) -> None:
     """What can be looked at: health, figures, models."""
-    names = [desk.served.engine.loaded.name, *([embedder.name] if embedder else [])]
-    made = int(time())
-    cards = {name: {"id": name, "object": "model", "created": made, "owned_by": "handbook"} for name in names}
+    engine = desk.served.engine
+    base, made = engine.loaded.name, int(time())
 
-    app.document = document(
-        {ChatBody: names[0], TextBody: names[0], EmbeddingsBody: names[1] if embedder else None},
-        names,
-        desk.served.engine.loaded.config.vocab_size,
-        desk.served.engine.limits.running,
-    )
+    def cards() -> dict[str, dict[str, Any]]:
+        """What can be asked now; adapters come and go."""
+        parents: dict[str, dict[str, str]] = {name: {"parent": base} for name in engine.adapters}
+        parents = {base: {}, **parents, **({embedder.name: {}} if embedder else {})}
+        return {
+            name: {"id": name, "object": "model", "created": made, "owned_by": "handbook", **more}
+            for name, more in parents.items()
+        }
+
+    def described() -> dict[str, Any]:
+        names = [base, *engine.adapters]
+        others = [embedder.name] if embedder else []
+        models: dict[type[Body], list[str]] = {ChatBody: names, TextBody: names, EmbeddingsBody: others}
+        return document(models, list(cards()), engine.loaded.config.vocab_size, engine.limits.running)
+
+    app.document = described
 
     @app.get("/health")
     async def health() -> Response:
@@ -142,13 +152,13 @@ def _reading(app: Server, desk: Desk, embedder: Embeds | None) -> None:
 
     @app.get("/v1/models")
     async def models() -> Response:
-        return JSONResponse({"object": "list", "data": list(cards.values())})
+        return JSONResponse({"object": "list", "data": list(cards().values())})
 
     @app.get("/v1/models/{name:path}")
     async def model(name: str) -> Response:
-        if name not in cards:
-            raise unknown(name, *names)
-        return JSONResponse(cards[name])
+        if name not in (found := cards()):
+            raise unknown(name, *found)
+        return JSONResponse(found[name])
 
 
 def _faults(app: Server) -> None:

@@ -10,12 +10,15 @@ Axes: M rows, K inputs, N outputs, H, J, D as in attention.
 Book: inference-ops/llm-serving-optimization
 """
 
+from collections.abc import Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from handbook.engine.adapting import Group, Low, Lows, Sorted, groups_of, paths_of, places
 from handbook.engine.executor import Packed
 from handbook.engine.fitting import unfit
 from handbook.engine.kernels.pack import BLOCK, PART, quantize, rotate
@@ -54,17 +57,26 @@ class Product(NamedTuple):
         before = (None, 0.0) if norm is None else (norm.weight.detach().float(), norm.eps)
         return cls(whole.t(), scales, None if bias is None else bias.detach().float(), *before)
 
-    def by(self, x: Tensor, hadamard: Tensor) -> Tensor:
-        """x [M, K] -> [M, N], fp32."""
+    def by(self, x: Tensor, hadamard: Tensor, added: "Added" = ()) -> Tensor:
+        """x [M, K] -> [M, N], fp32. added: what adapters add, which read x as it is before it is rounded."""
         if self.norm is not None:
             x = rms_norm(x, self.norm, self.eps)
+        before = x
         if x.shape[1] % BLOCK == 0:
             x = (x.view(-1, BLOCK) @ hadamard).view(x.shape)
         largest = x.abs().amax(dim=1, keepdim=True).clamp(min=1e-30)
         whole = (x * (127.0 / largest)).round_().to(torch.int8)
         y = torch._int_mm(whole, self.whole) * self.scales
         y *= largest / 127.0
+        for (begin, end, _), parts in added:
+            for column, low in parts:
+                more = F.linear(F.linear(before[begin:end], low.a), low.b)
+                y[begin:end, column : column + len(low.b)] += more
         return y if self.bias is None else y.add_(self.bias)
+
+
+Added = Sequence[tuple[Group, Sequence[tuple[int, Low]]]]
+"""For some rows, what is added to a product from which column on."""
 
 
 class Layer(NamedTuple):
@@ -109,6 +121,7 @@ class TwinExecutor:
         self.head = Product.of(head, None if model.head is None else model.head.bias, model.norm)
         self.embed = Rows(model.embed.weight)
         self.hadamard = rotate(torch.eye(BLOCK))
+        self.adapters: dict[int, list[list[list[tuple[int, Low]]]]] = {}  # of each: by layer and product
 
     @property
     def label(self) -> str:
@@ -119,8 +132,34 @@ class TwinExecutor:
         """As `FastExecutor.release`."""
         self.model.to_empty(device="meta")
 
+    def adapt(self, number: int, lows: Lows) -> None:
+        """See `Adapting`. In bf16, as the kernels hold it."""
+        there = places(self.model)
+        layers = []
+        for layer in range(len(self.layers)):
+            products = []
+            for paths in paths_of(layer):
+                begins = accumulate((there[path].out_features for path in paths), initial=0)
+                parts = zip(begins, paths, strict=False)
+                products.append(
+                    [
+                        (at, lows[path].to(torch.bfloat16).to(torch.float32))
+                        for at, path in parts
+                        if path in lows
+                    ]
+                )
+            layers.append(products)
+        self.adapters[number] = layers
+
+    def drop(self, number: int) -> None:
+        """See `Adapting`."""
+        self.adapters.pop(number, None)
+
     @torch.inference_mode()
     def run(self, batch: Batch) -> Tensor:
+        now = Sorted.of(batch)
+        batch = now.batch
+        groups = [group for group in groups_of(batch.work) if group.number in self.adapters]
         self.store.prepare(batch)
         c, turn = self.model.config, self.hadamard
         if not batch.work:
@@ -130,15 +169,16 @@ class TwinExecutor:
         x = torch.empty(batch.tokens, c.dim)
         self.embed.find(packed.tokens, x)
         for number, layer in enumerate(self.layers):
-            heads = (
-                layer.qkv.by(x, turn).view(len(x), -1, c.head_dim).transpose(0, 1)[None]
-            )  # [1, H + 2J, M, D]
+            found = [(group, self.adapters[group.number][number]) for group in groups]
+            qkv, out, gate_up, down = ([(g, products[n]) for g, products in found] for n in range(4))
+            heads = layer.qkv.by(x, turn, qkv).view(len(x), -1, c.head_dim)
+            heads = heads.transpose(0, 1)[None]  # [1, H + 2J, M, D]
             q, k, v = torch.tensor_split(heads, (c.heads, c.heads + c.kv_heads), dim=1)
             q, k = apply_rope(q, *rope), apply_rope(k, *rope)
             if self.store.keys.dtype == torch.bfloat16:
                 q = q.bfloat16().float()  # rounded as the keys are
             y = packed.attend(number, q, k, v, c.attention_scale, None)
-            x += layer.out.by(y[0].transpose(0, 1).reshape(len(x), -1), turn)
-            gate, up = layer.gate_up.by(x, turn).chunk(2, dim=1)
-            x += layer.down.by(F.silu(gate) * up, turn)
-        return self.head.by(x[packed.logit_rows()], turn)
+            x += layer.out.by(y[0].transpose(0, 1).reshape(len(x), -1), turn, out)
+            gate, up = layer.gate_up.by(x, turn, gate_up).chunk(2, dim=1)
+            x += layer.down.by(F.silu(gate) * up, turn, down)
+        return self.head.by(x[torch.tensor(now.wanted(), dtype=torch.long)], turn)

@@ -23,11 +23,16 @@ class CannotServe(ValueError):
     """A request that could never be run, whatever else is; the message names every reason."""
 
 
+class NoAdapter(CannotServe):
+    """A request for an adapter that is not, or no longer, loaded."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """prompt: token ids. samples: continuations of the same prompt. priority: smaller is sooner. tenant: who
     shares fairly with others. deadline: when to give up. stops: tokens that end it, and are not given out.
-    salt: requests of another salt share no pages."""
+    salt: requests of another salt share no pages. adapter: the engine's number of the one that is added to
+    the model for it, 0 for none; requests of another adapter share no pages either."""
 
     id: str
     prompt: Sequence[int]
@@ -38,6 +43,12 @@ class Request:
     deadline: float | None = None
     stops: frozenset[int] = frozenset()
     salt: bytes = b""
+    adapter: int = 0
+
+    @property
+    def apart(self) -> bytes:
+        """What its pages' names begin with: keys and values of one text differ from adapter to adapter."""
+        return self.salt + self.adapter.to_bytes(8, "little") if self.adapter else self.salt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +90,7 @@ class Work(NamedTuple):
     """One sequence's part of a batch: compute `tokens`, which stand at positions `start` and on, in `pages`.
 
     Of tokens, the last `drafts` are guesses. wanted: how many tokens to draw after it, 0 for a prompt that
-    isn't finished; with drafts one more than are accepted, at least one.
+    isn't finished; with drafts one more than are accepted, at least one. adapter: as of `Request`.
     """
 
     sequence: int
@@ -88,6 +99,12 @@ class Work(NamedTuple):
     pages: Sequence[int]
     drafts: int
     wanted: int
+    adapter: int = 0
+
+
+def rows_wanted(work: Work) -> int:
+    """Rows of logits that a work needs."""
+    return work.drafts + 1 if work.wanted else 0
 
 
 class Move(NamedTuple):

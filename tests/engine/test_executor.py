@@ -7,11 +7,11 @@ import psutil
 import pytest
 import torch
 
-from handbook.engine.executor import TorchExecutor, packable, rows_wanted, run_packed, run_plain
+from handbook.engine.executor import TorchExecutor, packable, run_packed, run_plain
 from handbook.engine.pages import Copy, Pages
 from handbook.engine.scheduler import Scheduler
 from handbook.engine.store import PageStore, page_bytes, zeros
-from handbook.engine.work import Batch, Limits, Move, Request, Work
+from handbook.engine.work import Batch, Limits, Move, Request, Work, rows_wanted
 from handbook.model.config import Latent, Mixture, ModelConfig
 from handbook.model.extension import RopeScaling
 from handbook.model.transformer import Transformer

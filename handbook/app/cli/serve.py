@@ -33,6 +33,13 @@ UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "ki": 1 << 10, "mi": 1 <<
     "--draft-model", help="A smaller model of the same tokenizer, to guess ahead instead of lookup."
 )
 @click.option(
+    "--adapter",
+    "adapters",
+    multiple=True,
+    metavar="NAME=FOLDER",
+    help="A LoRA adapter of this model, served beside it as a model of that name; may be repeated.",
+)
+@click.option(
     "--precision",
     type=click.Choice(["auto", "int8", "int4", "bf16", "fp32"]),
     help="Of products; the setting `precision` when not given. auto: int8 on compiled kernels, else fp32.",
@@ -60,6 +67,7 @@ def serve_command(
     queue: int,
     speculation: Any,
     draft_model: str | None,
+    adapters: tuple[str, ...],
     precision: str | None,
     api_key: str | None,
     threads: int | None,
@@ -75,6 +83,7 @@ def serve_command(
     size = bytes_of(memory)
     numbers = {"page": page, "running": running, "tokens": tokens, "queue": queue}
     faults = impossible(size, memory, numbers, threads, drain, host or "127.0.0.1", settings.serve_key)
+    folders = adapter_folders(adapters, settings.model, faults)
     if trace is not None and (trace.exists() or not trace.parent.is_dir()):
         faults.append(f"--trace is {trace}, expected a file that is not there yet, in a folder that is")
     if faults:
@@ -82,6 +91,7 @@ def serve_command(
     _serve(
         settings.model_copy(update={"host": host or "127.0.0.1", "port": port, "threads": threads}),
         {"memory": size, "page": page, "speculation": speculation, "draft": draft_model},
+        folders,
         {"running": running, "tokens": tokens, "queue": queue},
         drain,
         trace,
@@ -125,6 +135,22 @@ def impossible(
     return faults
 
 
+def adapter_folders(given: Sequence[str], model: str, faults: list[str]) -> dict[str, Path]:
+    """Of NAME=FOLDER, by name; what is wrong goes to faults."""
+    found: dict[str, Path] = {}
+    for one in given:
+        name, separator, folder = one.partition("=")
+        if not (name and separator and folder):
+            faults.append(f"--adapter is {one!r}, expected NAME=FOLDER")
+        elif name in found or name == model:
+            faults.append(f"--adapter {name} is the name of another model here")
+        elif not Path(folder).expanduser().is_dir():
+            faults.append(f"--adapter {one} names no folder")
+        else:
+            found[name] = Path(folder).expanduser()
+    return found
+
+
 def bytes_of(text: str) -> int | None:
     """512MiB, 2GiB, 1.5g or 1000000 as bytes; None for anything else."""
     found = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)\s*([kmg]i?)?b?", text.strip().lower())
@@ -165,12 +191,17 @@ def embedder_here(settings: Settings) -> bool:
 
 
 def _serve(
-    settings: Settings, pages: dict[str, Any], limits: dict[str, Any], drain: float, trace: Path | None
+    settings: Settings,
+    pages: dict[str, Any],
+    adapters: dict[str, Path],
+    limits: dict[str, Any],
+    drain: float,
+    trace: Path | None,
 ) -> None:
     from handbook.app.cli.open import bind
     from handbook.engine.heap import share_heaps
     from handbook.engine.listening import Listening
-    from handbook.engine.opened import open_engine
+    from handbook.engine.opened import load_adapters, open_engine
     from handbook.engine.served import Served
     from handbook.engine.server import create_server
     from handbook.engine.tracefile import TraceWriter
@@ -185,6 +216,7 @@ def _serve(
             )
         except ValueError as error:
             raise click.UsageError(f"--memory is too little: {error}.") from error
+        load_adapters(engine, adapters)
         writer = None if trace is None else TraceWriter(trace, engine.header)
         engine.watch(writer)
         served = Served(engine)
@@ -219,4 +251,6 @@ def described(engine: "Engine", address: str, settings: Settings, drain: float) 
     ]
     if places < context:
         lines.insert(3, f"             a text longer than {places:,} tokens does not fit: give more --memory")
+    if engine.adapters:
+        lines.insert(1, f"  adapters   {', '.join(engine.adapters)}; each is asked for as a model")
     return "\n".join(lines)

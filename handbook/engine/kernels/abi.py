@@ -44,6 +44,24 @@ class LayerStruct(Structure):
     ]
 
 
+class LowStruct(Structure):
+    """`struct Low` of low.h; all zero where an adapter adds nothing to a product."""
+
+    _fields_ = [
+        *((name, c_int32) for name in ("kind", "ranks")),
+        *((name, c_void_p) for name in ("a", "b", "halves")),
+    ]
+
+
+Lows = POINTER(LowStruct)
+
+
+class ChosenStruct(Structure):
+    """`struct Chosen` of low.h."""
+
+    _fields_ = [("of", c_void_p), ("lows", POINTER(Lows))]
+
+
 def declare(library: Library) -> Library:
     """Give the functions their types."""
     library.lanes.restype = c_char_p
@@ -55,7 +73,7 @@ def declare(library: Library) -> Library:
     library.attend.restype = None
     library.likeliest.argtypes = [POINTER(LinearStruct), c_void_p, c_void_p, c_int32, c_int32]
     library.likeliest.restype = None
-    library.forward.argtypes = [POINTER(LayerStruct), c_int32, POINTER(StepStruct), *[c_void_p] * 4]
+    library.forward.argtypes = [POINTER(LayerStruct), c_int32, POINTER(StepStruct), *[c_void_p] * 4, c_void_p]
     library.forward.restype = None
     library.read_all.argtypes, library.read_all.restype = [c_void_p, c_int64, c_int32], c_int64
     return library
@@ -63,5 +81,6 @@ def declare(library: Library) -> Library:
 
 __all__ = [
     "ADD", "BF16", "FP32", "INT4", "INT8", "SILU", "STORE",
-    "CacheStruct", "LayerStruct", "Library", "LinearStruct", "StepStruct", "declare",
+    "CacheStruct", "ChosenStruct", "LayerStruct", "Library", "LinearStruct", "LowStruct", "Lows",
+    "StepStruct", "declare",
 ]  # fmt: skip

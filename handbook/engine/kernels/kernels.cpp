@@ -28,15 +28,27 @@ struct Layer {
   Cache cache;
 };
 
-// x [M, C], embedded, through all blocks. qkv, y [M, H * D] and hidden are room for what comes between.
+// x [M, C], embedded, through all blocks. qkv, y [M, H * D] and hidden are room for what comes between. chosen: the
+// rows' adapters, null where no row has one; rows of one stand together.
 extern "C" void forward(const Layer* layers, int32_t count, const Step* s, float* x, float* qkv, float* y,
-                        float* hidden) {
+                        float* hidden, const Chosen* chosen) {
+  static thread_local std::vector<const Low*> lows;
+  int at = 0;  // of the layer's products
+  auto multiply = [&](const Linear* w, const float* from, float* to) {
+    if (chosen) {
+      lows.assign(s->rows, nullptr);
+      for (int m = 0; m < s->rows; m++)
+        if (int which = chosen->of[m]; which >= 0 && chosen->lows[which][at].ranks) lows[m] = chosen->lows[which] + at;
+      at++;
+    }
+    product_any(*w, from, to, s->rows, s->threads, nullptr, chosen ? lows.data() : nullptr);
+  };
   for (const Layer* layer = layers; layer < layers + count; layer++) {
-    linear(layer->qkv, x, qkv, s->rows, s->threads);
+    multiply(layer->qkv, x, qkv);
     attend(s, qkv, &layer->cache, y);
-    linear(layer->out, y, x, s->rows, s->threads);
-    linear(layer->gate_up, x, hidden, s->rows, s->threads);
-    linear(layer->down, hidden, x, s->rows, s->threads);
+    multiply(layer->out, y, x);
+    multiply(layer->gate_up, x, hidden);
+    multiply(layer->down, hidden, x);
   }
 }
 

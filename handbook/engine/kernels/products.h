@@ -1,4 +1,5 @@
-// Products with packed weights, and what stands around them: RMSNorm before; y =, y += or SwiGLU's gate behind.
+// Products with packed weights, and what stands around them: RMSNorm before; what adapters add, y =, y += or
+// SwiGLU's gate behind.
 //
 // Axes: M rows (tokens), K inputs, N outputs.
 
@@ -11,6 +12,8 @@ enum Kind { FP32 = 0, BF16 = 1, INT8 = 2, INT4 = 3 };
 enum After { STORE = 0, ADD = 1, SILU = 2 };  // y = , y += , y = silu(gate) * up
 
 }  // namespace
+
+#include "low.h"
 
 // A weight [N, K] in panels of 32 outputs. Of each, all that belongs to one group of inputs (1, 2 or 4 of
 // them, 32 bits) lies together: [N/32][K/group][32][group]. int4: [N/32][K/32] of `Small`. pack.py makes it.
@@ -51,10 +54,14 @@ struct Int8 {
   static F value(Sum s, float scale, const float* scales) { return floats(s) * (load(scales) * all(scale)); }
 };
 
-// What a panel's 32 sums become in a row of y.
-INLINE void finish(const Linear& w, int panel, F low, F high, float* row) {
+// What a panel's 32 sums become in row m of y, which lies at `row`.
+INLINE void finish(const Linear& w, int panel, F low, F high, float* row, const Adds& adds, int m) {
   int n = panel * 32, wide = w.after == SILU ? w.outputs / 2 : w.outputs;
   if (w.bias) low = low + load(w.bias + n), high = high + load(w.bias + n + 16);
+  if (adds.low && adds.low[m]) {
+    const float* u = adds.u + (size_t)m * adds.stride;
+    low = low + added(*adds.low[m], u, 2 * panel), high = high + added(*adds.low[m], u, 2 * panel + 1);
+  }
   if (w.after == SILU) return store(row + n / 2, silu16(low) * high, wide - n / 2);
   if (w.after == ADD) low = low + load(row + n, wide - n), high = high + load(row + n + 16, wide - n - 16);
   store(row + n, low, wide - n);
@@ -63,7 +70,8 @@ INLINE void finish(const Linear& w, int panel, F low, F high, float* row) {
 
 // One panel against M rows x of `stride` bytes each, into rows of y that are `wide`.
 template <class K, int M>
-void tile(const Linear& w, int panel, const char* x, size_t stride, const float* scale, float* y, int wide) {
+void tile(const Linear& w, int panel, const char* x, size_t stride, const float* scale, float* y, int wide,
+          const Adds& adds) {
   typename K::Sum sum[M][2];
   for (int m = 0; m < M; m++)
     for (int h = 0; h < 2; h++) sum[m][h] = K::start(w.starts + panel * 32 + h * 16);
@@ -82,7 +90,7 @@ void tile(const Linear& w, int panel, const char* x, size_t stride, const float*
   for (int m = 0; m < M; m++) {
     const float* scales = w.scales + panel * 32;
     F low = K::value(sum[m][0], scale[m], scales), high = K::value(sum[m][1], scale[m], scales + 16);
-    finish(w, panel, low, high, y + (size_t)m * wide);
+    finish(w, panel, low, high, y + (size_t)m * wide, adds, m);
   }
 }
 
@@ -90,7 +98,7 @@ void tile(const Linear& w, int panel, const char* x, size_t stride, const float*
 struct Int4 {};
 
 template <int M>
-void tile4(const Linear& w, int panel, const char* x, size_t stride, float* y, int wide) {
+void tile4(const Linear& w, int panel, const char* x, size_t stride, float* y, int wide, const Adds& adds) {
   F sum[M][2];
   for (int m = 0; m < M; m++) sum[m][0] = sum[m][1] = all(0.0f);
   int groups = w.inputs / 32;
@@ -119,7 +127,7 @@ void tile4(const Linear& w, int panel, const char* x, size_t stride, float* y, i
       sum[m][1] = fma(least[1], total, fma(floats(b), scale[1] * by, sum[m][1]));
     }
   }
-  for (int m = 0; m < M; m++) finish(w, panel, sum[m][0], sum[m][1], y + (size_t)m * wide);
+  for (int m = 0; m < M; m++) finish(w, panel, sum[m][0], sum[m][1], y + (size_t)m * wide, adds, m);
 }
 
 // Rows of a tile: so many that sums, weights and an activation fill the registers.
@@ -129,17 +137,18 @@ template <>
 constexpr int ROWS<Int4> = WIDE ? 4 : 2;
 
 template <class K, int M>
-void tile_any(const Linear& w, int panel, const char* x, size_t stride, const float* scale, float* y, int wide) {
-  if constexpr (std::is_same_v<K, Int4>) tile4<M>(w, panel, x, stride, y, wide);
-  else tile<K, M>(w, panel, x, stride, scale, y, wide);
+void tile_any(const Linear& w, int panel, const char* x, size_t stride, const float* scale, float* y, int wide,
+              const Adds& adds) {
+  if constexpr (std::is_same_v<K, Int4>) tile4<M>(w, panel, x, stride, y, wide, adds);
+  else tile<K, M>(w, panel, x, stride, scale, y, wide, adds);
 }
 
 template <class K, int... M>
 void tile_of(std::integer_sequence<int, M...>, int rows, const Linear& w, int panel, const char* x, size_t stride,
-             const float* scale, float* y, int wide) {
-  using Tile = void (*)(const Linear&, int, const char*, size_t, const float*, float*, int);
+             const float* scale, float* y, int wide, const Adds& adds) {
+  using Tile = void (*)(const Linear&, int, const char*, size_t, const float*, float*, int, const Adds&);
   static constexpr Tile tiles[] = {tile_any<K, M + 1>...};
-  tiles[rows - 1](w, panel, x, stride, scale, y, wide);
+  tiles[rows - 1](w, panel, x, stride, scale, y, wide, adds);
 }
 
 // Fast Walsh-Hadamard transform of each 64 of x [n], over 8: a rotation that spreads outliers.
@@ -166,16 +175,20 @@ INLINE float to_wholes(const float* x, int n, int8_t* out, int offset) {
   return top / 127.0f;
 }
 
-// A row x [K], normalised where the product wants it, as the product reads it. Returns its scale.
+// A row x [K], normalised into `row` where the product wants it. Returns where it is.
+const float* normed(const Linear& w, const float* x, float* row) {
+  if (!w.norm) return x;
+  int K = w.inputs;
+  F squares = all(0.0f);
+  for (int i = 0; i < K; i += 16) squares = fma(load(x + i), load(x + i), squares);
+  F by = all(1.0f / __builtin_sqrtf(sum(squares) / K + w.eps));
+  for (int i = 0; i < K; i += 16) store(row + i, load(x + i) * by * load(w.norm + i));
+  return row;
+}
+
+// A row x [K] as the product reads it. Returns its scale.
 float prepare(const Linear& w, const float* x, char* out, float* row) {
   int K = w.inputs;
-  if (w.norm) {
-    F squares = all(0.0f);
-    for (int i = 0; i < K; i += 16) squares = fma(load(x + i), load(x + i), squares);
-    F by = all(1.0f / __builtin_sqrtf(sum(squares) / K + w.eps));
-    for (int i = 0; i < K; i += 16) store(row + i, load(x + i) * by * load(w.norm + i));
-    x = row;
-  }
   if (w.kind == FP32) {
     memcpy(out, x, K * sizeof(float));
   } else if (w.kind == BF16) {
@@ -210,9 +223,10 @@ struct Best {
 };
 
 // x [M, K] through a product into y, or with `bests` only the largest output of each row, for each of so many bundles
-// of panels [bundles, M].
+// of panels [bundles, M]. lows: what is added to each row, or null for nothing.
 template <class K>
-void product(const Linear& w, const float* x, float* y, int rows, int threads, std::vector<Best>* bests = nullptr) {
+void product(const Linear& w, const float* x, float* y, int rows, int threads, std::vector<Best>* bests = nullptr,
+             const Low* const* lows = nullptr) {
   static thread_local std::vector<char> kept;
   static thread_local std::vector<float> kept_scales;
   size_t bytes = w.kind == FP32 ? 4 : w.kind == BF16 ? 2 : 1;
@@ -222,14 +236,27 @@ void product(const Linear& w, const float* x, float* y, int rows, int threads, s
   if (kept_scales.size() < (size_t)rows) kept_scales.resize(rows);
   char* seen = kept.data();
   float* scales = kept_scales.data();
+  static thread_local std::vector<float> kept_u;
+  int ranks = 0;
+  if (lows)
+    for (int m = 0; m < rows; m++) ranks = std::max(ranks, lows[m] ? lows[m]->ranks : 0);
+  if (kept_u.size() < (size_t)rows * ranks) kept_u.resize((size_t)rows * ranks);
+  Adds adds{ranks ? lows : nullptr, kept_u.data(), ranks};
   // Rows that stay in a core's second cache while all panels pass by.
   int high = ROWS<K>, many = std::max(high, (int)((384 << 10) / stride) / high * high), blocks = (rows + many - 1) / many;
   pool().run(std::min(rows, threads), rows > 1 ? threads : 1, [&](int part) {
-    static thread_local std::vector<float> row;
+    static thread_local std::vector<float> row, plain;
     if (row.size() < (size_t)w.inputs) row.resize(w.inputs);
-    int parts = std::min(rows, threads);
-    for (int m = rows * part / parts; m < rows * (part + 1) / parts; m++)
-      scales[m] = prepare(w, x + (size_t)m * w.inputs, seen + m * stride, row.data());
+    int parts = std::min(rows, threads), begin = rows * part / parts, end = rows * (part + 1) / parts;
+    size_t each = adds.low ? w.inputs : 0;  // adapters read rows as they are before rounding: these are kept
+    if (plain.size() < (end - begin) * each) plain.resize((end - begin) * each);
+    const float* first = x + (size_t)begin * w.inputs;
+    for (int m = begin; m < end; m++) {
+      const float* one = normed(w, x + (size_t)m * w.inputs, each ? plain.data() + (m - begin) * each : row.data());
+      scales[m] = prepare(w, one, seen + m * stride, row.data());
+    }
+    if (each)
+      shrink_rows(lows + begin, w.norm ? plain.data() : first, end - begin, w.inputs, (float*)adds.u + (size_t)begin * ranks, ranks);
   });
   // Some panels at a time, so that a helper that stops for a while holds up little.
   int each = std::max(1, std::min(panels / (8 * threads), 16)), bundles = (panels + each - 1) / each;
@@ -243,24 +270,25 @@ void product(const Linear& w, const float* x, float* y, int rows, int threads, s
         auto sizes = std::make_integer_sequence<int, ROWS<K>>();
         const char* some = seen + a * stride;
         if (!bests) {
-          tile_of<K>(sizes, b - a, w, panel, some, stride, scales + a, y + (size_t)a * wide, wide);
+          tile_of<K>(sizes, b - a, w, panel, some, stride, scales + a, y + (size_t)a * wide, wide, adds.at(a));
           continue;
         }
         float out[ROWS<K>][32];
         int n = std::min(32, w.outputs - panel * 32);
         if (n < 32) std::fill(&out[0][0], &out[0][0] + ROWS<K> * 32, -INFINITE);
-        tile_of<K>(sizes, b - a, w, panel, some, stride, scales + a, &out[0][0] - panel * 32, 32);
+        tile_of<K>(sizes, b - a, w, panel, some, stride, scales + a, &out[0][0] - panel * 32, 32, Adds{});
         Best* best = bests->data() + (size_t)(item % bundles) * rows + a;
         for (int m = 0; m < b - a; m++) best[m].see(out[m], panel * 32, n);
       }
   });
 }
 
-void product_any(const Linear& w, const float* x, float* y, int rows, int threads, std::vector<Best>* bests = nullptr) {
-  if (w.kind == FP32) product<Fp32>(w, x, y, rows, threads, bests);
-  if (w.kind == BF16) product<Bf16>(w, x, y, rows, threads, bests);
-  if (w.kind == INT8) product<Int8>(w, x, y, rows, threads, bests);
-  if (w.kind == INT4) product<Int4>(w, x, y, rows, threads, bests);
+void product_any(const Linear& w, const float* x, float* y, int rows, int threads, std::vector<Best>* bests = nullptr,
+                 const Low* const* lows = nullptr) {
+  if (w.kind == FP32) product<Fp32>(w, x, y, rows, threads, bests, lows);
+  if (w.kind == BF16) product<Bf16>(w, x, y, rows, threads, bests, lows);
+  if (w.kind == INT8) product<Int8>(w, x, y, rows, threads, bests, lows);
+  if (w.kind == INT4) product<Int4>(w, x, y, rows, threads, bests, lows);
 }
 
 }  // namespace
