@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from handbook.model.attention import attend_fused
+from handbook.model.cache import Attends
 from handbook.model.latent import LatentAttention
 from handbook.model.transformer import Around, Transformer
 from handbook.model.variants import window_mask
@@ -97,7 +98,7 @@ def hidden(model: Transformer, packed: Row, checkpointing: bool | None = None) -
     c = model.config
     windows = [c.window(layer) for layer in range(c.layers)]
     views: dict[int, View] = {window: (None, rotation(model, packed, window)) for window in set(windows)}
-    return _through(model, packed.tokens, views, Documents(packed.bounds, windows), checkpointing)
+    return through(model, packed.tokens, views, Documents(packed.bounds, windows), checkpointing)
 
 
 def hidden_alone(model: Transformer, packed: Row, checkpointing: bool | None = None) -> Tensor:
@@ -111,7 +112,7 @@ def hidden_alone(model: Transformer, packed: Row, checkpointing: bool | None = N
             window: (model.mask(T, T, window), model.rotation(positions, T, window))
             for window in {0, *model.config.windows}
         }
-        rows.append(_through(model, packed.tokens[start:end], views, None, checkpointing))
+        rows.append(through(model, packed.tokens[start:end], views, None, checkpointing))
     return torch.cat(rows)
 
 
@@ -137,11 +138,11 @@ def check_lengths(model: Transformer, packed: Row) -> None:
         )
 
 
-def _through(
+def through(
     model: Transformer,
     tokens: Tensor,
     views: dict[int, View],
-    documents: Documents | None,
+    documents: Attends | None,
     checkpointing: bool | None,
 ) -> Tensor:
     """tokens [N] -> [N, C] through embedding, blocks and the last norm."""
