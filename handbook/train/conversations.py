@@ -53,11 +53,11 @@ def faults_of(record: Conversation | Pair | Prompt) -> list[str]:
     found += _faults(record.prompt + record.rejected, len(record.prompt), "rejected: ")
     if record.chosen == record.rejected:
         found.append("chosen and rejected are the same")
-    return found
+    return list(dict.fromkeys(found))  # those of the prompt are found twice
 
 
 def _faults(turns: Turns, given: int, where: str = "") -> Iterator[str]:
-    """given: turns of the prompt. Its faults are told once, not again for every answer."""
+    """given: turns of the prompt. where: which answer it is, said of the turns after these."""
     if not turns:
         yield "there are no turns"
         return

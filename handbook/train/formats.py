@@ -148,7 +148,7 @@ def _alpaca(row: Json, say: Say) -> Turns:
 
 def _shared(row: Json, say: Say) -> Turns:
     """The turns that both answers begin with."""
-    one, other = (turns_of(row[key], key, say) for key in BOTH)
+    one, other = (turns_of(row.get(key), key, say) for key in BOTH)
     same = next(
         (n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
     )

@@ -90,12 +90,9 @@ def _array(path: Path, faults: Faults) -> Iterator[tuple[int, Json]]:
     except UnicodeDecodeError as error:
         faults.add(raw.count(b"\n", 0, error.start) + 1, _why(error))
         return
-    reader, at, number, counted = _Reader(), text.index("[") + 1, 1, 0
-    while True:
-        at = _skip(text, at)
+    reader, at, number, counted = _Reader(), _skip(text, text.index("[") + 1), 1, 0
+    while text[at : at + 1] != "]":
         number, counted = number + text.count("\n", counted, at), at
-        if text[at : at + 1] == "]" and _skip(text, at + 1) == len(text):
-            return
         try:
             value, at = reader.read(text, at)
         except (ValueError, RecursionError) as error:
@@ -106,10 +103,15 @@ def _array(path: Path, faults: Faults) -> Iterator[tuple[int, Json]]:
         at = _skip(text, at)
         number, counted = number + text.count("\n", counted, at), at
         if text[at : at + 1] == ",":
-            at += 1
+            at = _skip(text, at + 1)
+            if text[at : at + 1] != "]":
+                continue
+            faults.add(number, "a comma ends the array")
         elif text[at : at + 1] != "]":
             faults.add(number, "expected a comma or the end of the array; nothing after it was read")
             return
+    if _skip(text, at + 1) < len(text):
+        faults.add(number, "more follows after the array")
 
 
 def _parquet(path: Path, columns: Sequence[str], faults: Faults) -> Iterator[tuple[int, Json]]:
