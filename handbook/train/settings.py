@@ -95,11 +95,13 @@ class Supervised(Common):
     length: int | None = option(None, "Longest example; default: 1024, or what a row takes.", 8, 1 << 22)
     long: Literal["truncate", "drop", "raise"] = option("truncate", "What happens to longer ones.")
     held_out: float = option(0.05, "Share of the examples kept from training and measured on.", 0, 0.9)
-    test: str = option("", "File to measure on, in place of that share.")
+    test: str = option("", "File to measure on, in place of that share; what is in it is not trained on.")
     limit: int | None = option(None, "Read at most so many examples.", 1)
     form: str = option("", "messages, alpaca, sharegpt or preference; default: recognised.")
-    against: str = option("", "A test set: examples that share long stretches with it are taken out.")
-    dedupe: bool = option(True, "Take out exact and near duplicates.")
+    against: str = option("", "A test set: examples that share runs of 13 words with it are taken out.")
+    dedupe: Literal["none", "exact", "near"] = option(
+        "exact", "What counts as a duplicate, and is taken out."
+    )
 
     @property
     def longest(self) -> int:

@@ -1,7 +1,4 @@
-"""Texts and TOML values to what a dataclass field wants: kinds, bounds and choices, with faults in words.
-
-Book: model-training/fine-tuning-strategies
-"""
+"""Texts and TOML values to what a dataclass field wants: kinds, bounds and choices, with faults in words."""
 
 import math
 from collections.abc import Iterable, Mapping

@@ -22,7 +22,7 @@ VERBS = {
     "verify": ("handbook.app.cli.verify", "Rerun the labs and hold each claim against its bound."),
     "exercise": ("handbook.app.cli.exercise", "List, show and run coding exercises."),
     "models": ("handbook.app.cli.models", "List models and bring them to this machine."),
-    "train": ("handbook.app.cli.train", "Train small models from nothing."),
+    "train": ("handbook.app.cli.train", "Train small models from nothing; fine-tune and align others."),
     "bench": ("handbook.app.cli.bench", "Run a benchmark and print its figures."),
     "zoo": ("handbook.app.cli.zoo", "Size public models, or your own config.json: weights, cache, FLOPs."),
     "doctor": ("handbook.app.cli.doctor", "Say what this machine has and what is missing."),

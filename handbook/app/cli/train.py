@@ -1,4 +1,4 @@
-"""`handbook train tiny`: a dense model and a mixture of experts, trained from nothing on this machine."""
+"""`handbook train`, and `handbook train tiny`: a dense model and a mixture, trained from nothing."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -9,6 +9,7 @@ import click
 
 from handbook.app.cli.alone import alone, asked_to_stop
 from handbook.app.cli.output import json_option, print_json, progress
+from handbook.app.cli.tuning import COMMANDS
 from handbook.errors import CheckpointError
 from handbook.lab.kit import threads
 from handbook.settings import Settings, load
@@ -24,7 +25,11 @@ LIMITS = {"steps": (1, 1_000_000), "seed": (0, 2**32 - 1), "threads": (1, 1024)}
 
 @click.group("train")
 def train_command() -> None:
-    """Train small models from nothing, on this machine."""
+    """Train on this machine: small models from nothing, or a model further."""
+
+
+for _command in COMMANDS:
+    train_command.add_command(_command)
 
 
 @train_command.command("sets")

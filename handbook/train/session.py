@@ -1,0 +1,203 @@
+"""A run from its settings to its result: assembled, trained, measured, saved; stopped and gone on with.
+
+A folder holds all of it: run.json says what it is and how it stands, metrics.jsonl has a line a step,
+checkpoint.pt is what it goes on from, and adapter/ or model/ is what comes out. `handbook.train.material`
+says what is learnt from, `handbook.train.methods` how.
+
+Book: model-training/fine-tuning-strategies
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from handbook.errors import CheckpointError, HandbookError
+from handbook.train import checkpoint
+from handbook.train.assembly import Assembled
+from handbook.train.curve import write_metrics
+from handbook.train.loop import Point, State, begin, evaluated, run
+from handbook.train.methods import Parts
+from handbook.train.runs import Stopped
+from handbook.train.settings import Common, as_plain
+from handbook.train.whole import written_whole
+
+ABOUT, METRICS, CHECKPOINT = "run.json", "metrics.jsonl", "checkpoint.pt"
+SCHEMA = "handbook.train.run/1"
+ELSEWHERE = {"out", "threads", "every"}  # a run is the same one with others of these
+Watch = Callable[[Point], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a run came to. before, after: on held-out data; resumed_from: steps of an earlier part."""
+
+    curve: tuple[Point, ...]
+    before: Mapping[str, float]
+    after: Mapping[str, float]
+    resumed_from: int
+    result: Path
+
+    @property
+    def seconds(self) -> float:
+        return sum(point.seconds for point in self.curve)
+
+    @property
+    def tokens(self) -> int:
+        return sum(point.tokens for point in self.curve)
+
+
+@dataclass
+class Session:
+    """A run that is ready to begin. command: what a person gives to go on with it."""
+
+    settings: Common
+    folder: Path
+    assembled: Assembled
+    parts: Parts
+    command: str = ""
+    about: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What makes it another run than the next, as plain values."""
+        told = {name: value for name, value in as_plain(self.settings).items() if name not in ELSEWHERE}
+        steps = {"steps": self.parts.config.steps, "precision": self.parts.config.precision}
+        return told | steps | {"data_sha256": self.parts.fingerprint}
+
+    def stored(self) -> dict[str, Any] | None:
+        """The checkpoint of an earlier part, None where there is none. Raises CheckpointError where it can't
+        be read or is of another run."""
+        path = self.folder / CHECKPOINT
+        if not path.exists():
+            return None
+        content = checkpoint.read(path)
+        if faults := checkpoint.differences(content["settings"], self.identity):
+            raise CheckpointError(
+                f"{path} is of a run with other settings: {'; '.join(faults)}.", checkpoint.ANEW
+            )
+        return content
+
+    def start(self) -> State:
+        """Before the first step, or where the checkpoint is."""
+        torch.manual_seed(self.settings.seed)
+        state = begin(self.parts.model, self.parts.config)
+        if (content := self.stored()) is not None:
+            checkpoint.restore(content, state)
+        return state
+
+    def note(self, state: str, **more: Any) -> None:
+        """Write run.json: who trains what, and how it stands."""
+        self.about |= {"state": state, "changed": time.time(), **more}
+        with written_whole(self.folder / ABOUT) as file:
+            file.write(json.dumps({"schema": SCHEMA, **self.about}, ensure_ascii=False, indent=1).encode())
+
+
+def train(
+    session: Session, watch: Watch = lambda point: None, stop: Callable[[], bool] = lambda: False
+) -> Outcome:
+    """Train to the end, from the checkpoint where there is one, and save what came out. watch sees each step;
+    stop is asked after it, and raises `runs.Stopped` once a checkpoint is written.
+
+    Raises CheckpointError, DiskFull, and Diverged where the loss is no number any more; the last checkpoint
+    then stands.
+    """
+    parts, settings = session.parts, session.settings
+    state = session.start()
+    resumed = state.step
+    before = _before(session, state)
+    session.about |= _about(session, before)
+    with told(session):
+        steps = run(
+            state,
+            parts.config,
+            parts.batches,
+            parts.objective,
+            evaluate=parts.evaluate if parts.held_out else None,
+            every=settings.every,
+        )
+        with write_metrics(session.folder, state.curve) as write:
+            for point in steps:
+                write(point)
+                if point.step % settings.every == 0 or point.step == parts.config.steps:
+                    checkpoint.save(session.folder / CHECKPOINT, state, session.identity)
+                watch(point)
+                if stop() and point.step < parts.config.steps:
+                    checkpoint.save(session.folder / CHECKPOINT, state, session.identity)
+                    raise Stopped(point.step)
+        after = {
+            name: value
+            for name, value in (state.curve[-1].losses if state.curve else before).items()
+            if name.startswith("held_out")
+        }
+        result = session.assembled.save(session.folder)
+        session.note(
+            "done",
+            result=str(result),
+            held_out={"before": before.get("held_out"), "after": after.get("held_out")},
+        )
+    return Outcome(curve=tuple(state.curve), before=before, after=after, resumed_from=resumed, result=result)
+
+
+@contextmanager
+def told(session: Session) -> Iterator[None]:
+    """run.json says that it runs, and afterwards how it ended."""
+    session.note("running")
+    try:
+        yield
+    except Stopped:
+        session.note("stopped")
+        raise
+    except KeyboardInterrupt:
+        session.note("stopped")
+        raise
+    except BaseException as error:
+        session.note("failed", what=error.what if isinstance(error, HandbookError) else str(error))
+        raise
+
+
+def _before(session: Session, state: State) -> dict[str, float]:
+    """Held-out measures of the model before its first step: taken now, or noted by the run's first part."""
+    parts = session.parts
+    if not parts.held_out:
+        return {}
+    if state.step == 0:
+        return evaluated(state.model, parts.evaluate)
+    try:
+        noted = json.loads((session.folder / ABOUT).read_text(encoding="utf-8"))["before"]
+        return {str(name): float(value) for name, value in noted.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _about(session: Session, before: Mapping[str, float]) -> dict[str, Any]:
+    import psutil
+
+    assembled, parts = session.assembled, session.parts
+    return {
+        "method": session.settings.method,
+        "model": assembled.name,
+        "trains": assembled.trains,
+        "trainable": assembled.trainable,
+        "parameters": assembled.parameters,
+        "steps": parts.config.steps,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "process": {"pid": os.getpid(), "created": psutil.Process().create_time()},
+        "command": session.command,
+        "before": dict(before),
+        "held_out": {"before": before.get("held_out")},
+        "settings": as_plain(session.settings),
+    }
+
+
+def forget(folder: Path) -> None:
+    """Remove what an earlier run left in the folder, its result apart, which the next one replaces."""
+    for name in (CHECKPOINT, METRICS, ABOUT):
+        (folder / name).unlink(missing_ok=True)
