@@ -47,6 +47,8 @@ def save(path: Path, state: State, settings: Mapping[str, Any]) -> None:
         "random": team.gathered(random_state()),
     }
     if team.rank == 0:
+        for scrap in path.parent.glob(f".{path.name}.*"):  # of a writer that was killed
+            scrap.unlink(missing_ok=True)
         with written_whole(path) as file:
             try:
                 torch.save(content, file)

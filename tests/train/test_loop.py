@@ -1,15 +1,15 @@
 """The loop: it learns, it follows its schedule, and what it is told not to do it doesn't."""
 
 import math
-from itertools import islice, pairwise
+from itertools import islice
 
 import pytest
 import torch
 from torch import nn
 
-from handbook.errors import Diverged
+from handbook.errors import Diverged, HandbookError
 from handbook.train.characters import Windows
-from handbook.train.loop import TrainConfig, begin, rate_at, run
+from handbook.train.loop import TrainConfig, advance, begin, evaluated, gradients, run
 from handbook.train.mixture import NextToken, language_loss
 from handbook.train.runs import train
 from tests.train.conftest import TINY, tiny_run
@@ -19,21 +19,6 @@ CONFIG = TrainConfig(steps=100, rate=1.0, warmup=10, floor=0.1)
 
 def total(model: nn.Module, micro: Windows) -> dict[str, torch.Tensor]:
     return {"total": model(micro.tokens).sum()}
-
-
-def test_the_rate_rises_and_falls() -> None:
-    rates = [rate_at(step, CONFIG) for step in range(100)]
-    assert rates[:10] == pytest.approx([0.1 * n for n in range(1, 11)])
-    assert rates[10] == pytest.approx(1.0)
-    assert rates[-1] == pytest.approx(0.1)
-    assert rates[54] == pytest.approx(0.55, abs=0.02)
-    assert all(a >= b for a, b in pairwise(rates[10:]))
-
-
-@pytest.mark.parametrize("steps", [1, 2, 3])
-def test_short_runs_have_rates(steps: int) -> None:
-    config = TrainConfig(steps=steps, rate=1.0, warmup=1)
-    assert all(0 < rate_at(step, config) <= 1 for step in range(steps))
 
 
 def test_the_first_step_is_that_of_the_paper() -> None:
@@ -60,6 +45,158 @@ def test_gradients_are_clipped_together() -> None:
     point = next(run(state, CONFIG, lambda step: [Windows(big, big)], total))
     assert seen == [pytest.approx(1.0)]
     assert point.norm == pytest.approx(100 * math.sqrt(6)), "what is reported is the norm before"
+
+
+def mean_square(model: nn.Module, micro: Windows) -> dict[str, torch.Tensor]:
+    off = model(micro.tokens) - micro.targets
+    return {"total": off.square().mean(), "size": off.abs().mean()}
+
+
+def rows(*sizes: int) -> list[Windows]:
+    """Micro-batches of so many rows, cut from the same rows for any cut."""
+    random = torch.Generator().manual_seed(0)
+    inputs, targets = (torch.randn(sum(sizes), 3, generator=random, dtype=torch.float64) for _ in range(2))
+    return [Windows(a, b) for a, b in zip(inputs.split(sizes), targets.split(sizes), strict=True)]
+
+
+@pytest.mark.parametrize("sizes", [(1, 11), (5, 4, 3), (2,) * 6, (12,)])
+def test_accumulated_micro_batches_are_the_whole_batch(sizes: tuple[int, ...]) -> None:
+    """Of unequal weights, in fp64: gradients, reported losses, norm and the weights after the step."""
+
+    def after(micros: list[Windows]) -> tuple[list[torch.Tensor], list[float]]:
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 3)).double()
+        state = begin(model, CONFIG)
+        gradients(state, CONFIG, micros, mean_square)
+        found = [p.grad.clone() for p in model.parameters()]
+        state.optimizer.zero_grad()
+        point = advance(state, CONFIG, micros, mean_square)
+        assert point.tokens == 36
+        return found + list(model.parameters()), [point.norm, *point.losses.values()]
+
+    tensors, numbers = after(rows(*sizes))
+    whole_tensors, whole_numbers = after(rows(12))
+    assert numbers == pytest.approx(whole_numbers, rel=1e-12)
+    for a, b in zip(tensors, whole_tensors, strict=True):
+        assert torch.allclose(a, b, rtol=1e-10, atol=1e-14)
+
+
+def test_a_batch_in_which_nothing_counts_is_an_error() -> None:
+    empty = Windows(torch.zeros(0, 3), torch.zeros(0, 3))
+    with pytest.raises(HandbookError, match="Step 1: none of its 2 micro-batches"):
+        advance(begin(nn.Linear(3, 3), CONFIG), CONFIG, [empty, empty], mean_square)
+
+
+def test_what_is_frozen_stays_and_has_no_state() -> None:
+    model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 3)).double()
+    model[0].requires_grad_(False)
+    before = [p.clone() for p in model.parameters()]
+    state = begin(model, CONFIG)
+    advance(state, CONFIG, rows(4), mean_square)
+    same = [torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True)]
+    assert same == [True, True, False, False]
+    assert len(state.optimizer.state) == 2
+    with pytest.raises(ValueError, match="nothing to train"):
+        begin(model.requires_grad_(False), CONFIG)
+
+
+def test_evaluation_comes_when_due_and_leaves_no_trace() -> None:
+    """A model with dropout that is evaluated, by something that draws numbers, trains as one that is not."""
+
+    def points(every: int) -> list[dict[str, float]]:
+        torch.manual_seed(3)
+        model = nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.5), nn.Linear(8, 3)).double()
+
+        def evaluate(model: nn.Module) -> dict[str, float]:
+            assert not model.training
+            assert not torch.is_grad_enabled()
+            return {"held_out": float(torch.rand(()))}
+
+        config = TrainConfig(steps=7, rate=0.1, warmup=1)
+        made = run(begin(model, config), config, lambda step: rows(3, 1), mean_square, None, evaluate, every)
+        return [point.losses for point in made]
+
+    found, without = points(3), points(0)
+    assert ["held_out" in losses for losses in found] == [False, False, True, False, False, True, True]
+    assert [losses["total"] for losses in found] == [losses["total"] for losses in without]
+    assert not any("held_out" in losses for losses in without)
+    assert len({losses["total"] for losses in without}) == 7, "dropout draws anew in each step"
+
+
+def test_the_mode_comes_back_when_an_evaluation_fails() -> None:
+    model = nn.Linear(1, 1).train()
+
+    def fails(model: nn.Module) -> dict[str, float]:
+        raise RuntimeError("no text")
+
+    with pytest.raises(RuntimeError, match="no text"):
+        evaluated(model, fails)
+    assert model.training
+
+
+def test_in_bf16_products_are_rough_and_weights_are_not() -> None:
+    """The forward pass sees bf16, weights and gradients stay fp32, and the loss is near that of fp32."""
+    seen = []
+
+    def spy(model: nn.Module, micro: Windows) -> dict[str, torch.Tensor]:
+        out = model(micro.tokens.float())
+        seen.append(out.dtype)
+        return {"total": (out.float() - micro.targets.float()).square().mean()}
+
+    losses = {}
+    for precision in ("fp32", "bf16"):
+        torch.manual_seed(0)
+        model = nn.Linear(3, 3)
+        config = TrainConfig(steps=1, rate=0.1, warmup=0, precision=precision)
+        losses[precision] = next(run(begin(model, config), config, lambda step: rows(8), spy)).losses["total"]
+        assert model.weight.dtype == torch.float32
+    assert seen == [torch.float32, torch.bfloat16]
+    assert losses["bf16"] != losses["fp32"]
+    assert losses["bf16"] == pytest.approx(losses["fp32"], rel=0.02)
+
+
+@pytest.mark.parametrize("bad", [0, 1, 2])
+def test_the_micro_batch_that_came_to_no_number_is_named(bad: int) -> None:
+    micros = rows(2, 2, 2)
+    micros[bad].tokens[0, 0] = math.inf
+    model = nn.Linear(3, 3).double()
+    before = model.weight.detach().clone()
+    state = begin(model, CONFIG)
+    with pytest.raises(Diverged, match=f"Step 1, micro-batch {bad + 1} of 3: the loss is inf") as caught:
+        advance(state, CONFIG, micros, mean_square)
+    assert (caught.value.step, caught.value.micro, caught.value.micros) == (1, bad + 1, 3)
+    assert "checkpoint stands" in caught.value.remedy
+    assert torch.equal(model.weight, before)
+    assert all(p.grad is None for p in model.parameters())
+    assert (state.step, len(state.optimizer.state)) == (0, 0)
+
+
+@pytest.mark.parametrize("bad", [0, 2])
+def test_a_gradient_that_is_no_number_is_traced_to_its_micro_batch(bad: int) -> None:
+    """The loss is a number, its slope is not: the root of zero. The search draws the same dropout."""
+
+    def root(model: nn.Module, micro: Windows) -> dict[str, torch.Tensor]:
+        return {"total": (model(micro.tokens).abs() * micro.targets).sqrt().sum()}
+
+    micros = [Windows(torch.ones(1, 3), torch.ones(1, 1)) for _ in range(3)]
+    micros[bad] = Windows(torch.ones(1, 3), torch.zeros(1, 1))
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 64), nn.Dropout(0.1), nn.Linear(64, 1))
+    with pytest.raises(Diverged, match=f"micro-batch {bad + 1} of 3: its gradient is no finite number"):
+        advance(begin(model, CONFIG), CONFIG, micros, root)
+
+
+def test_where_the_search_finds_nothing_that_is_said() -> None:
+    """A mean is no larger than its largest part, so this takes a gradient that is bad only once."""
+    factors = iter([math.nan, 1.0, 1.0, 1.0])
+
+    def once(model: nn.Module, micro: Windows) -> dict[str, torch.Tensor]:
+        out = model(micro.tokens)
+        out.register_hook(lambda gradient: gradient * next(factors))
+        return {"total": out.sum()}
+
+    with pytest.raises(Diverged, match="Step 1, all micro-batches together: the gradient's norm is nan"):
+        advance(begin(nn.Linear(3, 1).double(), CONFIG), CONFIG, rows(1, 1), once)
 
 
 def test_a_loss_that_is_no_number_stops_before_the_step() -> None:
