@@ -12,11 +12,12 @@ Book: model-training/fine-tuning-strategies
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from handbook.errors import ChatError, DataError
-from handbook.model.template import Guarded
-from handbook.records import Tool
+from handbook.model.template import ChatTemplate, Guarded
+from handbook.records import Message, Role, Tool
 from handbook.train.conversations import Conversation, Pair, Prompt, Turns, faults_of
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def encode_prompt(loaded: "Loaded", prompt: Prompt) -> list[int]:
     _sound(prompt)
     guarded = _guarded(loaded, prompt.messages, prompt.tools)
     text = guarded.text(len(prompt.messages))
-    _written(guarded, prompt.messages, text)
+    _written(loaded, guarded, prompt.messages, text)
     return guarded.encode(text)
 
 
@@ -96,7 +97,7 @@ def _encode(loaded: "Loaded", messages: Turns, first: int, tools: Sequence[Tool]
             )
         pieces += [before[len(done) :], after[len(before) :]]
         done = after
-    _written(guarded, messages, done)
+    _written(loaded, guarded, messages, done)
     tokens: list[int] = []
     counted: list[bool] = []
     for number, ids in enumerate(_ids(guarded, pieces)):
@@ -136,18 +137,32 @@ def _guarded(loaded: "Loaded", messages: Turns, tools: Sequence[Tool]) -> Guarde
     return Guarded(loaded.template, messages, loaded.tokenizer, tools)
 
 
-def _written(guarded: Guarded, messages: Turns, text: str) -> None:
+def _written(loaded: "Loaded", guarded: Guarded, messages: Turns, text: str) -> None:
     """Raises ChatError where a message is not in what the template wrote."""
+    assert loaded.template is not None
+    dropped = _dropped(loaded.template, tuple(message.role for message in messages))
     text = text.replace(guarded.mark, "") if guarded.mark else text
     at = 0
     for number, message in enumerate(messages, 1):
         found = text.find(message.content.strip(), at)
-        if found < 0:
+        if found < 0 or number == dropped:
             raise ChatError(
                 f"The chat template drops or changes the text of turn {number}, the {message.role}'s.",
                 "Leave such turns out (a system's text may go to the user's), or give another template.",
             )
         at = found + len(message.content.strip())
+
+
+@lru_cache(maxsize=256)
+def _dropped(template: ChatTemplate, roles: tuple[Role, ...]) -> int:
+    """Which of turns of these roles (from 1) it does not write, 0 for none. Found with words that no template
+    has: a short text may be in its own."""
+    turns = [Message(role, f"probe {number}.") for number, role in enumerate(roles, 1)]
+    try:
+        text = template.render(turns, add_generation_prompt=False)
+    except ChatError:  # some want a call before a tool's answer
+        return 0
+    return next((number for number, turn in enumerate(turns, 1) if turn.content not in text), 0)
 
 
 def shortened(example: Example, most: int) -> Example:
