@@ -8,7 +8,6 @@ Axes: O channels out, I channels in.
 Book: model-training/fine-tuning-strategies
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -17,15 +16,12 @@ from torch import Tensor, nn
 
 from handbook.quantize.nf4 import BLOCK, Quantized, dequantize, quantize_nf4
 
-Whole = Callable[[Quantized, torch.dtype], Tensor]
-
 
 class NF4Linear(nn.Module):
     """x W^T + bias with W in NF4: [..., I] -> [..., O], in the type of x, or of autocast.
 
     Its fp32 statistics are kept as the whole numbers of their bits, so that `.to(torch.bfloat16)` of a model
-    leaves them as they are. dtype: of `weight`, for whoever asks for it. whole: how the weight is made, one
-    of several ways to the same bits.
+    leaves them as they are. dtype: of `weight`, for whoever asks for it.
     """
 
     packed: Tensor
@@ -38,11 +34,10 @@ class NF4Linear(nn.Module):
         quantized: Quantized,
         bias: nn.Parameter | None = None,
         dtype: torch.dtype = torch.float32,
-        whole: Whole = dequantize,
     ) -> None:
         super().__init__()
         self.out_features, self.in_features = quantized.shape
-        self.block, self.dtype, self.whole = quantized.block, dtype, whole
+        self.block, self.dtype = quantized.block, dtype
         q = quantized
         tensors = {"packed": q.packed, "scales": q.scales, "again": q.double, "offset": q.offset}
         for name, tensor in tensors.items():
@@ -71,29 +66,28 @@ class NF4Linear(nn.Module):
     @property
     def weight(self) -> Tensor:
         """The weight [O, I], made anew at each call."""
-        return self.whole(self.quantized, self.dtype)
+        return dequantize(self.quantized, self.dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         kind = x.device.type
         if torch.is_autocast_enabled(kind):
             x = x.to(torch.get_autocast_dtype(kind))
         bias = None if self.bias is None else self.bias.to(x.dtype)
-        return Product.apply(x, self.quantized, self.whole, bias)  # type: ignore[no-any-return,no-untyped-call]
+        return Product.apply(x, self.quantized, bias)  # type: ignore[no-any-return,no-untyped-call]
 
 
 class Product(torch.autograd.Function):
-    """x [..., I], a quantized weight, the way to make it whole, a bias [O] -> [..., O]. Only x has a
-    gradient."""
+    """x [..., I], a quantized weight, a bias [O] -> [..., O]. Only x has a gradient."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, quantized: Quantized, whole: Whole, bias: Tensor | None) -> Tensor:
-        ctx.quantized, ctx.whole = quantized, whole
-        return F.linear(x, whole(quantized, x.dtype), bias)
+    def forward(ctx: Any, x: Tensor, quantized: Quantized, bias: Tensor | None) -> Tensor:
+        ctx.quantized = quantized
+        return F.linear(x, dequantize(quantized, x.dtype), bias)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
         (grad,) = grads
-        return grad @ ctx.whole(ctx.quantized, grad.dtype), None, None, None
+        return grad @ dequantize(ctx.quantized, grad.dtype), None, None
 
 
 def quantize_model(model: nn.Module, block: int = BLOCK, double: bool = True) -> list[str]:

@@ -121,8 +121,8 @@ def dequantize_plain(quantized: Quantized, dtype: torch.dtype = torch.float32) -
 def dequantize(quantized: Quantized, dtype: torch.dtype = torch.float32) -> Tensor:
     """As `dequantize_plain`, two weights at a time: a byte is looked up in a table of both their values,
     which are read as one number of 64 bits."""
-    pairs = _pairs(str(quantized.packed.device)).index_select(0, quantized.packed.int())
-    return _scaled(pairs.view(torch.float32), quantized, dtype)
+    both = _pairs(str(quantized.packed.device)).index_select(0, quantized.packed.int())
+    return _scaled(both.view(torch.float32), quantized, dtype)
 
 
 @cache
