@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from handbook.hardware.probe import probe
@@ -10,6 +11,7 @@ from handbook.model.load import Loaded, load_model, locate
 from handbook.settings import Settings
 from handbook.train.adapter_files import write_adapter
 from handbook.train.lora import LoRAConfig, adapter_of, add_lora
+from handbook.train.qlora import add_qlora
 from handbook.train.reward import RewardModel, save_reward
 from handbook.train.saved import check_writable, write_model
 from handbook.train.settings import Common, Lora
@@ -98,6 +100,9 @@ def assemble(settings: Common, app: Settings) -> Assembled:
     if settings.lora is None:
         check_writable(loaded.config, source)
         model.requires_grad_(True)
+    elif settings.qlora:
+        rest = torch.bfloat16 if precision == "bf16" else torch.float32
+        add_qlora(model, lora_config(settings.lora), settings.seed, rest=rest)
     else:
         add_lora(model, lora_config(settings.lora), settings.seed)
     return Assembled(loaded, source, settings, precision, model)

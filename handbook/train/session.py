@@ -11,10 +11,11 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import torch
@@ -93,6 +94,19 @@ class Session:
             checkpoint.restore(content, state)
         return state
 
+    def tries(self, result: Path) -> list[str]:
+        """Commands that try what came out."""
+        if self.settings.method == "reward":
+            return []
+        if self.settings.full:
+            return [f"handbook {verb} --model {quote(str(result))}" for verb in ("chat", "serve")]
+        name = self.folder.name
+        model, named = quote(self.settings.model), quote(f"{name}={result}")
+        return [
+            f"handbook serve --model {model} --adapter {named}",
+            f"handbook chat --url http://127.0.0.1:8018/v1 --model {quote(name)}",
+        ]
+
     def note(self, state: str, **more: Any) -> None:
         """Write run.json: who trains what, and how it stands."""
         self.about |= {"state": state, "changed": time.time(), **more}
@@ -111,10 +125,12 @@ def train(
     """
     parts, settings = session.parts, session.settings
     state = session.start()
-    resumed = state.step
-    before = _before(session, state)
-    session.about |= _about(session, before)
-    with told(session):
+    resumed, before = state.step, _noted(session.folder) if state.step else {}
+    session.about |= _about(session)
+    with told(session, before):
+        if not before and state.step == 0 and parts.held_out:
+            before = evaluated(state.model, parts.evaluate)
+            session.note("running", before=before, held_out={"before": before["held_out"], "after": None})
         steps = run(
             state,
             parts.config,
@@ -132,68 +148,54 @@ def train(
                 if stop() and point.step < parts.config.steps:
                     checkpoint.save(session.folder / CHECKPOINT, state, session.identity)
                     raise Stopped(point.step)
-        after = {
-            name: value
-            for name, value in (state.curve[-1].losses if state.curve else before).items()
-            if name.startswith("held_out")
-        }
+        last = state.curve[-1].losses
+        after = {name: value for name, value in last.items() if name.startswith("held_out")}
         result = session.assembled.save(session.folder)
-        session.note(
-            "done",
-            result=str(result),
-            held_out={"before": before.get("held_out"), "after": after.get("held_out")},
-        )
+        ends = {"before": before.get("held_out"), "after": after.get("held_out")}
+        session.note("done", result=str(result), held_out=ends, **{"try": session.tries(result)})
     return Outcome(curve=tuple(state.curve), before=before, after=after, resumed_from=resumed, result=result)
 
 
 @contextmanager
-def told(session: Session) -> Iterator[None]:
+def told(session: Session, before: Mapping[str, float]) -> Iterator[None]:
     """run.json says that it runs, and afterwards how it ended."""
-    session.note("running")
+    held_out = {"before": before.get("held_out"), "after": None}
+    session.note("running", before=dict(before), held_out=held_out)
     try:
         yield
-    except Stopped:
-        session.note("stopped")
-        raise
-    except KeyboardInterrupt:
+    except (Stopped, KeyboardInterrupt):
         session.note("stopped")
         raise
     except BaseException as error:
-        session.note("failed", what=error.what if isinstance(error, HandbookError) else str(error))
+        with suppress(HandbookError):  # the disk may be full, and that is what is to be heard of
+            session.note("failed", what=error.what if isinstance(error, HandbookError) else str(error))
         raise
 
 
-def _before(session: Session, state: State) -> dict[str, float]:
-    """Held-out measures of the model before its first step: taken now, or noted by the run's first part."""
-    parts = session.parts
-    if not parts.held_out:
-        return {}
-    if state.step == 0:
-        return evaluated(state.model, parts.evaluate)
+def _noted(folder: Path) -> dict[str, float]:
+    """Held-out measures of the model before its first step, as the run's first part noted them."""
     try:
-        noted = json.loads((session.folder / ABOUT).read_text(encoding="utf-8"))["before"]
+        noted = json.loads((folder / ABOUT).read_text(encoding="utf-8"))["before"]
         return {str(name): float(value) for name, value in noted.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 
 
-def _about(session: Session, before: Mapping[str, float]) -> dict[str, Any]:
+def _about(session: Session) -> dict[str, Any]:
     import psutil
 
-    assembled, parts = session.assembled, session.parts
+    assembled, lora = session.assembled, session.settings.lora
     return {
         "method": session.settings.method,
         "model": assembled.name,
         "trains": assembled.trains,
         "trainable": assembled.trainable,
         "parameters": assembled.parameters,
-        "steps": parts.config.steps,
+        "steps": session.parts.config.steps,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "process": {"pid": os.getpid(), "created": psutil.Process().create_time()},
         "command": session.command,
-        "before": dict(before),
-        "held_out": {"before": before.get("held_out")},
-        "settings": as_plain(session.settings),
+        "settings": as_plain(session.settings) | {"lora": None if lora is None else lora.text},
     }
 
 

@@ -38,6 +38,12 @@ class Lora:
     dora: bool = option(False, "Magnitude apart from direction.")
     init: Literal["kaiming", "gaussian", "pissa"] = option("kaiming", "How A begins.")
 
+    @property
+    def text(self) -> str:
+        """As it is told: r=16,dora=true."""
+        told = {name: value for name, value in asdict(self).items() if value is not None}
+        return ",".join(f"{name}={str(value).lower()}" for name, value in told.items())
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Common:

@@ -84,7 +84,15 @@ def test_states(client: TestClient, settings: Settings) -> None:
         command="handbook train sft",
     )
     made(settings, "broke", rows([1]), method="dpo", state="failed", what="The loss is nan.")
-    made(settings, "ready", rows([1]), method="sft", state="done", result="/r", **{"try": "handbook chat"})
+    made(
+        settings,
+        "ready",
+        rows([1]),
+        method="sft",
+        state="done",
+        result="/r",
+        **{"try": ["handbook serve", "handbook chat"]},
+    )
     old = made(settings, "old", rows([1]))
     os.utime(old / "metrics.jsonl", (5, 5))
     states = {run.name: run.state for run in Trainings(settings.data / "train").all()}
@@ -93,7 +101,9 @@ def test_states(client: TestClient, settings: Settings) -> None:
     assert "ended from outside" in html
     assert "Go on: <code>handbook train sft</code>" in html
     assert "The loss is nan." in client.get("/training?run=broke").text
-    assert "Saved in <code>/r</code>" in client.get("/training?run=ready").text
+    ready = client.get("/training?run=ready").text
+    assert "Saved in <code>/r</code>" in ready
+    assert "Try it: <code>handbook serve</code>, then <code>handbook chat</code>" in ready
 
 
 def test_what_cannot_be_read_is_passed_over(client: TestClient, settings: Settings) -> None:

@@ -205,23 +205,8 @@ def summary(session: "Session", outcome: "Outcome") -> dict[str, Any]:
         "loss": sum(point.losses["total"] for point in last) / len(last),
         "before": dict(outcome.before),
         "after": dict(outcome.after),
-        "try": tries(session, outcome),
+        "try": session.tries(outcome.result),
     }
-
-
-def tries(session: "Session", outcome: "Outcome") -> list[str]:
-    """Commands that try the result."""
-    result, model = shlex.quote(str(outcome.result)), shlex.quote(session.settings.model)
-    if session.settings.method == "reward":
-        return []
-    if session.settings.full:
-        return [f"handbook chat --model {result}", f"handbook serve --model {result}"]
-    name = session.folder.name
-    named = shlex.quote(f"{name}={outcome.result}")
-    return [
-        f"handbook serve --model {model} --adapter {named}",
-        f"handbook chat --url http://127.0.0.1:8018/v1 --model {shlex.quote(name)}",
-    ]
 
 
 def told(values: dict[str, Any]) -> str:

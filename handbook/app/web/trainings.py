@@ -126,6 +126,12 @@ class Training:
         return ", ".join(str(part) for part in parts if isinstance(part, str)) or self.name
 
     @property
+    def commands(self) -> list[str]:
+        """What tries the result, one after the other."""
+        told = self.told("try")
+        return [each for each in told if isinstance(each, str)] if isinstance(told, list) else []
+
+    @property
     def seconds_left(self) -> float | None:
         each = self.metrics.now("seconds")
         if self.state != "running" or self.steps is None or each is None:
