@@ -1,4 +1,4 @@
-"""`handbook train sft` and its siblings from outside: what they print, leave behind, refuse, how they stop."""
+"""`handbook train sft` and its siblings from outside: what they print, leave, refuse, and how they stop."""
 
 import json
 from pathlib import Path
