@@ -49,15 +49,21 @@ def load() -> "Library | str":
 
 def load_from(folder: Path) -> Library:
     """The kernels, built in `folder` where they aren't yet. Raises NoKernels."""
+    return declare(load_source(SOURCE, folder))
+
+
+def load_source(source: Path, folder: Path, more: tuple[str, ...] = ()) -> ctypes.CDLL:
+    """A library of this source, which may include headers beside it and beside ours. Raises NoKernels."""
     if not hasattr(os, "getuid"):
         raise NoKernels("kernels are built on Linux and macOS only")
     compiler = find_compiler()
-    source = b"".join(path.read_bytes() for path in (SOURCE, *sorted(SOURCE.parent.glob("*.h"))))
-    path = folder / f"{fingerprint(source, compiler)}.so"
+    headers = {path for place in (source.parent, SOURCE.parent) for path in place.glob("*.h")}
+    text = b"".join(path.read_bytes() for path in (source, *sorted(headers)))
+    path = folder / f"{fingerprint(text + ' '.join(more).encode(), compiler)}.so"
     try:
         private(folder)
         if not path.exists():
-            compile_to(path, compiler)
+            compile_to(path, compiler, source, more)
         library = open_library(path)
         os.utime(path)
         clear(folder)
@@ -102,16 +108,14 @@ def clear(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def compile_to(path: Path, compiler: str) -> None:
+def compile_to(path: Path, compiler: str, source: Path = SOURCE, more: tuple[str, ...] = ()) -> None:
     """Build beside it, then rename, so that nobody ever loads half a library. Raises NoKernels."""
-    log.warning(
-        "compiling the engine's kernels for this processor with %s, once: ten seconds or more", compiler
-    )
+    log.warning("compiling %s for this processor with %s, once: ten seconds or more", source.name, compiler)
     handle, name = tempfile.mkstemp(suffix=".part", dir=path.parent)
     os.close(handle)
     part = Path(name)
     try:
-        command = [compiler, *flags(), str(SOURCE), "-o", name]
+        command = [compiler, *flags(), *more, str(source), "-o", name]
         done = subprocess.run(command, capture_output=True, timeout=SECONDS, check=False)
         if done.returncode:
             lines = done.stderr.decode(errors="replace").splitlines()
@@ -125,9 +129,9 @@ def compile_to(path: Path, compiler: str) -> None:
         part.unlink(missing_ok=True)
 
 
-def open_library(path: Path) -> Library:
+def open_library(path: Path) -> ctypes.CDLL:
     """Load a library that is this user's own, and that nobody else can write. Raises NoKernels, OSError."""
     found = path.lstat()
     if not stat.S_ISREG(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
         raise NoKernels(f"{path} could have been written by another user: remove it")
-    return declare(ctypes.CDLL(str(path)))
+    return ctypes.CDLL(str(path))
