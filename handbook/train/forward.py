@@ -16,9 +16,10 @@ Book: model-training/fine-tuning-strategies
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Protocol
+from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from handbook.model.attention import attend_fused
@@ -43,6 +44,21 @@ class Row(Protocol):
 
     @property
     def bounds(self) -> Sequence[int]: ...
+
+
+class Fast(Protocol):
+    """A faster way through a model's blocks (`handbook.train.fused`)."""
+
+    def fits(self, model: Transformer) -> bool:
+        """Whether the model is still as it was when this was made for it."""
+        ...
+
+    def hidden(self, model: Transformer, packed: Row, checkpointing: bool | None) -> Tensor:
+        """The same states."""
+        ...
+
+
+FAST: "WeakKeyDictionary[nn.Module, Fast]" = WeakKeyDictionary()  # what `precision.prepare` has made
 
 
 class Documents:
@@ -90,9 +106,11 @@ def hidden(model: Transformer, packed: Row, checkpointing: bool | None = None) -
     """The residual stream behind the last norm: a packed row -> [N, C].
 
     checkpointing: compute blocks again on the way back instead of keeping what they computed; None does so
-    where gradients are wanted. Raises ValueError where a document is longer than the model's context.
+    where gradients are wanted and blocks are not fused. Raises ValueError where a document is longer than the model's context.
     """
     check_lengths(model, packed)
+    if (fast := FAST.get(model)) is not None and fast.fits(model):
+        return fast.hidden(model, packed, checkpointing)
     if any(isinstance(module, LatentAttention) for module in model.modules()):
         return hidden_alone(model, packed, checkpointing)  # it has no packed form
     c = model.config

@@ -23,9 +23,11 @@ from torch import Tensor
 from handbook.model.attention import soft_cap
 from handbook.model.transformer import Transformer
 from handbook.train.forward import Row, hidden
+from handbook.train.kernels import native
 from handbook.train.packing import IGNORE
 
 CHUNK = 256  # rows of logits that are held at a time
+ENOUGH = 1 << 18  # logits that are worth a call of the kernels, which may have to be compiled first
 
 
 def token_logprobs_plain(
@@ -56,8 +58,15 @@ class _TokenLogprobs(torch.autograd.Function):
         wide = weight.detach().to(rows.dtype)
         out = torch.empty(len(rows), dtype=torch.float32, device=rows.device)
         slopes = torch.empty_like(rows) if ctx.needs_input_grad[0] else None
+        kernels = _kernels(rows, wide, bias, softcap)
         for start in range(0, len(rows), chunk):
             part = slice(start, start + chunk)
+            if kernels is not None:
+                narrow = rows[part] @ wide.T
+                out[part] = kernels.pick(narrow, targets[part], slopes is not None)
+                if slopes is not None:
+                    torch.mm(narrow, wide, out=slopes[part])
+                continue
             logits, bend = _logits(rows[part], wide, bias, softcap)
             total = logits.logsumexp(dim=1)
             out[part] = logits.gather(1, targets[part, None])[:, 0] - total
@@ -96,6 +105,17 @@ class _TokenLogprobs(torch.autograd.Function):
         )
 
 
+def _kernels(
+    rows: Tensor, weight: Tensor, bias: Tensor | None, softcap: float | None
+) -> native.Native | None:
+    """Training's kernels, where they can take the softmax of these logits and there is enough of it."""
+    fits = rows.dtype == torch.bfloat16 and rows.device.type == "cpu" and bias is None and softcap is None
+    if not fits or len(weight) % 16 or len(rows) * len(weight) < ENOUGH:
+        return None
+    found = native.load()
+    return None if isinstance(found, str) else found
+
+
 def _logits(
     rows: Tensor, weight: Tensor, bias: Tensor | None, softcap: float | None
 ) -> tuple[Tensor, Tensor | None]:
@@ -125,8 +145,8 @@ def token_logprobs(
     """log p of each target: hidden [N, C] (behind the last norm), weight [V, C], targets [N] -> fp32 [N].
 
     0 where the target is IGNORE; those rows cost nothing. Gradients go to hidden, and to weight and bias
-    where they train (for these the logits are computed once more). Products run in hidden's dtype. Raises
-    ValueError for a target outside the vocabulary.
+    where they train (for these the logits are computed once more). Products run in hidden's dtype,
+    or autocast's. Raises ValueError for a target outside the vocabulary.
     """
     if hidden.shape[:1] != targets.shape or hidden.shape[1] != weight.shape[1]:
         raise ValueError(
@@ -139,6 +159,9 @@ def token_logprobs(
         raise ValueError(
             f"targets are 0 to {len(weight) - 1} or {IGNORE}, got {int(wanted.min())} to {int(wanted.max())}"
         )
+    device = hidden.device.type
+    if torch.is_autocast_enabled(device):
+        hidden = hidden.to(torch.get_autocast_dtype(device))
     rows = hidden if len(place) == len(hidden) else hidden.index_select(0, place)
     found = _TokenLogprobs.apply(rows, weight, bias, wanted, softcap, chunk)  # type: ignore[no-untyped-call]
     return found.new_zeros(len(hidden)).index_copy(0, place, found)  # type: ignore[no-any-return]
