@@ -22,7 +22,8 @@ from torch import Tensor, nn
 
 from handbook.errors import CheckpointError
 from handbook.train import distributed
-from handbook.train.loop import Point, State, random_state, set_random_state
+from handbook.train.context import random_state, set_random_state
+from handbook.train.loop import Point, State
 from handbook.train.whole import written_whole
 
 FORMAT = "handbook.checkpoint/2"

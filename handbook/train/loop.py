@@ -13,19 +13,19 @@ Book: model-training/fine-tuning-strategies
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from time import perf_counter
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from handbook.errors import Diverged, HandbookError, SettingsError
+from handbook.errors import Diverged, HandbookError
 from handbook.train import distributed, optimizers, schedules
-
-PRECISIONS = ("fp32", "bf16")
+from handbook.train.config import TrainConfig as TrainConfig
+from handbook.train.context import lowered as lowered
+from handbook.train.context import random_state, repeatable, set_random_state
 
 
 class Micro(Protocol):
@@ -41,54 +41,6 @@ Losses = dict[str, Tensor]  # scalars by name, each a mean; "total" is what is m
 Objective = Callable[[nn.Module, M], Losses]
 Batches = Callable[[int], Sequence[M]]  # step 0, 1, ... -> its micro-batches, of nothing but that number
 Evaluate = Callable[[nn.Module], Mapping[str, float]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainConfig:
-    """How to train, in numbers.
-
-    rate: peak learning rate, reached after `warmup` steps; schedule: how it goes on (train.schedules); floor:
-    share of the rate that is left at the last step; cooldown: share of the steps in which `wsd` falls; decay:
-    of weights, per unit of rate; clip: largest norm of all gradients together; precision: what the products
-    are computed in, the trained weights are kept as they are.
-
-    Raises SettingsError that names all that is wrong.
-    """
-
-    steps: int
-    rate: float
-    warmup: int
-    floor: float = 0.1
-    decay: float = 0.1
-    betas: tuple[float, float] = (0.9, 0.95)
-    clip: float = 1.0
-    schedule: str = "cosine"
-    cooldown: float = 0.2
-    optimizer: str = "adamw"
-    precision: str = "fp32"
-
-    def __post_init__(self) -> None:
-        known = {"schedule": schedules.SHAPES, "optimizer": optimizers.NAMES, "precision": PRECISIONS}
-        faults = [
-            f"{name}: expected {', '.join(names)}, got {getattr(self, name)!r}"
-            for name, names in known.items()
-            if getattr(self, name) not in names
-        ]
-        for name in ("steps", "warmup", "decay"):
-            if not getattr(self, name) >= 0:
-                faults.append(f"{name}: expected 0 or more, got {getattr(self, name)}")
-        for name in ("rate", "clip"):
-            if not getattr(self, name) > 0:
-                faults.append(f"{name}: expected more than 0, got {getattr(self, name)}")
-        for name in ("floor", "cooldown"):
-            if not 0 <= getattr(self, name) <= 1:
-                faults.append(f"{name}: expected a share from 0 to 1, got {getattr(self, name)}")
-        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
-            faults.append(f"betas: expected two numbers from 0 to less than 1, got {self.betas}")
-        if faults:
-            raise SettingsError(
-                f"Training can't be set up so: {'; '.join(faults)}.", "Change these settings."
-            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,43 +207,3 @@ def evaluated(model: nn.Module, evaluate: Evaluate) -> dict[str, float]:
     finally:
         model.train(training)
         set_random_state(random)
-
-
-def random_state() -> list[Tensor]:
-    """State of torch's random generators: the processor's, then each GPU's where one is in use."""
-    cuda: Any = torch.cuda
-    return [torch.get_rng_state(), *(cuda.get_rng_state_all() if cuda.is_initialized() else [])]
-
-
-def set_random_state(states: Sequence[Tensor]) -> None:
-    """Put back what `random_state` gave."""
-    torch.set_rng_state(states[0])
-    if len(states) > 1:
-        torch.cuda.set_rng_state_all(states[1:])
-
-
-def lowered(model: nn.Module, precision: str) -> Any:
-    """A context in which matrix products are computed in `precision`; weights are cast where used."""
-    if precision == "fp32":
-        return nullcontext()
-    device = next(model.parameters()).device.type
-    return torch.autocast(device, torch.bfloat16)
-
-
-@contextmanager
-def repeatable() -> Iterator[None]:
-    """Sums whose order threads would race for are taken in one order, so that two runs are equal bit for bit.
-
-    With several threads torch adds up the gradient of an index in the order in which they come. Its switch
-    also fills memory that nobody reads before writing it, which costs time and is turned off.
-    """
-    before = torch.are_deterministic_algorithms_enabled()
-    switch: Any = torch.utils.deterministic  # its attribute is made at run time
-    filling = switch.fill_uninitialized_memory
-    torch.use_deterministic_algorithms(True)
-    switch.fill_uninitialized_memory = False
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before)
-        switch.fill_uninitialized_memory = filling
