@@ -10,6 +10,7 @@ Axes: r rank, O channels out, I channels in.
 Book: model-training/fine-tuning-strategies
 """
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -19,9 +20,9 @@ import psutil
 import torch
 from torch import Tensor, nn
 
-from handbook.errors import AdapterError
+from handbook.errors import AdapterError, ModelFileError
 from handbook.model.adapter_names import Place, places
-from handbook.model.adapter_settings import read_settings
+from handbook.model.adapter_settings import LoRASettings, read_settings
 from handbook.model.config import ModelConfig
 from handbook.model.weights.safetensors import SafetensorsWeights
 
@@ -94,43 +95,13 @@ def read_adapter(
     model doesn't have, shapes that don't fit, values that are no numbers, a pickle in place of safetensors.
     """
     folder = Path(folder).expanduser()
-    faults: list[str] = []
-    if not folder.is_dir():
-        _raise(folder, ["there is no such folder"])
-    settings = read_settings(folder, faults)
-    if not (folder / WEIGHTS).is_file():
-        pickled = f", and {PICKLE} is a pickle, which could run code and is not opened: save it again as "
-        faults.append(
-            f"{WEIGHTS} is missing" + (pickled + "safetensors" if (folder / PICKLE).exists() else "")
-        )
-    if settings is None or faults:
-        _raise(folder, faults)
-    assert settings is not None
-    weights = SafetensorsWeights(folder / WEIGHTS)
-    known, found, made = places(model, config_of(model), family), dict[str, dict[str, str]](), settings.base
-    for key in weights.shapes:
-        match = _NAME.fullmatch(key)
-        if match is None:
-            faults.append(f"{_short(key)} is no tensor of a LoRA adapter of linear layers")
-        elif match[1] not in known:
-            faults.append(f"{_short(match[1])} is no layer of this model")
-        else:
-            found.setdefault(match[1], {})[match[2]] = key
+    settings, weights = _opened(folder)
+    known = places(model, config_of(model), family)
+    found, faults = _by_layer(weights.shapes, known)
     for theirs, keys in found.items():
-        place, r = known[theirs], settings.rank(theirs)
-        wanted: dict[str, tuple[int, ...]] = {"lora_A": (r, place.width), "lora_B": (place.rows, r)}
-        wanted |= {"lora_magnitude_vector": (place.rows,)} if settings.dora else {}
-        for kind, shape in wanted.items():
-            got = weights.shapes[keys[kind]] if kind in keys else None
-            if got is None:
-                faults.append(f"{theirs} has no {kind}")
-            elif got != shape:
-                faults.append(f"{theirs}: {kind} should be {list(shape)} in this model, got {list(got)}")
-        faults += [f"{theirs} has a {kind}, and use_dora is false" for kind in keys if kind not in wanted]
-    if not weights.shapes:
-        faults.append(f"{WEIGHTS} holds no tensor")
-    _raise(folder, faults, made)
-    needed = 8 * sum(torch.Size(shape).numel() for shape in weights.shapes.values())
+        faults += _misfits(theirs, {kind: weights.shapes[key] for kind, key in keys.items()}, known, settings)
+    _raise(folder, faults, settings.base)
+    needed = 8 * sum(math.prod(shape) for shape in weights.shapes.values())
     if needed > psutil.virtual_memory().available:
         _raise(folder, [f"it may need {needed / 1e9:.1f} GB of memory, and that is not free"])
     factors: dict[str, Factors] = {}
@@ -140,8 +111,59 @@ def read_adapter(
             if not tensor.is_floating_point() or not tensor.isfinite().all():
                 faults.append(f"{theirs}: {kind} holds values that are no finite numbers")
         factors |= _apart(tensors, known[theirs], settings.scale(theirs))
-    _raise(folder, faults, made)
-    return Adapter(name or folder.resolve().name, factors, made, settings.rslora)
+    _raise(folder, faults, settings.base)
+    return Adapter(name or folder.resolve().name, factors, settings.base, settings.rslora)
+
+
+def _opened(folder: Path) -> tuple[LoRASettings, SafetensorsWeights]:
+    faults: list[str] = []
+    if not folder.is_dir():
+        _raise(folder, ["there is no such folder"])
+    settings = read_settings(folder, faults)
+    if not (folder / WEIGHTS).is_file():
+        pickled = (
+            f", and {PICKLE} is a pickle, which could run code and is not opened: save it as safetensors"
+        )
+        faults.append(f"{WEIGHTS} is missing" + (pickled if (folder / PICKLE).exists() else ""))
+    _raise(folder, faults)
+    assert settings is not None
+    try:
+        return settings, SafetensorsWeights(folder / WEIGHTS)
+    except ModelFileError as error:
+        raise AdapterError(error.what, "Save or fetch it again.", (error.what,)) from error
+
+
+def _by_layer(
+    shapes: Mapping[str, tuple[int, ...]], known: Mapping[str, Place]
+) -> tuple[dict[str, dict[str, str]], list[str]]:
+    """Their layer -> kind of tensor -> key in the file; and what has no place here."""
+    found: dict[str, dict[str, str]] = {}
+    faults = [] if shapes else [f"{WEIGHTS} holds no tensor"]
+    for key in shapes:
+        match = _NAME.fullmatch(key)
+        if match is None:
+            faults.append(f"{_short(key)} is no tensor of a LoRA adapter of linear layers")
+        elif match[1] not in known:
+            faults.append(f"{_short(match[1])} is no layer of this model")
+        else:
+            found.setdefault(match[1], {})[match[2]] = key
+    return found, faults
+
+
+def _misfits(
+    theirs: str, shapes: Mapping[str, tuple[int, ...]], known: Mapping[str, Place], settings: LoRASettings
+) -> list[str]:
+    place, r = known[theirs], settings.rank(theirs)
+    wanted: dict[str, tuple[int, ...]] = {"lora_A": (r, place.width), "lora_B": (place.rows, r)}
+    wanted |= {"lora_magnitude_vector": (place.rows,)} if settings.dora else {}
+    faults = [f"{theirs} has a {kind}, and use_dora is false" for kind in shapes if kind not in wanted]
+    for kind, shape in wanted.items():
+        got = shapes.get(kind)
+        if got is None:
+            faults.append(f"{theirs} has no {kind}")
+        elif got != shape:
+            faults.append(f"{theirs}: {kind} should be {list(shape)} in this model, got {list(got)}")
+    return faults
 
 
 def _apart(tensors: Mapping[str, Tensor], place: Place, scale: float) -> Iterator[tuple[str, Factors]]:
