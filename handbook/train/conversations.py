@@ -1,7 +1,4 @@
-"""What models are aligned with: conversations, pairs of answers, prompts; and what makes one unfit.
-
-Book: model-training/fine-tuning-strategies
-"""
+"""What models are aligned with: conversations, pairs of answers, prompts; and what makes one unfit."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field

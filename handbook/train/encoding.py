@@ -1,7 +1,4 @@
-"""A whole set of records, encoded: what is too long is truncated, dropped or refused, counted and told.
-
-Book: model-training/fine-tuning-strategies
-"""
+"""A whole set of records, encoded: what is too long is truncated, dropped or refused, counted and told."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -97,7 +94,7 @@ def _encode(
         kept.append(index)
     if faults.count:
         raise DataError(
-            f"{faults.count} of {len(records)} records can't be trained on: {'; '.join(faults.kept)}.",
+            "\n  ".join((f"{faults.count} of {len(records)} records can't be trained on:", *faults.kept)),
             "Correct or remove them.",
             tuple(faults.kept),
             faults.count,

@@ -101,7 +101,7 @@ def _whole(path: Path, kind: type[Record], form: str | None) -> tuple[Record, ..
     if read.count:
         more = f", the first {len(read.faults)}" if read.count > len(read.faults) else ""
         raise DataError(
-            f"{path} has {read.count} fault{'s' * (read.count > 1)}{more}: {'; '.join(read.faults)}.",
+            "\n  ".join((f"{path} has {read.count} fault{'s' * (read.count > 1)}{more}:", *read.faults)),
             f"Correct or remove them; {len(read.records)} records are sound.",
             read.faults,
             read.count,

@@ -1,7 +1,4 @@
-"""How long the examples of a set are: what decides the budget of a row and the limit of an example.
-
-Book: model-training/fine-tuning-strategies
-"""
+"""How long the examples of a set are: what decides the budget of a row and the limit of an example."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

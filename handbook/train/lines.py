@@ -3,8 +3,6 @@
 What is wrong with a line never hides what is wrong with the next: faults are collected, and reading goes on
 where it can. Nothing that JSON forbids is guessed at: NaN, a key given twice and bytes that are no UTF-8 are
 faults. Whole-file faults raise.
-
-Book: model-training/fine-tuning-strategies
 """
 
 import json

@@ -2,8 +2,6 @@
 `from` and `value`; a call of a tool as OpenAI has it, or as a turn of its own.
 
 Faults are said, all of them, and what is returned is then not to be used.
-
-Book: model-training/fine-tuning-strategies
 """
 
 import json

@@ -23,6 +23,7 @@ CHATML = (
 )
 NO_SYSTEM = "{% for m in messages if m.role != 'system' %}" + CHATML.partition("%}")[2]
 LAST_ONLY = CHATML.replace("m.content", "(m.content if loop.last else m.content | upper)")
+UNTHINKS = CHATML.replace("m.content", "m.content.split('</think>')[-1]")
 THINKS = CHATML.replace(
     "m.content", "('<think></think>' if loop.last and m.role == 'assistant' else '') + m.content"
 )
@@ -69,6 +70,25 @@ def test_every_answer_counts_with_its_end_and_nothing_else(tiny):
         "<|im_start|>system\ns<|im_end|>\n<|im_start|>user\nq<|im_end|>\n<|im_start|>assistant\n[one<|im_end|>]\n"
         "<|im_start|>user\np<|im_end|>\n<|im_start|>assistant\n[two<|im_end|>]"
     )
+
+
+def test_tokens_and_marks_are_those_of_transformers(tiny):
+    """Its templates mark what counts with {% generation %}; ours are found by what a prompt ends with."""
+    from transformers import PreTrainedTokenizerFast
+
+    theirs = PreTrainedTokenizerFast(tokenizer_object=tiny.tokenizer.backend)
+    marked = CHATML.replace(
+        "m.content + '<|im_end|>\n' }}",
+        "}}{% if m.role == 'assistant' %}{% generation %}{{ m.content + '<|im_end|>' }}{% endgeneration %}"
+        "{% else %}{{ m.content + '<|im_end|>' }}{% endif %}{{ '\n' }}",
+    ).replace("'\n' + }}", "'\n' }}")
+    turns = [{"role": turn.role, "content": turn.content} for turn in TWICE.messages]
+    found = theirs.apply_chat_template(
+        turns, chat_template=marked, return_dict=True, return_assistant_tokens_mask=True
+    )
+    example = encode_conversation(tiny, TWICE)
+    assert list(example.tokens) == found["input_ids"][:-1]  # nothing counts after the last end of a turn
+    assert list(example.counted) == list(map(bool, found["assistant_masks"]))[:-1]
 
 
 def test_of_a_pair_only_what_follows_the_prompt(tiny):
@@ -128,6 +148,8 @@ def test_templates_that_can_not_be_trained_with():
         encode_conversation(load(NO_SYSTEM), TWICE)
     with pytest.raises(ChatError, match="drops or changes the text of turn 1"):
         encode_prompt(load(NO_SYSTEM), Prompt(TWICE.messages[:2]))
+    with pytest.raises(ChatError, match="drops or changes the text of turn 2, the assistant's"):
+        encode_conversation(load(UNTHINKS), Conversation((U("q"), A("<think>hm</think>one"))))
     with pytest.raises(ChatError, match="writes what precedes turn 3 in another way"):
         encode_conversation(load(LAST_ONLY), TWICE)
     with pytest.raises(ChatError, match="writes what precedes turn 5 in another way"):

@@ -118,6 +118,25 @@ def test_alpaca_in_full(write):
     assert read.messages == (S("Be brief."), U("Hi"), A("Hello"), U("Add.\n\n1 2"), A("3"))
 
 
+def test_an_empty_system_is_none(write):
+    empty = {"role": "system", "content": ""}
+    rows = [{"messages": [empty, *turns("q", "a")]}, {"messages": turns("q", "a"), "system": " "}]
+    assert read_conversations(write(rows)) == (ONE, ONE)
+    (read,) = read_conversations(write([{"conversations": shared("q", "a"), "system": "s"}]))
+    assert read.messages == (S("s"), U("q"), A("a"))
+
+
+def test_records_before_the_first_that_fits_are_faults(write):
+    found = faults(read_pairs, write([{"text": "x"}, {}, PAIRS["preference"], {"text": "x"}]))
+    assert found == [
+        "line 1: has 'text', which is not preference",
+        "line 2: has no keys, which is not preference",
+        "line 4: prompt is missing",
+        "line 4: chosen is missing",
+        "line 4: rejected is missing",
+    ]
+
+
 def test_calls_of_tools_in_both_spellings(write):
     told = {"name": "add", "description": "adds", "parameters": {"type": "object"}}
     openai = {
@@ -280,7 +299,7 @@ def test_faults_of_pairs(write):
         ("[" + ALPACA, "a.json", "line 1: expected a comma or the end of the array"),
         ("[" + ALPACA + "]\n3", "a.json", "line 1: more follows after the array"),
         ("[" + ALPACA + ",\n]", "a.json", "line 1: a comma ends the array"),
-        ("[[1], 2," + ALPACA + "]", "a.json", "line 1: expected an object, got a list; line 1: exp"),
+        ("[[1], 2," + ALPACA + "]", "a.json", "line 1: expected an object, got a list\n  line 1: exp"),
         (b"[\n\xff]", "a.json", "line 2: byte 3 is no UTF-8"),
         (b"[" * 100_000, "a.json", "nested too deeply"),
         (b"", "a.parquet", "row 1: "),
@@ -327,7 +346,7 @@ def test_a_line_without_end_takes_no_memory(write, monkeypatch):
 
 def test_many_faults_are_counted_and_twenty_told(write):
     path = write(f"{ALPACA}\n" + "x\n" * 1000)
-    with pytest.raises(DataError, match="has 1000 faults, the first 20: line 2: not JSON") as raised:
+    with pytest.raises(DataError, match="has 1000 faults, the first 20:\n  line 2: not JSON") as raised:
         read_conversations(path)
     assert raised.value.count == 1000
     assert len(raised.value.faults) == 20

@@ -70,6 +70,13 @@ def test_every_example_is_in_one_row_that_holds_it(lengths, seed, epoch, window)
         assert sum(2 * sum(lengths[index] for index in row) <= 32 for row in rows) <= 1
 
 
+def test_what_just_fits_shares_a_row():
+    assert sorted(map(sorted, bins([20, 12, 12, 20, 8], 32, 0, 0))) in (
+        [[0, 1], [2, 3], [4]],
+        [[0, 2], [1, 3], [4]],
+    )
+
+
 def test_order_depends_on_seed_and_epoch():
     lengths = [1 + n * 7 % 20 for n in range(200)]
     orders = {str(bins(lengths, 64, seed, epoch)) for seed in range(3) for epoch in range(3)}
