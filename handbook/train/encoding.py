@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 from handbook.errors import ChatError, DataError
 from handbook.train.conversations import Conversation, Pair
 from handbook.train.examples import Example, encode_conversation, encode_pair, shortened, shortened_pair
-from handbook.train.lines import Faults
+from handbook.train.lines import Faults, listed
 
 if TYPE_CHECKING:
     from handbook.model.load import Loaded
@@ -94,7 +94,7 @@ def _encode(
         kept.append(index)
     if faults.count:
         raise DataError(
-            "\n  ".join((f"{faults.count} of {len(records)} records can't be trained on:", *faults.kept)),
+            listed(f"{faults.count} of {len(records)} records can't be trained on:", faults.kept),
             "Correct or remove them.",
             tuple(faults.kept),
             faults.count,

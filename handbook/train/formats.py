@@ -25,7 +25,7 @@ from handbook.train.conversations import Conversation as Conversation
 from handbook.train.conversations import Pair as Pair
 from handbook.train.conversations import Prompt as Prompt
 from handbook.train.conversations import Turns, faults_of
-from handbook.train.lines import FORMATS, Faults, Json, lines_of
+from handbook.train.lines import FORMATS, Faults, Json, lines_of, listed
 from handbook.train.turns import Say, text_of, tools_of, turn_of, turns_of
 
 Record = TypeVar("Record", Conversation, Pair, Prompt)
@@ -100,8 +100,9 @@ def _whole(path: Path, kind: type[Record], form: str | None) -> tuple[Record, ..
     read = scan(path, kind, form)
     if read.count:
         more = f", the first {len(read.faults)}" if read.count > len(read.faults) else ""
+        what = f"{path} has {read.count} fault{'s' * (read.count > 1)}{more}:"
         raise DataError(
-            "\n  ".join((f"{path} has {read.count} fault{'s' * (read.count > 1)}{more}:", *read.faults)),
+            listed(what, read.faults),
             f"Correct or remove them; {len(read.records)} records are sound.",
             read.faults,
             read.count,

@@ -35,6 +35,11 @@ class Faults:
             self.kept.append(f"{self.unit} {line}: {what}")
 
 
+def listed(what: str, faults: Sequence[str]) -> str:
+    """A heading, and each fault on a line of its own."""
+    return "\n  ".join([what, *faults])
+
+
 def lines_of(path: Path, columns: Sequence[str], faults: Faults) -> Iterator[tuple[int, Json]]:
     """(line, object) for each record, from 1; of an array the line where it begins, of Parquet the row.
 
