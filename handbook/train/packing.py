@@ -1,8 +1,8 @@
 """Packing: documents of many lengths laid end to end in one row, so that no token is padding.
 
 A row alone is not enough: a document must not see the one before it. `bounds` say where each begins,
-positions begin anew there, and the last token of each has no target (Krell et al. 2021, arXiv:2107.02027,
-section 3.2). `padded` and `document_mask` are the plain forms that packing must agree with.
+positions begin anew there, and the last token of each has no target (Krell et al. 2021, arXiv:2107.02027).
+`padded` and `document_mask` are the plain forms that packing must agree with.
 
 Axes: N tokens of a row, D documents in it, T tokens of the longest.
 
