@@ -11,6 +11,7 @@ from handbook.model.load import Loaded, load_model, locate
 from handbook.settings import Settings
 from handbook.train.adapter_files import write_adapter
 from handbook.train.lora import LoRAConfig, adapter_of, add_lora
+from handbook.train.precision import prepare
 from handbook.train.qlora import add_qlora
 from handbook.train.reward import RewardModel, save_reward
 from handbook.train.saved import check_writable, write_model
@@ -22,13 +23,14 @@ BF16 = ("AMX-BF16", "AVX-512 BF16", "BF16")  # instruction sets that multiply in
 @dataclass
 class Assembled:
     """A model that is ready to train. source: file or folder that the decoder was loaded from; trained: what
-    the loop trains, which may have a head beside the decoder."""
+    the loop trains, which may have a head beside the decoder; how: it is computed, in a line."""
 
     loaded: Loaded
     source: Path
     settings: Common
     precision: str
     trained: nn.Module
+    how: str = ""
 
     @property
     def name(self) -> str:
@@ -105,4 +107,5 @@ def assemble(settings: Common, app: Settings) -> Assembled:
         add_qlora(model, lora_config(settings.lora), settings.seed, rest=rest)
     else:
         add_lora(model, lora_config(settings.lora), settings.seed)
-    return Assembled(loaded, source, settings, precision, model)
+    how = prepare(model, precision)
+    return Assembled(loaded, source, settings, precision, model, how)

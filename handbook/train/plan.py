@@ -18,7 +18,7 @@ from torch import Tensor
 
 from handbook.model.transformer import Transformer
 from handbook.train.examples import Example
-from handbook.train.forward import hidden
+from handbook.train.forward import FAST, hidden
 from handbook.train.lengths import Lengths
 from handbook.train.logprobs import CHUNK
 from handbook.train.loop import State, advance, begin, evaluated, lowered
@@ -26,6 +26,7 @@ from handbook.train.methods import Parts
 from handbook.train.packing import Packed, pack
 from handbook.train.session import Session
 
+SAMPLE = 512  # tokens
 LONG = 15.0  # seconds: a first step that takes longer is estimate enough
 MOMENTS = {"adamw": 8.0, "adamw8bit": 2.03}  # bytes a trained number
 
@@ -121,7 +122,8 @@ def memory_of(session: Session) -> tuple[Line, ...]:
     held = {p.data_ptr(): p for p in (*model.parameters(), *model.buffers())}.values()
     trained = [p for p in model.parameters() if p.requires_grad]
     tokens = parts.longest
-    again = settings.checkpointing is not False
+    fused = is_fused(assembled.loaded.model)
+    again = not fused if settings.checkpointing is None else settings.checkpointing
     block = kept_by_a_block(assembled.loaded.model, tokens, parts.config.precision)
     inputs = config.layers * tokens * config.dim * assembled.loaded.model.dtype.itemsize
     moments = MOMENTS[settings.optimizer]
@@ -147,12 +149,23 @@ def bytes_of(tensors: Iterable[Tensor]) -> int:
 
 def kept_by_a_block(model: Transformer, tokens: int, precision: str) -> int:
     """Bytes that torch keeps of one block for its backward pass, on a row of so many tokens: counted where
-    autograd puts them away, in a decoder of this one's first two blocks, less one with the first alone (in
-    which nothing comes in that has a gradient)."""
-    text = Example((0,) * min(tokens, model.config.context), (True,) * min(tokens, model.config.context))
-    row = pack([text])
+    autograd puts them away, on a row of SAMPLE tokens at most.
+
+    Plain blocks are counted in a decoder of this one's first two, less one with the first alone (in which
+    nothing comes in that has a gradient); fused ones all together, since they belong to the whole.
+    """
+    length = min(tokens, model.config.context, SAMPLE)
+    row = pack([Example((0,) * length, (True,) * length)])
+    if is_fused(model):
+        return _kept(model, row, precision) * tokens // length // len(model.blocks)
     kept = [_kept(_first_blocks(model, count), row, precision) for count in (1, 2)]
-    return (kept[1] - kept[0]) * tokens // len(text) if len(model.blocks) > 1 else kept[0]
+    return (kept[1] - kept[0] if len(model.blocks) > 1 else kept[0]) * tokens // length
+
+
+def is_fused(model: Transformer) -> bool:
+    """Whether `forward.hidden` takes the fused path, which keeps little and computes no block again."""
+    fast = FAST.get(model)
+    return fast is not None and fast.fits(model)
 
 
 def _first_blocks(model: Transformer, count: int) -> Transformer:

@@ -242,7 +242,7 @@ def table(plan: "Plan", session: "Session") -> str:
         ("model", f"{assembled.name}, {plan.parameters:,} weights"),
         (
             "trains",
-            f"{assembled.trains}: {plan.trainable:,} weights ({share:.2%}), products in {plan.precision}",
+            f"{assembled.trains}: {plan.trainable:,} weights ({share:.2%}), {assembled.how}",
         ),
     ]
     if plan.lengths is not None:
