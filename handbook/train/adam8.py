@@ -20,9 +20,7 @@ from handbook.quantize.dynamic import BLOCK, Blocks, dequantize, quantize
 
 SMALL = 4096  # weights of fewer numbers than this keep fp32 moments: they weigh nothing, and may be delicate
 MOMENTS = ("first", "second")
-PIECE = (
-    1 << 20
-)  # numbers that are read, stepped and written at once, so that fp32 moments exist only of these
+PIECE = 1 << 17  # numbers that are stepped at once: only their moments are ever in fp32, and fit the cache
 
 
 class AdamW8(torch.optim.Optimizer):

@@ -3,6 +3,7 @@
 Book: model-training/fine-tuning-strategies
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -37,8 +38,11 @@ def repeatable() -> Iterator[None]:
     """Sums whose order threads would race for are taken in one order, so that two runs are equal bit for bit.
 
     With several threads torch adds up the gradient of an index in the order in which they come. Its switch
-    also fills memory that nobody reads before writing it, which costs time and is turned off.
+    also fills memory that nobody reads before writing it, which costs time and is turned off. On a GPU it asks
+    for the fixed workspace that is named here.
     """
+    if torch.cuda.is_available():
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     before = torch.are_deterministic_algorithms_enabled()
     switch: Any = torch.utils.deterministic  # its attribute is made at run time
     filling = switch.fill_uninitialized_memory

@@ -140,9 +140,9 @@ def gradients(
 ) -> dict[str, float]:
     """Add the gradient of the whole batch's mean loss to the model's, and return the losses by name.
 
-    Processes that train together take micro-batches in turns; where there is none left for one, it computes
-    the last again, for nothing, because layers are gathered by all of them. Gradients are averaged over
-    processes, so each counts `size` times.
+    A micro-batch in which nothing counts is not computed. Processes that train together take them in turns;
+    where there is none left for one, it computes the last again, for nothing, because layers are gathered by
+    all of them. Gradients are averaged over processes, so each counts `size` times.
 
     Raises Diverged at the first micro-batch whose loss is no finite number; the gradients are then gone.
     """
@@ -153,16 +153,18 @@ def gradients(
             "Look at the data: each batch needs an answer to learn.",
         )
     values: defaultdict[str, float] = defaultdict(float)
+    counting = [(place, micro) for place, micro in enumerate(micros, 1) if micro.weight]
     team = distributed.team()
-    for first in range(0, len(micros), team.size):
-        micro = micros[min(first + team.rank, len(micros) - 1)]
-        share = micro.weight / whole if first + team.rank < len(micros) else 0.0
+    for first in range(0, len(counting), team.size):
+        turn = counting[first : first + team.size]
+        _, micro = turn[min(team.rank, len(turn) - 1)]
+        share = micro.weight / whole if team.rank < len(turn) else 0.0
         with repeatable(), lowered(state.model, config.precision):
             losses = distributed.compute(state.model, partial(_asked, objective, micro))
-        for place, loss in enumerate(team.gathered(losses["total"].item()), first + 1):
+        for (place, _), loss in zip(turn, team.gathered(losses["total"].item()), strict=False):
             if not math.isfinite(loss):
                 state.optimizer.zero_grad()
-                raise Diverged(state.step + 1, min(place, len(micros)), len(micros), f"the loss is {loss}")
+                raise Diverged(state.step + 1, place, len(micros), f"the loss is {loss}")
         with repeatable():
             (losses["total"] * (share * team.size)).backward()  # type: ignore[no-untyped-call]
         for name, value in losses.items():

@@ -87,6 +87,18 @@ def test_a_batch_in_which_nothing_counts_is_an_error() -> None:
         advance(begin(nn.Linear(3, 3), CONFIG), CONFIG, [empty, empty], mean_square)
 
 
+def test_a_micro_batch_in_which_nothing_counts_is_left_out() -> None:
+    """Its mean would be no number: 0 of 0."""
+    empty = Windows(torch.zeros(0, 3).double(), torch.zeros(0, 3).double())
+    state = begin(nn.Linear(3, 3).double(), CONFIG)
+    point = advance(state, CONFIG, [empty, *rows(2, 1), empty], mean_square)
+    assert math.isfinite(point.losses["total"])
+    bad = rows(2, 1)
+    bad[1].tokens[0, 0] = math.nan
+    with pytest.raises(Diverged, match="Step 2, micro-batch 3 of 4"):
+        advance(state, CONFIG, [empty, *bad, empty], mean_square)
+
+
 def test_what_is_frozen_stays_and_has_no_state() -> None:
     model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 3)).double()
     model[0].requires_grad_(False)
