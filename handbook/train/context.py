@@ -38,8 +38,8 @@ def repeatable() -> Iterator[None]:
     """Sums whose order threads would race for are taken in one order, so that two runs are equal bit for bit.
 
     With several threads torch adds up the gradient of an index in the order in which they come. Its switch
-    also fills memory that nobody reads before writing it, which costs time and is turned off. On a GPU it asks
-    for the fixed workspace that is named here.
+    also fills memory that nobody reads before writing it, which costs time and is turned off. On a GPU it
+    asks for the fixed workspace that is named here.
     """
     if torch.cuda.is_available():
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
