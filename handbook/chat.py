@@ -21,6 +21,8 @@ from handbook.records import Delta, Message, Sampling, Usage
 from handbook.settings import shown, without
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import openai
     from openai.types.chat import ChatCompletionChunk
 
@@ -32,6 +34,7 @@ __all__ = ["Chat", "Delta", "HttpChat", "LocalChat", "Sampling", "ScriptedChat",
 
 DEFAULT = Sampling()
 CACHE = 256 << 20  # bytes, for all conversations of this process
+ADAPTER = "adapter"  # what a conversation's own is called in the engine
 
 
 class Chat(Protocol):
@@ -46,14 +49,20 @@ class Chat(Protocol):
     def stream(self, messages: Sequence[Message], sampling: Sampling = DEFAULT) -> Iterator[Delta]: ...
 
 
-def open_chat(settings: Settings) -> Chat:
+def open_chat(settings: Settings, adapter: Path | None = None) -> Chat:
     """The chat model that the settings name: a server's where `chat_url` is set, else our own engine's.
 
-    Nothing is loaded and no server is asked before the first message.
+    adapter: the folder of a LoRA adapter of that model. Nothing is loaded and no server is asked before the
+    first message. Raises ChatError for an adapter and a server: it has its own, as models.
     """
     if settings.chat_url:
+        if adapter is not None:
+            raise ChatError(
+                f"The adapter {adapter} is here, and {shown(settings.chat_url)} answers.",
+                "Name a model of that server, or leave its URL away.",
+            )
         return HttpChat(settings.chat_url, settings.model, settings.chat_key)
-    return LocalChat(settings)
+    return LocalChat(settings, adapter)
 
 
 class ScriptedChat:
@@ -90,13 +99,16 @@ class LocalChat:
     """The handbook's own engine, in this process: weights load at the first message. Replies are written side
     by side, and what a conversation has said already is not read again.
 
-    Raises ModelUnavailable and ModelFileError where the model is not to be had, ChatError where it has no
-    chat template, where the conversation is too long, and where too many wait.
+    adapter: the folder of a LoRA adapter of the model, which then speaks.
+
+    Raises ModelUnavailable and ModelFileError where the model is not to be had, AdapterError for an adapter
+    that isn't its, ChatError where it has no chat template, where the conversation is too long, and where too
+    many wait.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, adapter: Path | None = None) -> None:
         self.name = settings.model
-        self._settings = settings
+        self._settings, self._adapter = settings, adapter
         self._loading = threading.Lock()
         self._served: Served | None = None
         self.recorder = Recorder()  # its last steps, for who looks
@@ -105,7 +117,7 @@ class LocalChat:
         """The engine in its thread, opened once."""
         with self._loading:
             if self._served is None:
-                from handbook.engine.opened import open_engine
+                from handbook.engine.opened import load_adapters, open_engine
                 from handbook.engine.served import Served
                 from handbook.engine.work import Limits
 
@@ -118,6 +130,8 @@ class LocalChat:
                     limits=limits,
                     watch=self.recorder,
                 )
+                if self._adapter is not None:
+                    load_adapters(engine, {ADAPTER: self._adapter})
                 self.recorder.header = engine.header
                 self._served = Served(engine)
             return self._served
@@ -136,17 +150,19 @@ class LocalChat:
                 f"The conversation has {len(prompt):,} tokens; the model has room for {room:,}.",
                 "Send a shorter one.",
             )
-        return _speak(served, prompt, sampling)
+        return _speak(served, prompt, sampling, None if self._adapter is None else ADAPTER)
 
 
-def _speak(served: Served, prompt: list[int], sampling: Sampling) -> Iterator[Delta]:
+def _speak(
+    served: Served, prompt: list[int], sampling: Sampling, adapter: str | None = None
+) -> Iterator[Delta]:
     """A reply of the engine's, piece by piece. Closing it early takes the request back."""
     from handbook.engine.work import CannotServe, QueueFull
 
     id = uuid4().hex
     pieces: SimpleQueue[Piece] = SimpleQueue()
     try:
-        told = served.ask(id, prompt, sampling, pieces.put).result()
+        told = served.ask(id, prompt, sampling, pieces.put, adapter=adapter).result()
     except CannotServe as error:
         raise ChatError(f"The engine can't serve this: {error}.", "Send a shorter conversation.") from error
     except QueueFull as error:

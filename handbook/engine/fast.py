@@ -27,7 +27,7 @@ from handbook.engine.fitting import unfit
 from handbook.engine.kernels import abi
 from handbook.engine.kernels.abi import Library
 from handbook.engine.kernels.build import load
-from handbook.engine.kernels.low import PackedLow, halves_of, pack_low
+from handbook.engine.kernels.low import PackedLow, arena_for, halves_of, pack_low
 from handbook.engine.kernels.pack import Arena, Linear, Precision, interleave, pack, pointer
 from handbook.engine.kernels.rows import Rows
 from handbook.engine.store import PageStore
@@ -37,6 +37,7 @@ from handbook.model.attention import Attention
 from handbook.model.layers import RMSNorm, SwiGLU
 from handbook.model.transformer import Block, Transformer
 
+ADAPTED: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
 CACHES = {torch.float32: abi.FP32, torch.bfloat16: abi.BF16, torch.int8: abi.INT8}
 
 
@@ -143,16 +144,16 @@ class FastExecutor:
         trim()
 
     def adapt(self, number: int, lows: Lows) -> None:
-        """See `Adapting`. fp32 where the products are, bf16 beside others."""
-        there = places(self.model)
-        kind = torch.float32 if self.precision == "fp32" else torch.bfloat16
+        """See `Adapting`. As precise as the products; int8 beside int4."""
+        there, kind = places(self.model), ADAPTED.get(self.precision, torch.int8)
         packed: list[PackedLow | None] = []
+        arena = arena_for(lows.values(), kind, self.kernels)
         for layer in range(len(self.layers)):
             for paths in paths_of(layer):
                 outputs = [there[path].out_features for path in paths]
                 turns = len(paths) == 2  # gate and up
                 found = [lows.get(path) for path in paths]
-                packed.append(pack_low(found, halves_of(outputs, turns), kind) if any(found) else None)
+                packed.append(pack_low(found, halves_of(outputs, turns), kind, arena) if any(found) else None)
         calls = (abi.LowStruct * len(packed))(*(low.struct if low else abi.LowStruct() for low in packed))
         self.adapters[number] = Adapted(packed, calls)
 

@@ -21,6 +21,7 @@ from torch import Tensor
 from handbook.engine.adapting import Group, Low, Lows, Sorted, groups_of, paths_of, places
 from handbook.engine.executor import Packed
 from handbook.engine.fitting import unfit
+from handbook.engine.kernels.low import rounded
 from handbook.engine.kernels.pack import BLOCK, PART, quantize, rotate
 from handbook.engine.kernels.rows import Rows
 from handbook.engine.store import PageStore
@@ -107,6 +108,11 @@ def layer_of(block: Block) -> Layer:
     )
 
 
+def _rounded(low: Low) -> Low:
+    whole, scales = rounded(low)
+    return Low(whole.a, whole.b * scales)
+
+
 class TwinExecutor:
     """A model in int8 and its pages. Interface as `TorchExecutor`. Raises ValueError for a model that is
     `unfit`."""
@@ -133,7 +139,7 @@ class TwinExecutor:
         self.model.to_empty(device="meta")
 
     def adapt(self, number: int, lows: Lows) -> None:
-        """See `Adapting`. In bf16, as the kernels hold it."""
+        """See `Adapting`. Rounded as the kernels' are."""
         there = places(self.model)
         layers = []
         for layer in range(len(self.layers)):
@@ -141,13 +147,7 @@ class TwinExecutor:
             for paths in paths_of(layer):
                 begins = accumulate((there[path].out_features for path in paths), initial=0)
                 parts = zip(begins, paths, strict=False)
-                products.append(
-                    [
-                        (at, lows[path].to(torch.bfloat16).to(torch.float32))
-                        for at, path in parts
-                        if path in lows
-                    ]
-                )
+                products.append([(at, _rounded(lows[path])) for at, path in parts if path in lows])
             layers.append(products)
         self.adapters[number] = layers
 

@@ -1,5 +1,6 @@
 """`handbook ask` and `handbook search`."""
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -13,15 +14,22 @@ from handbook.settings import Settings, load
 @click.command("ask")
 @click.argument("question")
 @click.option("--generate", is_flag=True, help="Also let the chat model answer from the cited passages.")
+@click.option(
+    "--adapter",
+    type=click.Path(file_okay=False, exists=True, path_type=Path),
+    help="With --generate: folder of a LoRA adapter of the model, in peft's format.",
+)
 @json_option
-def ask_command(question: str, generate: bool, as_json: bool) -> int:
+def ask_command(question: str, generate: bool, adapter: Path | None, as_json: bool) -> int:
     """Ask the book a QUESTION; the answer is made of cited passages.
 
     Exit code 1 when the book has no answer.
     """
     if not question.strip():
         raise click.UsageError('The question is empty. Example: handbook ask "What does the KV cache hold?"')
-    tutor = _tutor(load(), with_chat=generate)
+    if adapter is not None and not generate:
+        raise click.UsageError("--adapter changes what the chat model says: give it with --generate.")
+    tutor = _tutor(load(), with_chat=generate, adapter=adapter)
     answer = tutor.ask(question)
     generated = list(tutor.generate(question, answer)) if generate and not answer.refused else []
     sentences = [item for item in generated if hasattr(item, "citations")]
@@ -39,7 +47,7 @@ def ask_command(question: str, generate: bool, as_json: bool) -> int:
     return 1 if answer.refused else 0
 
 
-def _tutor(settings: Settings, with_chat: bool) -> Any:
+def _tutor(settings: Settings, with_chat: bool, adapter: Path | None = None) -> Any:
     from handbook.book.load import open_book
     from handbook.chat import open_chat
     from handbook.embed import open_embedder
@@ -49,7 +57,7 @@ def _tutor(settings: Settings, with_chat: bool) -> Any:
     embedder = open_embedder(settings)
     with progress("Index") as advance:
         corpus = open_corpus(open_book(settings.book), settings, embedder, advance)
-    return Tutor(corpus, embedder, open_chat(settings) if with_chat else None)
+    return Tutor(corpus, embedder, open_chat(settings, adapter) if with_chat else None)
 
 
 def _print_answer(answer: Answer) -> None:

@@ -2,6 +2,7 @@
 
 import sys
 from itertools import chain
+from pathlib import Path
 
 import click
 
@@ -16,6 +17,11 @@ HELP = "/new starts over, /undo takes the last turn back, /quit (or Ctrl-D) leav
 @click.argument("prompt", required=False)
 @click.option("--model", help="A name, a path or a hub id; default: the one in the settings.")
 @click.option("--url", help="Base URL of an OpenAI-compatible server to use instead.")
+@click.option(
+    "--adapter",
+    type=click.Path(file_okay=False, exists=True, path_type=Path),
+    help="Folder of a LoRA adapter of the model, in peft's format.",
+)
 @click.option("--system", help="A system message.")
 @click.option("--temperature", default=0.7, show_default=True, type=click.FloatRange(0, 2))
 @click.option("--top-k", default=0, show_default=True, type=click.IntRange(0))
@@ -25,10 +31,15 @@ HELP = "/new starts over, /undo takes the last turn back, /quit (or Ctrl-D) leav
 @click.option("--max-tokens", default=256, show_default=True, type=click.IntRange(1))
 @click.option("--seed", type=int, help="The same seed gives the same reply.")
 def chat_command(
-    prompt: str | None, model: str | None, url: str | None, system: str | None, **options: float
+    prompt: str | None,
+    model: str | None,
+    url: str | None,
+    adapter: Path | None,
+    system: str | None,
+    **options: float,
 ) -> int:
     """Chat with the built-in model, or with the one you set. With PROMPT: one reply, then exit."""
-    chat = open_chat(load(model=model, chat_url=url))
+    chat = open_chat(load(model=model, chat_url=url), adapter)
     sampling = Sampling(**options)  # type: ignore[arg-type]
     start = [Message("system", system)] if system else []
     if prompt is None and not sys.stdin.isatty():

@@ -83,7 +83,7 @@ def serve_command(
     size = bytes_of(memory)
     numbers = {"page": page, "running": running, "tokens": tokens, "queue": queue}
     faults = impossible(size, memory, numbers, threads, drain, host or "127.0.0.1", settings.serve_key)
-    folders = adapter_folders(adapters, settings.model, faults)
+    folders = adapter_folders(adapters, (settings.model, settings.embedder), faults)
     if trace is not None and (trace.exists() or not trace.parent.is_dir()):
         faults.append(f"--trace is {trace}, expected a file that is not there yet, in a folder that is")
     if faults:
@@ -135,14 +135,14 @@ def impossible(
     return faults
 
 
-def adapter_folders(given: Sequence[str], model: str, faults: list[str]) -> dict[str, Path]:
+def adapter_folders(given: Sequence[str], taken: Sequence[str], faults: list[str]) -> dict[str, Path]:
     """Of NAME=FOLDER, by name; what is wrong goes to faults."""
     found: dict[str, Path] = {}
     for one in given:
         name, separator, folder = one.partition("=")
         if not (name and separator and folder):
             faults.append(f"--adapter is {one!r}, expected NAME=FOLDER")
-        elif name in found or name == model:
+        elif name in found or name in taken:
             faults.append(f"--adapter {name} is the name of another model here")
         elif not Path(folder).expanduser().is_dir():
             faults.append(f"--adapter {one} names no folder")

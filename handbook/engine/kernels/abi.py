@@ -49,7 +49,7 @@ class LowStruct(Structure):
 
     _fields_ = [
         *((name, c_int32) for name in ("kind", "ranks")),
-        *((name, c_void_p) for name in ("a", "b", "halves")),
+        *((name, c_void_p) for name in ("a", "b", "scales", "halves")),
     ]
 
 

@@ -2,12 +2,14 @@
 //
 // Axes: K inputs, r rank of one linear layer, R ranks of those side by side in a product.
 
-// low.py makes it. A [R/16][K][16], B [16 outputs][r][16] after each other. halves: of each half of a panel, where its part
-// of u = A x begins, of how many ranks it is, and where in B it begins, in sixteens. Empty where ranks is 0.
+// low.py makes it. A [R/16][K][16], B [16 outputs][r][16] after each other. halves: of each half of a panel, where its
+// part of u = A x begins, of how many ranks it is, and where in B it begins, in sixteens. Empty where ranks is 0.
 struct Low {
-  int32_t kind, ranks;
+  int32_t kind, ranks;  // fp32, bf16 or int8
   const char *a, *b;
+  const float* scales;  // int8: of each rank, of A and B together; else null
   const int32_t* halves;
+  size_t bytes() const { return kind == FP32 ? 4 : kind == BF16 ? 2 : 1; }
 };
 
 // of: for each row which of the `lows`, or -1. lows: of each adapter in the batch, [layers][4 products].
@@ -23,11 +25,23 @@ struct Adds {
   const Low* const* low;
   const float* u;
   int stride;
+  // Ask for what rows from here on add to a panel, some hundred nanoseconds before it is needed.
+  void fetch(int panel, int rows) const {
+    for (int m = 0; m < rows; m++) {
+      if (!low[m] || (m && low[m] == low[m - 1])) continue;
+      for (const int32_t *at = low[m]->halves + 6 * panel, *end = at + 6; at < end; at += 3) {
+        size_t each = 16 * low[m]->bytes();
+        const char* begin = low[m]->b + at[2] * each;
+        for (size_t byte = 0; byte < at[1] * each; byte += 64) __builtin_prefetch(begin + byte);
+      }
+    }
+  }
   Adds at(int row) const { return low ? Adds{low + row, u + (size_t)row * stride, stride} : Adds{}; }
 };
 
 INLINE F sixteen(const float* p, size_t n) { return load(p + 16 * n); }
 INLINE F sixteen(const uint16_t* p, size_t n) { return from_bf16(p + 16 * n); }
+INLINE F sixteen(const int8_t* p, size_t n) { return from_int8(p + 16 * n); }
 
 // 16 ranks of u = A x for M rows. A row's sum has one order, whoever stands beside it.
 template <int M, class T>
@@ -35,6 +49,7 @@ INLINE void shrink(const T* a, const float* x, int K, float* u, int stride) {
   F even[M], odd[M];
   for (int m = 0; m < M; m++) even[m] = odd[m] = all(0.0f);
   for (int k = 0; k < K; k += 2) {
+    __builtin_prefetch((const char*)(a + 16 * k) + 4096);
     F one = sixteen(a, k), two = sixteen(a, k + 1);
     for (int m = 0; m < M; m++) {
       even[m] = fma(all(x[(size_t)m * K + k]), one, even[m]);
@@ -44,14 +59,21 @@ INLINE void shrink(const T* a, const float* x, int K, float* u, int stride) {
   for (int m = 0; m < M; m++) store(u + (size_t)m * stride, even[m] + odd[m]);
 }
 
+// The largest M first, then what is left.
+template <int M, class T>
+INLINE void shrink_by(const T* a, const float*& x, int& rows, int K, float*& u, int stride) {
+  for (; rows >= M; rows -= M, x += (size_t)M * K, u += (size_t)M * stride) shrink<M>(a, x, K, u, stride);
+}
+
 template <class T>
 void shrink_all(const Low& low, const float* x, int rows, int K, float* u, int stride) {
-  constexpr int MANY = WIDE ? 6 : 2;
   for (int r = 0; r < low.ranks; r += 16) {
     const T* a = (const T*)low.a + (size_t)r * K;
-    int m = 0;
-    for (; m + MANY <= rows; m += MANY) shrink<MANY>(a, x + (size_t)m * K, K, u + (size_t)m * stride + r, stride);
-    for (; m < rows; m++) shrink<1>(a, x + (size_t)m * K, K, u + (size_t)m * stride + r, stride);
+    const float* from = x;
+    float* to = u + r;
+    int left = rows;
+    if (WIDE) shrink_by<8>(a, from, left, K, to, stride), shrink_by<4>(a, from, left, K, to, stride);
+    shrink_by<2>(a, from, left, K, to, stride), shrink_by<1>(a, from, left, K, to, stride);
   }
 }
 
@@ -63,8 +85,12 @@ void shrink_rows(const Low* const* lows, const float* x, int rows, int K, float*
     if (!low) continue;
     const float* some = x + (size_t)begin * K;
     float* out = u + (size_t)begin * stride;
+    if (low->kind == FP32) shrink_all<float>(*low, some, end - begin, K, out, stride);
     if (low->kind == BF16) shrink_all<uint16_t>(*low, some, end - begin, K, out, stride);
-    else shrink_all<float>(*low, some, end - begin, K, out, stride);
+    if (low->kind == INT8) shrink_all<int8_t>(*low, some, end - begin, K, out, stride);
+    if (!low->scales) continue;
+    for (int m = begin; m < end; m++, out += stride)
+      for (int r = 0; r < low->ranks; r += 16) store(out + r, load(out + r) * load(low->scales + r));
   }
 }
 
@@ -83,9 +109,11 @@ INLINE F expand(const T* b, const float* u, int ranks) {
 // What is added to one half of a panel of a row.
 INLINE F added(const Low& low, const float* u, int half) {
   const int32_t* at = low.halves + 3 * half;
-  size_t begin = (size_t)at[2] * 16;
-  if (low.kind == BF16) return expand((const uint16_t*)low.b + begin, u + at[0], at[1]);
-  return expand((const float*)low.b + begin, u + at[0], at[1]);
+  const char* b = low.b + at[2] * 16 * low.bytes();
+  u += at[0];
+  if (low.kind == INT8) return expand((const int8_t*)b, u, at[1]);
+  if (low.kind == BF16) return expand((const uint16_t*)b, u, at[1]);
+  return expand((const float*)b, u, at[1]);
 }
 
 }  // namespace

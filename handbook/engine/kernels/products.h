@@ -75,6 +75,7 @@ void tile(const Linear& w, int panel, const char* x, size_t stride, const float*
   typename K::Sum sum[M][2];
   for (int m = 0; m < M; m++)
     for (int h = 0; h < 2; h++) sum[m][h] = K::start(w.starts + panel * 32 + h * 16);
+  if (adds.low) adds.fetch(panel, M);
   int groups = stride / 4;
   const char* at = w.panels + (size_t)panel * groups * 128;
   const int32_t* rows = (const int32_t*)x;
@@ -101,6 +102,7 @@ template <int M>
 void tile4(const Linear& w, int panel, const char* x, size_t stride, float* y, int wide, const Adds& adds) {
   F sum[M][2];
   for (int m = 0; m < M; m++) sum[m][0] = sum[m][1] = all(0.0f);
+  if (adds.low) adds.fetch(panel, M);
   int groups = w.inputs / 32;
   const Small* at = (const Small*)w.panels + (size_t)panel * groups;
   for (int g = 0; g < groups; g++, at++) {
@@ -244,10 +246,11 @@ void product(const Linear& w, const float* x, float* y, int rows, int threads, s
   Adds adds{ranks ? lows : nullptr, kept_u.data(), ranks};
   // Rows that stay in a core's second cache while all panels pass by.
   int high = ROWS<K>, many = std::max(high, (int)((384 << 10) / stride) / high * high), blocks = (rows + many - 1) / many;
-  pool().run(std::min(rows, threads), rows > 1 ? threads : 1, [&](int part) {
+  int parts = std::min(rows, adds.low ? 2 * threads : threads);
+  pool().run(parts, rows > 1 ? threads : 1, [&](int part) {
     static thread_local std::vector<float> row, plain;
     if (row.size() < (size_t)w.inputs) row.resize(w.inputs);
-    int parts = std::min(rows, threads), begin = rows * part / parts, end = rows * (part + 1) / parts;
+    int begin = rows * part / parts, end = rows * (part + 1) / parts;
     size_t each = adds.low ? w.inputs : 0;  // adapters read rows as they are before rounding: these are kept
     if (plain.size() < (end - begin) * each) plain.resize((end - begin) * each);
     const float* first = x + (size_t)begin * w.inputs;

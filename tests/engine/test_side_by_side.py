@@ -3,13 +3,14 @@ company, through drafts, constraints, samples, preemption and cached beginnings.
 
 import dataclasses
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from server_machine import Running, serving, talking
 from test_adapting import adapter_of, merged
 from test_engine import GREEDY, WARM, Listener, alone, run, small
 from test_fast import LLAMA, model_of
@@ -260,3 +261,70 @@ def test_loaded_while_others_are_answered(loaded: Loaded, merged_tiny: dict[str 
     assert served.close()
     assert listener.text[("base", 0)] == alone(loaded, prompts(3), GREEDY)
     assert listener.text[("a", 0)] == alone(merged_tiny["a"], prompts(3), GREEDY)
+
+
+# --- the server
+
+
+@pytest.fixture(scope="module")
+def tiny(loaded: Loaded) -> Loaded:
+    return talking(loaded)
+
+
+@pytest.fixture(scope="module")
+def server(tiny: Loaded) -> Iterator[Running]:
+    with serving(tiny) as running:
+        running.served.call(with_both).result()
+        yield running
+
+
+def test_adapters_are_models(server: Running, tiny: Loaded) -> None:
+    listed = server.http.get("/v1/models").json()["data"]
+    assert [(card["id"], card.get("parent")) for card in listed] == [
+        ("tiny", None),
+        ("a", "tiny"),
+        ("b", "tiny"),
+    ]
+    assert server.http.get("/v1/models/b").json()["parent"] == "tiny"
+    models, said = variants(tiny), {}
+    for name in ("tiny", "a", "b"):
+        sampling = dataclasses.replace(GREEDY, max_tokens=12)
+        body = {"model": name, "prompt": "hello", "max_tokens": 12, "temperature": 0}
+        answer = server.post("/v1/completions", body).json()
+        assert answer["model"] == name
+        said[name] = answer["choices"][0]["text"]
+        assert said[name] == alone(
+            models[None if name == "tiny" else name], tiny.tokenizer.encode("hello"), sampling
+        )
+        assert (
+            server.client.chat.completions.create(
+                model=name, messages=[{"role": "user", "content": "hello"}], max_tokens=3
+            ).model
+            == name
+        )
+    assert len(set(said.values())) == 3
+
+
+def test_adapters_come_and_go_while_it_serves(server: Running, tiny: Loaded) -> None:
+    body = {"model": "c", "prompt": "hello", "max_tokens": 3}
+    refused = server.post("/v1/completions", body)
+    assert refused.status_code == 404
+    assert refused.json()["error"]["code"] == "model_not_found"
+    assert "there is tiny and a and b" in refused.json()["error"]["message"]
+    adapter = adapter_of(tiny.model, 7)
+    server.served.call(lambda engine: engine.load_adapter("c", adapter)).result()
+    assert server.post("/v1/completions", body).status_code == 200
+    schemas = server.http.get("/openapi.json").json()["components"]["schemas"]
+    assert schemas["TextBody"]["properties"]["model"]["enum"] == ["tiny", "a", "b", "c"]
+    assert "parent" in schemas["Model"]["properties"]
+    server.served.call(lambda engine: engine.unload_adapter("c")).result()
+    assert server.post("/v1/completions", body).status_code == 404
+    assert server.http.get("/v1/models/c").status_code == 404
+
+
+def test_one_that_was_unloaded_on_the_way(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name was there when the request was read, and not when the engine took it."""
+    known = (*server.engine.adapters, "ghost")
+    monkeypatch.setattr(Engine, "adapters", property(lambda engine: known))
+    refused = server.post("/v1/completions", {"model": "ghost", "prompt": "hello", "max_tokens": 3})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (404, "model_not_found")
