@@ -117,10 +117,12 @@ def as_reference(model: nn.Module) -> Iterator[None]:
 def with_reference(
     model: Transformer, pairs: Sequence[ExamplePair], budget: int = 4096, precision: str = "fp32"
 ) -> list[ExamplePair]:
-    """The pairs with their log-probabilities under `model` as it is now: before training, the reference.
+    """The pairs with their log-probabilities under `model` as it is now, without adapters: the reference.
 
-    budget: tokens that are read at a time; a longer pair is read alone. precision: as in training, else the
-    policy is not the reference at the first step.
+    It should be ready to train (`precision.prepare`, adapters before that): in bf16 an answer's logarithm is
+    off by a third of a nat or more, and cancels only against one that was computed in the same way.
+
+    budget: tokens that are read at a time; a longer pair is read alone. precision: as in training.
     """
     training = model.training
     model.eval()
@@ -129,7 +131,7 @@ def with_reference(
     try:
         for row in bins(lengths, max([budget, *lengths]), seed=0, epoch=0):
             packed = pack_pairs([pairs[index] for index in row])
-            with lowered(model, precision):
+            with lowered(model, precision), without_adapters(model):
                 sums = per_document(row_logprobs(model, packed), packed.bounds)
             for index, chosen, rejected in zip(row, *(half.tolist() for half in halves(sums)), strict=True):
                 found[index] = replace(pairs[index], reference=(chosen, rejected))

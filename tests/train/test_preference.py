@@ -357,6 +357,7 @@ def test_the_reference_through_the_adapters(twins: Callable[..., Twins]) -> None
             if value.requires_grad and name.endswith(".b"):
                 value.normal_(std=0.2)
     model.eval()
+    assert with_reference(model, pairs) == known, "an adapter is no part of the reference"
     kept, computed = (Dpo(0.1)(model, pack_pairs(each)) for each in (known, pairs))
     assert kept["total"].item() == pytest.approx(computed["total"].item(), abs=1e-6)
     assert abs(kept["chosen"].item()) > 1e-2, "an adapter that does nothing proves nothing"
