@@ -77,3 +77,15 @@ class Remote:
             self.process.wait()
         self.process.stdout.close()
         self.errors.close()
+
+
+class Stepper(Remote):
+    """A side that trains (`on_training`, `on_trl`): one step at a time."""
+
+    def step(self) -> dict[str, Any]:
+        """Take a step, and what it told. Raises Gone."""
+        assert self.process.stdin is not None
+        with suppress(BrokenPipeError):
+            self.process.stdin.write("\n")
+            self.process.stdin.flush()
+        return self._line()

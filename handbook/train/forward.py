@@ -106,7 +106,8 @@ def hidden(model: Transformer, packed: Row, checkpointing: bool | None = None) -
     """The residual stream behind the last norm: a packed row -> [N, C].
 
     checkpointing: compute blocks again on the way back instead of keeping what they computed; None does so
-    where gradients are wanted and blocks are not fused. Raises ValueError where a document is longer than the model's context.
+    where gradients are wanted and blocks are not fused. Raises ValueError where a document is longer than the
+    model's context.
     """
     check_lengths(model, packed)
     if (fast := FAST.get(model)) is not None and fast.fits(model):

@@ -9,7 +9,7 @@ where a compiler is, else in torch. The residual stream is fp32 throughout.
 
 `forward.hidden` comes here for a model that `precision.prepare` has prepared.
 
-Axes: N rows, C width, F hidden width, O channels out, I channels in, R ranks of a product's adapters together.
+Axes: N rows, C width, F hidden width, O channels out, I channels in, R ranks of a product's adapters.
 
 Book: model-training/fine-tuning-strategies
 """
@@ -29,6 +29,7 @@ from handbook.train.forward import Row
 from handbook.train.kernels import native
 from handbook.train.kernels.twin import Heads, Parts, Stretch, Twin
 from handbook.train.lora import LoRALinear
+from handbook.train.rooms import Pool, Rooms
 from handbook.train.sharing import lay
 
 Grads = list[Tensor]
@@ -78,19 +79,19 @@ class Product:
             self.matrix[self.O + own.start : self.O + own.stop, : self.I] = f.a
             self.matrix[rows, self.I + own.start : self.I + own.stop] = f.b * f.scale
 
-    def forward(self, wide: Tensor, on: bool) -> Tensor:
-        """wide [N, I + R], its first I columns given -> [N, O]; the others become u."""
+    def forward(self, wide: Tensor, on: bool, out: Tensor) -> Tensor:
+        """wide [N, I + R], its first I columns given -> out [N, O]; the others become u."""
         if not on or not self.R:
-            return wide[:, : self.I] @ self.matrix[: self.O, : self.I].T
+            return torch.mm(wide[:, : self.I], self.matrix[: self.O, : self.I].T, out=out)
         torch.mm(wide[:, : self.I], self.matrix[self.O :, : self.I].T, out=wide[:, self.I :])
-        return wide @ self.matrix[: self.O].T
+        return torch.mm(wide, self.matrix[: self.O].T, out=out)
 
-    def back(self, wide: Tensor) -> Tensor:
-        """The output's gradient wide [N, O + R], its first O columns given -> the input's [N, I]; the others
-        become du."""
+    def back(self, wide: Tensor, out: Tensor) -> Tensor:
+        """The output's gradient wide [N, O + R], its first O columns given -> out [N, I], the input's; the
+        others become du."""
         if self.R:
             torch.mm(wide[:, : self.O], self.matrix[: self.O, self.I :], out=wide[:, self.O :])
-        return wide @ self.matrix[:, : self.I]
+        return torch.mm(wide, self.matrix[:, : self.I], out=out)
 
     def grads(self, wide: Tensor, x: Tensor, u: Tensor) -> Grads:
         """Of each adapter's a and b: wide as `back` left it, input x [N, I], u [N, R]."""
@@ -99,7 +100,7 @@ class Product:
         to_a = wide[:, self.O :].T @ x
         found = []
         for adapter, rows, own in self.blocks():
-            to_b = wide[:, rows].T @ u[:, own]
+            to_b = (u[:, own].T @ wide[:, rows]).T  # torch is faster with the narrow side first
             r = len(adapter.a)  # PiSSA's own beginning stands behind it, and isn't trained
             found.append(to_a[own][:r].to(adapter.a.dtype))
             found.append(to_b[:, :r].to(adapter.b.dtype) * adapter.scale)
@@ -108,22 +109,24 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class Laying:
-    """What blocks know of the row: its stretches and each row's rotation, cos and sin [N, D / 2]."""
+    """What blocks know of the row: its stretches and each row's rotation, cos and sin [N, D / 2]; whether the
+    adapters count, and whether there will be a way back."""
 
     stretches: tuple[Stretch, ...]
     cos: Tensor
     sin: Tensor
     on: bool
+    keeps: bool
 
 
 class Layer:
     """One block's products, norms and head sizes."""
 
-    def __init__(self, block: Block, dtype: torch.dtype, parts: Parts) -> None:
+    def __init__(self, block: Block, dtype: torch.dtype, parts: Parts, pool: Pool) -> None:
         attention, network = block.attention, block.mlp
         assert isinstance(attention, Attention)
         assert isinstance(network, SwiGLU)
-        self.parts = parts
+        self.parts, self.pool = parts, pool
         self.norms: list[Any] = [block.attention_norm, block.mlp_norm]
         self.weights = [norm.weight.detach().float().contiguous() for norm in self.norms]
         D = attention.head_dim
@@ -155,28 +158,33 @@ class _Block(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, layer: Layer, laying: Laying, *factors: Tensor) -> Tensor:
-        p, on = layer.parts, laying.on
+        p, on, N = layer.parts, laying.on, len(x)
+        qkv_, out_, both_, down_ = layer.products
+        with Rooms(layer.pool, N, qkv_.matrix.dtype) as rooms:
+            wide, qkv = rooms.passing(qkv_.I + qkv_.R), rooms.staying(qkv_.O)
+            root = layer.norm(0, x, None, wide[:, : qkv_.I])
+            qkv_.forward(wide, on, qkv)
+            u_qkv = wide[:, qkv_.I :].clone()
+            layer.turn(qkv, laying, 1.0)
 
-        def room(product: Product) -> Tensor:
-            return torch.empty(len(x), product.I + product.R, dtype=product.matrix.dtype)
+            y, added = rooms.staying(out_.I + out_.R), rooms.passing(out_.O)
+            sums = p.attend(layer.heads, laying.stretches, qkv, y[:, : out_.I])
+            out_.forward(y, on, added)
 
-        wide = room(layer.qkv)
-        root = layer.norm(0, x, None, wide[:, : layer.qkv.I])
-        qkv = layer.qkv.forward(wide, on)
-        u_qkv = wide[:, layer.qkv.I :].clone()
-        layer.turn(qkv, laying, 1.0)
-        y = room(layer.out)
-        sums = p.attend(layer.heads, laying.stretches, qkv, y[:, : layer.out.I])
-        middle, wide = x.clone(), room(layer.gate_up)
-        middle_root = layer.norm(1, middle, layer.out.forward(y, on), wide[:, : layer.gate_up.I])
-        both = layer.gate_up.forward(wide, on)
-        u_both = wide[:, layer.gate_up.I :].clone()
-        wide = room(layer.down)
-        p.gate(both, wide[:, : layer.down.I])
-        out = middle + layer.down.forward(wide, on)
-        u_down = wide[:, layer.down.I :].clone()
-        ctx.layer, ctx.laying = layer, laying
-        ctx.save_for_backward(x, root, qkv, u_qkv, y, sums, middle, middle_root, both, u_both, u_down)
+            middle, wide = rooms.staying(len(x[0]), x.dtype).copy_(x), rooms.passing(both_.I + both_.R)
+            middle_root = layer.norm(1, middle, added, wide[:, : both_.I])
+            both = both_.forward(wide, on, rooms.staying(both_.O))
+            u_both = wide[:, both_.I :].clone()
+
+            wide = rooms.passing(down_.I + down_.R)
+            p.gate(both, wide[:, : down_.I])
+            out = middle + down_.forward(wide, on, added)
+            u_down = wide[:, down_.I :].clone()
+            ctx.layer, ctx.laying = layer, laying
+            if laying.keeps:
+                ctx.save_for_backward(x, root, qkv, u_qkv, y, sums, middle, middle_root, both, u_both, u_down)
+            else:
+                rooms.leave()
         return out
 
     @staticmethod
@@ -184,36 +192,35 @@ class _Block(torch.autograd.Function):
         layer, laying = ctx.layer, ctx.laying
         x, root, qkv, u_qkv, y, sums, middle, middle_root, both, u_both, u_down = ctx.saved_tensors
         p, (N, C) = layer.parts, x.shape
+        qkv_, out_, both_, down_ = layer.products
         grad = grad.clone()  # it is added to
+        with Rooms(layer.pool, N, qkv_.matrix.dtype) as rooms:
+            wide, inner = rooms.passing(C + down_.R), rooms.passing(both_.O + both_.R)
+            slope, again = rooms.passing(down_.I), rooms.passing(down_.I)
+            wide[:, :C] = grad
+            down_.back(wide, slope)
+            p.gate_back(both, slope, inner[:, : both_.O], again)
+            of_down = down_.grads(wide, again, u_down)
 
-        def room(width: int) -> Tensor:
-            return torch.empty(N, width, dtype=qkv.dtype)
+            wide, slope, again = rooms.passing(C + out_.R), rooms.passing(C), rooms.passing(C)
+            both_.back(inner, slope)
+            layer.norm(1, middle, None, again)
+            of_both = both_.grads(inner, again, u_both)
+            p.norm_back(grad, slope, middle, layer.weights[1], middle_root, wide[:, :C])
 
-        def gradient(product: Product) -> Tensor:
-            return room(product.O + product.R)
+            slope, inner = rooms.passing(out_.I), rooms.passing(qkv_.O + qkv_.R)
+            out_.back(wide, slope)
+            of_out = out_.grads(wide, y[:, : out_.I], y[:, out_.I :])
+            attended, turned = y[:, : out_.I], inner[:, : qkv_.O]
+            p.attend_back(layer.heads, laying.stretches, qkv, attended, slope, sums, turned)
+            layer.turn(inner, laying, -1.0)
 
-        wide, again = gradient(layer.down), room(layer.down.I)
-        wide[:, :C] = grad
-        slope, inner = layer.down.back(wide), gradient(layer.gate_up)
-        p.gate_back(both, slope, inner[:, : layer.gate_up.O], again)
-        of_down = layer.down.grads(wide, again, u_down)
-
-        slope, again, wide = layer.gate_up.back(inner), room(C), gradient(layer.out)
-        layer.norm(1, middle, None, again)
-        of_both = layer.gate_up.grads(inner, again, u_both)
-        p.norm_back(grad, slope, middle, layer.weights[1], middle_root, wide[:, :C])
-
-        slope, inner = layer.out.back(wide), gradient(layer.qkv)
-        of_out = layer.out.grads(wide, y[:, : layer.out.I], y[:, layer.out.I :])
-        p.attend_back(
-            layer.heads, laying.stretches, qkv, y[:, : layer.out.I], slope, sums, inner[:, : layer.qkv.O]
-        )
-        layer.turn(inner, laying, -1.0)
-
-        slope = layer.qkv.back(inner)
-        layer.norm(0, x, None, again)
-        of_qkv = layer.qkv.grads(inner, again, u_qkv)
-        p.norm_back(grad, slope, x, layer.weights[0], root, again)
+            slope = qkv_.back(inner, rooms.passing(C))
+            layer.norm(0, x, None, again)
+            of_qkv = qkv_.grads(inner, again, u_qkv)
+            p.norm_back(grad, slope, x, layer.weights[0], root, again)
+            rooms.stay = [qkv, y, middle, both]
+            rooms.leave()
         return grad, None, None, *of_qkv, *of_out, *of_both, *of_down
 
 
@@ -251,7 +258,8 @@ class Fused:
         if found := faults(model):
             raise ValueError(f"the blocks can't be fused: {', '.join(found)}")
         self.parts = parts or parts_for(model, dtype)
-        self.layers = [Layer(block, dtype, self.parts) for block in model.blocks if isinstance(block, Block)]
+        pool = Pool()
+        self.layers = [Layer(block, dtype, self.parts, pool) for block in model.blocks]  # type: ignore[arg-type]
         self.adapters = [m for m in model.modules() if isinstance(m, LoRALinear)]
         self.dtype = dtype
 
@@ -272,7 +280,7 @@ class Fused:
         for start, end in pairwise(packed.bounds):
             tables.append(model.rotation(packed.positions[start:end], end - start))
         cos, sin = (torch.cat(tables_of)[laid.rows].contiguous() for tables_of in zip(*tables, strict=True))
-        laying = Laying(laid.stretches, cos, sin, on)
+        laying = Laying(laid.stretches, cos, sin, on, torch.is_grad_enabled())
         x = model.embed(packed.tokens[laid.rows]).float()
         if model.config.scale_embedding:
             x = x * model.config.dim**0.5
