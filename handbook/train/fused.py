@@ -25,6 +25,7 @@ from torch.utils.checkpoint import checkpoint
 from handbook.model.attention import Attention
 from handbook.model.layers import RMSNorm, SwiGLU, rms_norm
 from handbook.model.transformer import Block, Transformer
+from handbook.quantize.layers import NF4Linear
 from handbook.train.forward import Row
 from handbook.train.kernels import native
 from handbook.train.kernels.twin import Heads, Parts, Stretch, Twin
@@ -107,6 +108,14 @@ class Product:
         return found
 
 
+def product_of(layers: list[nn.Module], dtype: torch.dtype) -> Product:
+    """Where a layer's weight is in four bits, one that makes its matrix when it is needed."""
+    from handbook.train.fused_nf4 import NF4Product  # which is built on this module
+
+    quantized = any(isinstance(module, NF4Linear) for layer in layers for module in layer.modules())
+    return (NF4Product if quantized else Product)(layers, dtype)
+
+
 @dataclass(frozen=True, slots=True)
 class Laying:
     """What blocks know of the row: its stretches and each row's rotation, cos and sin [N, D / 2]; whether the
@@ -132,10 +141,10 @@ class Layer:
         D = attention.head_dim
         scale = D**-0.5 if attention.scale is None else attention.scale
         self.heads = Heads(attention.heads, attention.kv_heads, D, scale)
-        self.qkv = Product([attention.query, attention.key, attention.value], dtype)
-        self.out = Product([attention.out], dtype)
-        self.gate_up = Product([network.gate, network.up], dtype)
-        self.down = Product([network.down], dtype)
+        self.qkv = product_of([attention.query, attention.key, attention.value], dtype)
+        self.out = product_of([attention.out], dtype)
+        self.gate_up = product_of([network.gate, network.up], dtype)
+        self.down = product_of([network.down], dtype)
         self.products = (self.qkv, self.out, self.gate_up, self.down)
 
     @property
@@ -244,8 +253,8 @@ def faults(model: Transformer) -> list[str]:
         found.append("weights that train beside LoRA's factors")
     if any(layer.magnitude is not None for layer in adapted):
         found.append("DoRA")
-    if any(not isinstance(layer.base, nn.Linear) for layer in adapted):
-        found.append("a quantized base")
+    if any(not isinstance(layer.base, nn.Linear | NF4Linear) for layer in adapted):
+        found.append("a base of a kind of its own")
     if any(layer.dropout for layer in adapted):
         found.append("dropout")
     return found
