@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from handbook.errors import CheckpointError
+from handbook.errors import CheckpointError, DiskFull
 from handbook.train import distributed
 from handbook.train.context import random_state, set_random_state
 from handbook.train.loop import Point, State
@@ -47,16 +47,26 @@ def save(path: Path, state: State, settings: Mapping[str, Any]) -> None:
         "curve": [asdict(point) for point in state.curve],
         "random": team.gathered(random_state()),
     }
+    fault = None
     if team.rank == 0:
-        for scrap in path.parent.glob(f".{path.name}.*"):  # of a writer that was killed
-            scrap.unlink(missing_ok=True)
-        with written_whole(path) as file:
-            try:
-                torch.save(content, file)
-            except RuntimeError as error:  # torch's own writer says so whatever the file said
-                if isinstance(error.__context__, OSError):
-                    raise error.__context__ from None
-                raise
+        try:
+            _write(path, content)
+        except DiskFull as error:
+            fault = error
+    if fault := team.gathered(fault)[0]:  # nobody goes on before it is written, or stays behind if it isn't
+        raise fault
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    for scrap in path.parent.glob(f".{path.name}.*"):  # of a writer that was killed
+        scrap.unlink(missing_ok=True)
+    with written_whole(path) as file:
+        try:
+            torch.save(content, file)
+        except RuntimeError as error:  # torch's own writer says so whatever the file said
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise
 
 
 def trained(model: nn.Module) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from handbook.errors import DiskFull
 from handbook.model.config import ModelConfig
 from handbook.model.transformer import Transformer
 from handbook.train import checkpoint, distributed
@@ -93,6 +94,10 @@ def child(folder: Path) -> None:
         checkpoint.restore(checkpoint.read(folder / "two.pt"), restored)
         found["rows"] += rows(restored)
         try:
+            checkpoint.save(folder / "two.pt" / "below", state, {})
+        except DiskFull as error:
+            found["full"] = team.gathered(str(error.what))
+        try:
             next(run(start(), CONFIG, batches, poisoned))
         except Exception as error:
             found["diverged"] = str(error)
@@ -156,6 +161,7 @@ def test_all_processes_stop_where_one_comes_to_no_number(folder: Path) -> None:
     found = json.loads((folder / "found.json").read_text())
     assert "Step 1, micro-batch 2 of 3: the loss is nan" in found["diverged"]
     assert "use adamw" in found["refused"]
+    assert [said.endswith("cannot be written: File exists.") for said in found["full"]] == [True, True]
 
 
 def test_alone_nothing_is_needed() -> None:
