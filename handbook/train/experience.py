@@ -129,8 +129,9 @@ def answer_states(model: Transformer, shared: Shared, checkpointing: bool | None
     """
     if int(shared.positions.max()) >= model.config.context:
         raise ValueError(f"texts have up to {model.config.context} tokens, got {int(shared.positions.max())}")
-    if not shareable(model):
-        return _states_alone(model, shared, checkpointing)
+    fused = (fast := forward.FAST.get(model)) is not None and fast.fits(model)
+    if fused or not shareable(model):  # fused blocks find what documents share by themselves
+        return states_alone(model, shared, checkpointing)
     windows = [model.config.window(layer) for layer in range(model.config.layers)]
     views: dict[int, forward.View] = {
         window: (None, model.rotation(shared.positions, 0, window)) for window in set(windows)
@@ -139,7 +140,7 @@ def answer_states(model: Transformer, shared: Shared, checkpointing: bool | None
     return states.index_select(0, shared.rows.flatten()).view(*shared.rows.shape, -1)
 
 
-def _states_alone(model: Transformer, shared: Shared, checkpointing: bool | None = None) -> Tensor:
+def states_alone(model: Transformer, shared: Shared, checkpointing: bool | None = None) -> Tensor:
     """`answer_states`, with a document for each answer, its prompt before it."""
     documents, places, at = [], [], 0
     for prompt, answer in texts_of(shared):
@@ -177,4 +178,4 @@ def answer_logprobs(model: Transformer, shared: Shared, checkpointing: bool | No
 
 def answer_logprobs_alone(model: Transformer, shared: Shared) -> Tensor:
     """`answer_logprobs`, a document for each answer: the plain way."""
-    return logprobs_of(model, _states_alone(model, shared), shared)
+    return logprobs_of(model, states_alone(model, shared), shared)
