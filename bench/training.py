@@ -1,16 +1,17 @@
 """Training steps, ours and trl's over peft, on the same weights, batches, machine and threads.
 
 Each side is a process of its own and takes one optimizer step when told to. First every setting of the peer
-takes two steps, and the one whose second is fastest counts as its best. Then ours and that one alternate (ours,
-theirs, theirs, ours, ...), and a step that others disturbed is taken again. Methods:
+takes two steps, and the one whose second is fastest counts as its best. Then ours and that one alternate
+(ours, theirs, theirs, ours, ...), and a step that others disturbed is taken again. Methods:
 
     sft    LoRA on all linear layers, a batch of texts of one length, every token counts
     dpo    the same LoRA; pairs whose answers share a prompt; the reference is the base without its adapters
 
-Peer settings: autocast (fp32 weights, bf16 products), bf16 (bf16 weights), fp32; with +checkpointing (blocks are
-computed again on the way back) or +compile (torch.compile). Peaks are of resident memory, whole processes.
+Peer settings: autocast (fp32 weights, bf16 products), bf16 (bf16 weights), fp32; with +checkpointing (blocks
+are computed again on the way back) or +compile (torch.compile). Peaks are of resident memory, whole
+processes.
 
-    handbook bench training [--methods sft,dpo] [--rounds 3] [--settings autocast,bf16+checkpointing,...] [--json]
+    handbook bench training [--methods sft,dpo] [--rounds 3] [--settings autocast,bf16+checkpointing] [--json]
 
 --json: methods: {METHOD: {ours, best, peers, ratios}}; ours and each peer have seconds {median, low, high},
 tokens_per_s, peak_bytes, first_loss; comparison: [{figure, value, target}]; missing: lines.
@@ -115,7 +116,7 @@ def contest(options: argparse.Namespace, folder: Path, method: str, missing: lis
 
 
 def ratios(steps: dict[str, list[Found]], figures: Found, peers: Found, best: str) -> Found:
-    """How many times as fast, round by round, and shares of memory: of the best setting and of the leanest."""
+    """Times as fast, round by round, and shares of memory: of the best setting's and of the leanest's."""
     speeds = [b["seconds"] / a["seconds"] for a, b in zip(steps["ours"], steps["theirs"], strict=True)]
     ours = figures["ours"]["peak_bytes"]
     return {
@@ -212,7 +213,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     low, high = found["load_average"]
     print(
-        f"{found['model']}, {found['batch']} x {found['length']} tokens, r {found['r']}, {found['threads']} threads"
+        f"{found['model']}, {found['batch']} x {found['length']}, r {found['r']}, {found['threads']} threads"
     )
     print(f"{found['machine']}; load {low:.1f} before, {high:.1f} after")
     show(found)
