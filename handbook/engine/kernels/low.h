@@ -94,26 +94,51 @@ void shrink_rows(const Low* const* lows, const float* x, int rows, int K, float*
   }
 }
 
-template <class T>
-INLINE F expand(const T* b, const float* u, int ranks) {
-  F even = all(0.0f), odd = all(0.0f);
-  int j = 0;
-  for (; j + 2 <= ranks; j += 2) {
-    even = fma(all(u[j]), sixteen(b, j), even);
-    odd = fma(all(u[j + 1]), sixteen(b, j + 1), odd);
+// 16 outputs of B u for M rows of one adapter; likewise in one order.
+template <int M, class T>
+INLINE void expand(const T* b, const float* u, int stride, int ranks, F (*out)[2]) {
+  F even[M], odd[M];
+  for (int m = 0; m < M; m++) even[m] = odd[m] = all(0.0f);
+  for (int j = 0; j < ranks; j += 2) {
+    bool last = j + 1 == ranks;
+    F one = sixteen(b, j), two = last ? all(0.0f) : sixteen(b, j + 1);
+    for (int m = 0; m < M; m++) {
+      const float* at = u + (size_t)m * stride + j;
+      even[m] = fma(all(at[0]), one, even[m]);
+      if (!last) odd[m] = fma(all(at[1]), two, odd[m]);
+    }
   }
-  if (j < ranks) even = fma(all(u[j]), sixteen(b, j), even);
-  return even + odd;
+  for (int m = 0; m < M; m++) out[m][0] = even[m] + odd[m];
 }
 
-// What is added to one half of a panel of a row.
-INLINE F added(const Low& low, const float* u, int half) {
-  const int32_t* at = low.halves + 3 * half;
-  const char* b = low.b + at[2] * 16 * low.bytes();
-  u += at[0];
-  if (low.kind == INT8) return expand((const int8_t*)b, u, at[1]);
-  if (low.kind == BF16) return expand((const uint16_t*)b, u, at[1]);
-  return expand((const float*)b, u, at[1]);
+template <class T>
+void expand_all(const T* b, const float* u, int stride, int ranks, int rows, F (*out)[2]) {
+  int m = 0;
+  for (; WIDE && m + 8 <= rows; m += 8) expand<8>(b, u + (size_t)m * stride, stride, ranks, out + m);
+  for (; WIDE && m + 4 <= rows; m += 4) expand<4>(b, u + (size_t)m * stride, stride, ranks, out + m);
+  for (; m + 2 <= rows; m += 2) expand<2>(b, u + (size_t)m * stride, stride, ranks, out + m);
+  for (; m < rows; m++) expand<1>(b, u + (size_t)m * stride, stride, ranks, out + m);
+}
+
+// What is added to a panel of each of some rows: its two halves.
+void added(const Adds& adds, int panel, int rows, F (*more)[2]) {
+  for (int begin = 0, end; begin < rows; begin = end) {
+    const Low* low = adds.low[begin];
+    for (end = begin + 1; end < rows && adds.low[end] == low; end++) {}
+    for (int half = 0; half < 2; half++) {
+      F(*out)[2] = (F(*)[2])(&more[begin][half]);  // steps over a row's two halves
+      if (!low) {
+        for (int m = 0; m < end - begin; m++) out[m][0] = all(0.0f);
+        continue;
+      }
+      const int32_t* at = low->halves + 3 * (2 * panel + half);
+      const char* b = low->b + at[2] * 16 * low->bytes();
+      const float* u = adds.u + (size_t)begin * adds.stride + at[0];
+      if (low->kind == FP32) expand_all((const float*)b, u, adds.stride, at[1], end - begin, out);
+      if (low->kind == BF16) expand_all((const uint16_t*)b, u, adds.stride, at[1], end - begin, out);
+      if (low->kind == INT8) expand_all((const int8_t*)b, u, adds.stride, at[1], end - begin, out);
+    }
+  }
 }
 
 }  // namespace

@@ -54,14 +54,11 @@ struct Int8 {
   static F value(Sum s, float scale, const float* scales) { return floats(s) * (load(scales) * all(scale)); }
 };
 
-// What a panel's 32 sums become in row m of y, which lies at `row`.
-INLINE void finish(const Linear& w, int panel, F low, F high, float* row, const Adds& adds, int m) {
+// What a panel's 32 sums become in a row of y. more: what is added to them, or null.
+INLINE void finish(const Linear& w, int panel, F low, F high, float* row, const F* more) {
   int n = panel * 32, wide = w.after == SILU ? w.outputs / 2 : w.outputs;
   if (w.bias) low = low + load(w.bias + n), high = high + load(w.bias + n + 16);
-  if (adds.low && adds.low[m]) {
-    const float* u = adds.u + (size_t)m * adds.stride;
-    low = low + added(*adds.low[m], u, 2 * panel), high = high + added(*adds.low[m], u, 2 * panel + 1);
-  }
+  if (more) low = low + more[0], high = high + more[1];
   if (w.after == SILU) return store(row + n / 2, silu16(low) * high, wide - n / 2);
   if (w.after == ADD) low = low + load(row + n, wide - n), high = high + load(row + n + 16, wide - n - 16);
   store(row + n, low, wide - n);
@@ -88,10 +85,12 @@ void tile(const Linear& w, int panel, const char* x, size_t stride, const float*
       sum[m][1] = K::dot(sum[m][1], a, high);
     }
   }
+  F more[M][2];
+  if (adds.low) added(adds, panel, M, more);
   for (int m = 0; m < M; m++) {
     const float* scales = w.scales + panel * 32;
     F low = K::value(sum[m][0], scale[m], scales), high = K::value(sum[m][1], scale[m], scales + 16);
-    finish(w, panel, low, high, y + (size_t)m * wide, adds, m);
+    finish(w, panel, low, high, y + (size_t)m * wide, adds.low ? more[m] : nullptr);
   }
 }
 
@@ -129,7 +128,10 @@ void tile4(const Linear& w, int panel, const char* x, size_t stride, float* y, i
       sum[m][1] = fma(least[1], total, fma(floats(b), scale[1] * by, sum[m][1]));
     }
   }
-  for (int m = 0; m < M; m++) finish(w, panel, sum[m][0], sum[m][1], y + (size_t)m * wide, adds, m);
+  F more[M][2];
+  if (adds.low) added(adds, panel, M, more);
+  for (int m = 0; m < M; m++)
+    finish(w, panel, sum[m][0], sum[m][1], y + (size_t)m * wide, adds.low ? more[m] : nullptr);
 }
 
 // Rows of a tile: so many that sums, weights and an activation fill the registers.
