@@ -7,6 +7,7 @@ counted.
 import json
 import sys
 from argparse import ArgumentParser, BooleanOptionalAction, Namespace
+from time import process_time
 from typing import Any
 
 from memory import peak, resident
@@ -73,14 +74,10 @@ def main() -> None:
         row = row_of(options, step)
         if not sys.stdin.readline():
             return
+        worked = process_time()
         point = advance(state, config, [row], objective)
-        told = {
-            "seconds": point.seconds,
-            "loss": point.losses["total"],
-            "resident": resident(),
-            "peak": peak(),
-        }
-        print(json.dumps(told), flush=True)
+        told = {"seconds": point.seconds, "cpu": process_time() - worked, "loss": point.losses["total"]}
+        print(json.dumps({**told, "resident": resident(), "peak": peak()}), flush=True)
 
 
 if __name__ == "__main__":
