@@ -142,10 +142,11 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         if left:
             continue
         now = perf_counter() - began - looking
-        steps.append({"round": number, "seconds": round(now, 2), **point.losses, "norm": point.norm})
+        told = point.losses | rounds.seen
+        steps.append({"round": number, "seconds": round(now, 2), **told, "norm": point.norm})
         print(
             f"round {number}: {now:.0f} s, "
-            + ", ".join(f"{name} {value:.3f}" for name, value in point.losses.items())
+            + ", ".join(f"{name} {value:.3f}" for name, value in told.items())
             + f" | step {point.seconds:.1f} s, {point.tokens} tokens, "
             + ", ".join(f"{name} {value:.1f}" for name, value in rounds.seconds.items()),
             file=sys.stderr,

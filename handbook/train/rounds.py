@@ -78,6 +78,7 @@ class Rounds:
     seed: int = 0
     beta: float = field(init=False)
     seconds: dict[str, float] = field(default_factory=dict)  # of the last round, by what took them
+    seen: dict[str, float] = field(default_factory=dict)  # means over all that it drew, dropped groups too
     _kept: tuple[int, list[Experience]] | None = None
 
     def __post_init__(self) -> None:
@@ -114,6 +115,12 @@ class Rounds:
             drawn = draw_answers(engine, texts, most, p.group, p.temperature, seed)
         said = perf_counter()
         scores, right = self.judged(prompts, drawn)
+        lengths = [len(answer.tokens) for row in drawn for answer in row]
+        self.seen = {
+            "reward": scores.mean().item(),
+            "right": right.mean().item(),
+            "length": sum(lengths) / len(lengths),
+        }
         groups = list(range(len(prompts)))
         valued = isinstance(self.policy, Policy)
         advantages = scores.new_zeros(0) if valued else grpo_advantages(scores, p.group, p.scale)
