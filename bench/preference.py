@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--weights", type=numbers, default=(0.1, 1.0), help="of ORPO's odds ratio")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=30)
-    parser.add_argument("--rate", type=float, default=1e-4, help="peak, of all methods")
+    parser.add_argument("--rate", type=float, default=2e-4, help="peak, of all methods")
     parser.add_argument("--rank", type=int, default=16)
     parser.add_argument("--tokens", type=int, default=4096, help="in a row of pairs")
     parser.add_argument("--rows", type=int, default=2, help="in a step")
