@@ -13,10 +13,12 @@ import json
 import sys
 from collections.abc import Sequence
 from datetime import date
+from random import Random
 from time import perf_counter
 from typing import Any
 
 METHODS = ("grpo", "ppo", "hacking")
+MOST_HELD_OUT = 64  # problems that are looked at
 
 
 def wilson(rate: float, count: int, z: float = 1.96) -> tuple[float, float]:
@@ -29,7 +31,7 @@ def wilson(rate: float, count: int, z: float = 1.96) -> tuple[float, float]:
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="handbook bench alignment", description=__doc__)
     made.add_argument("--method", choices=METHODS, default="grpo")
-    made.add_argument("--task", default="digits")
+    made.add_argument("--task", default="", help="kind of sums; default: by method")
     made.add_argument("--seed", type=int, default=0)
     made.add_argument("--rounds", type=int, default=0, help="default: by method")
     made.add_argument("--minutes", type=float, default=15.0, help="stop after so many, whatever was learnt")
@@ -52,6 +54,7 @@ def settled(options: argparse.Namespace) -> argparse.Namespace:
     """Options with what hangs on the method, where it was not told."""
     ppo = options.method == "ppo"
     options.rounds = options.rounds or (120 if ppo else 100)
+    options.task = options.task or ("two-digits" if options.method == "hacking" else "digits")
     options.prompts = options.prompts or 16
     options.passes = options.passes or (2 if ppo else 1)
     options.rate = options.rate or 1e-4
@@ -65,24 +68,23 @@ class Watched:
 
     def __init__(self, loaded: Any, task: Any, samples: int = 4) -> None:
         from handbook.train.examples import encode_prompt
+        from handbook.train.rollouts import Voice
 
-        self.loaded, self.task, self.samples = loaded, task, samples
-        self.texts = [encode_prompt(loaded, prompt) for prompt in task.held_out]
+        self.voice, self.task, self.samples = Voice(loaded), task, samples
+        self.prompts = Random(0).sample(task.held_out, min(len(task.held_out), MOST_HELD_OUT))
+        self.texts = [encode_prompt(loaded, prompt) for prompt in self.prompts]
 
     def __call__(self) -> dict[str, Any]:
-        from handbook.train.rollouts import draw_answers, opened
-
         task, count = self.task, len(self.texts)
-        with opened(self.loaded, count, max(map(len, self.texts)) + task.most, self.samples) as engine:
-            drawn = draw_answers(engine, self.texts, task.most, self.samples, seed=4711)
-            best = draw_answers(engine, self.texts, task.most, temperature=0)
+        drawn = self.voice.answers(self.texts, task.most, self.samples, seed=4711)
+        best = self.voice.answers(self.texts, task.most, temperature=0)
         judged = [
             (task.truth(answer, prompt.answer), task.reward(answer, prompt.answer), answer)
-            for prompt, row in zip(task.held_out, drawn, strict=True)
+            for prompt, row in zip(self.prompts, drawn, strict=True)
             for answer in row
         ]
         rate = sum(truth for truth, *_ in judged) / len(judged)
-        greedy = sum(task.truth(row[0], p.answer) for p, row in zip(task.held_out, best, strict=True)) / count
+        greedy = sum(task.truth(row[0], p.answer) for p, row in zip(self.prompts, best, strict=True)) / count
         return {
             "success": rate,
             "interval": wilson(rate, count),
@@ -105,15 +107,15 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     from handbook.train.policies import Grpo, Policy, Ppo
     from handbook.train.precision import prepare
     from handbook.train.rounds import Plan, Rounds
-    from handbook.train.tasks import anywhere, graded, task_named
+    from handbook.train.tasks import hackable, task_named
 
     torch.set_num_threads(options.threads or torch.get_num_threads())
     torch.manual_seed(options.seed)
     loaded = load_model("smollm2-135m-instruct", load())
     add_lora(loaded.model, LoRAConfig(r=options.rank, alpha=2.0 * options.rank), options.seed)
     how = prepare(loaded.model, options.precision)
-    reward = anywhere if options.method == "hacking" else graded
-    task = task_named(options.task, reward, options.most)
+    hacking = options.method == "hacking"
+    task = hackable(options.task, options.most) if hacking else task_named(options.task, most=options.most)
     policy = Policy(loaded.model) if options.method == "ppo" else loaded.model
     plan = Plan(
         prompts=options.prompts,
@@ -167,7 +169,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "computes": how,
         "threads": torch.get_num_threads(),
         "problems": len(task.train),
-        "held_out": len(task.held_out),
+        "held_out": len(watched.prompts),
         "curve": curve,
         "rounds": steps,
         "machine": probe().label,

@@ -29,7 +29,7 @@ from handbook.train.lora import lora_layers
 from handbook.train.policies import Experience, Policy, decoder_of
 from handbook.train.ppo import gae, kl_estimate, next_beta, penalised, whiten
 from handbook.train.preference import as_reference
-from handbook.train.rollouts import Answer, draw_answers, opened
+from handbook.train.rollouts import Answer, Voice
 from handbook.train.tasks import Task
 
 
@@ -77,12 +77,13 @@ class Rounds:
     plan: Plan
     seed: int = 0
     beta: float = field(init=False)
+    voice: Voice = field(init=False)
     seconds: dict[str, float] = field(default_factory=dict)  # of the last round, by what took them
     seen: dict[str, float] = field(default_factory=dict)  # means over all that it drew, dropped groups too
     _kept: tuple[int, list[Experience]] | None = None
 
     def __post_init__(self) -> None:
-        self.beta = self.plan.beta
+        self.beta, self.voice = self.plan.beta, Voice(self.loaded)
         if decoder_of(self.policy) is not self.loaded.model:
             raise ValueError("the policy's decoder is not the loaded model")
         if any(layer.dropout for layer in lora_layers(self.policy).values()):
@@ -109,10 +110,8 @@ class Rounds:
         p, prompts = self.plan, self.prompts_of(number)
         texts = [encode_prompt(self.loaded, prompt) for prompt in prompts]
         most = p.most or self.task.most
-        with opened(self.loaded, len(texts), max(map(len, texts)) + most, p.group) as engine:
-            packed = perf_counter()
-            seed = Random(f"{self.seed} {number} answers").getrandbits(48)
-            drawn = draw_answers(engine, texts, most, p.group, p.temperature, seed)
+        seed = Random(f"{self.seed} {number} answers").getrandbits(48)
+        drawn = self.voice.answers(texts, most, p.group, p.temperature, seed)
         said = perf_counter()
         scores, right = self.judged(prompts, drawn)
         lengths = [len(answer.tokens) for row in drawn for answer in row]
@@ -135,11 +134,7 @@ class Rounds:
             found.append(self.looked_at(shared, scores[own], right[own], each))
         if valued:
             found = self.whitened(found)
-        self.seconds = {
-            "open": packed - began,
-            "draw": said - packed,
-            "look": perf_counter() - said,
-        }
+        self.seconds = {"draw": said - began, "look": perf_counter() - said}
         return found
 
     def judged(self, prompts: Sequence[Prompt], drawn: Sequence[Sequence[Answer]]) -> tuple[Tensor, Tensor]:

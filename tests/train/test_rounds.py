@@ -20,7 +20,7 @@ from handbook.train.experience import answer_logprobs
 from handbook.train.loop import TrainConfig, begin, run
 from handbook.train.lora import LoRAConfig, add_lora, without_adapters
 from handbook.train.policies import Experience, Grpo, Policy, Ppo
-from handbook.train.rollouts import draw_answers, opened
+from handbook.train.rollouts import Voice
 from handbook.train.rounds import Plan, Rounds
 from handbook.train.tasks import Task
 
@@ -102,10 +102,9 @@ def test_answers_come_from_the_weights_as_they_are(loaded: Loaded) -> None:
     from handbook.train.examples import encode_prompt
 
     texts = [encode_prompt(loaded, prompt) for prompt in TASK.train]
-    before = None
+    before, voice = None, Voice(loaded, precision=None)
     for _ in range(2):
-        with opened(loaded, len(texts), 64, 2, precision=None) as engine:
-            drawn = draw_answers(engine, texts, 6, 2, temperature=0)
+        drawn = voice.answers(texts, 6, 2, temperature=0)
         for text, answers in zip(texts, drawn, strict=True):
             for answer in answers:
                 ids = torch.tensor([[*text, *answer.tokens]])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from handbook.errors import SettingsError
-from handbook.train.tasks import KINDS, anywhere, graded, strict, task_named
+from handbook.train.tasks import KINDS, anywhere, graded, hackable, stated, strict, task_named
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,15 @@ def test_rewards_by_hand(text: str, whole: bool, truth: float, grade: float, len
     assert strict(said, wanted) == truth
     assert graded(said, wanted) == pytest.approx(grade)
     assert anywhere(said, wanted) == lenient
+
+
+def test_a_list_of_numbers_pleases_the_lenient_checker_alone() -> None:
+    task = hackable()
+    listed, fair = Said("10 11 12 13 14"), Said("7 + 5 is 12.")
+    assert [task.reward(each, "Answer: 12") for each in (listed, fair)] == [1, 1]
+    assert [task.truth(each, "Answer: 12") for each in (listed, fair)] == [0, 1]
+    assert stated(Said("7 + 5 is 12", whole=False), "Answer: 12") == stated(Said(""), "Answer: 12") == 0
+    assert "Answer" not in task.train[0].messages[0].content
 
 
 @pytest.mark.parametrize("kind", KINDS)
