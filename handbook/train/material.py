@@ -28,6 +28,7 @@ from handbook.train.preference import ExamplePair
 from handbook.train.settings import Supervised
 
 T = TypeVar("T", bound=Sized)
+Any_ = TypeVar("Any_")
 MOST_HELD_OUT = 256  # a look at more would cost more than it tells
 
 
@@ -154,7 +155,7 @@ def _encoded(
     return encoded.examples
 
 
-def parted(items: Sequence[T], share: float, seed: int) -> tuple[tuple[T, ...], tuple[T, ...]]:
+def parted(items: Sequence[Any_], share: float, seed: int) -> tuple[tuple[Any_, ...], tuple[Any_, ...]]:
     """What is trained on and what is held out: a share of the items drawn by seed, one at least where there
     is more than one, at most MOST_HELD_OUT."""
     count = min(max(round(share * len(items)), 1 if share else 0), MOST_HELD_OUT, len(items) - 1)

@@ -23,6 +23,7 @@ from handbook.train.settings import (
     DpoSettings,
     OrpoSettings,
     RewardSettings,
+    Sampled,
     SftSettings,
     Supervised,
 )
@@ -33,7 +34,9 @@ from handbook.train.sft import Sft
 class Parts:
     """A run without its folder. held_out: micro-batches that are only measured; fingerprint: of the data;
     steps_per_epoch: None where there are no epochs; material: what was read, None where answers are drawn;
-    longest: tokens of the longest row."""
+    longest: tokens of the longest row; more: what is measured beside the objective; look: what in its place;
+    seen: what a step tells beside its losses;
+    stride: steps between the places where a run can be gone on with."""
 
     model: nn.Module
     config: TrainConfig
@@ -45,9 +48,14 @@ class Parts:
     material: Material[Any] | None = None
     longest: int = 0
     more: Callable[[nn.Module], dict[str, float]] | None = None
+    look: Callable[[nn.Module], dict[str, float]] | None = None
+    seen: Callable[[], dict[str, float]] | None = None
+    stride: int = 1
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
-        """What the objective says of held-out data, by name, and what `more` does."""
+        """What the objective says of held-out data, by name, and what `more` does; or what `look` does."""
+        if self.look is not None:
+            return self.look(model)
         found = measured(model, self.held_out, self.objective, self.config.precision)
         return found if self.more is None else found | self.more(model)
 
@@ -179,11 +187,21 @@ def reward(assembled: Assembled, settings: Common) -> Parts:
     return supervised(assembled, settings, material, pack_pairs, Reward(settings.centring))
 
 
+def drawn(assembled: Assembled, settings: Common) -> Parts:
+    """Answers that the model draws itself."""
+    from handbook.train.sampled import sampled
+
+    assert isinstance(settings, Sampled)
+    return sampled(assembled, settings, lambda steps: config_of(settings, steps, assembled.precision))
+
+
 PARTS: Mapping[str, Callable[[Assembled, Common], Parts]] = {
     "sft": sft,
     "dpo": dpo,
     "orpo": orpo,
     "reward": reward,
+    "ppo": drawn,
+    "grpo": drawn,
 }
 
 

@@ -74,7 +74,7 @@ def plan_of(session: Session) -> Plan:
     state = begin(parts.model, parts.config)
     memory = memory_of(session)
     step, tokens = timed(state, parts)
-    looks = 1 + parts.config.steps // session.settings.every
+    looks = 1 + parts.config.steps // session.every
     material = parts.material
     return Plan(
         trainable=session.assembled.trainable,
@@ -96,20 +96,29 @@ def plan_of(session: Session) -> Plan:
 
 
 def timed(state: State, parts: Parts) -> tuple[float, int]:
-    """Seconds and tokens of a step: the second of two, where the first didn't take long."""
-    point = advance(state, parts.config, parts.batches(0), parts.objective)
-    tokens = [point.tokens]
-    if point.seconds < LONG:
-        point = advance(state, parts.config, parts.batches(1), parts.objective)
-        tokens.append(point.tokens)
-    return point.seconds, round(sum(tokens) / len(tokens))
+    """Seconds and tokens of a step, drawing answers included: of two, the second's seconds, where the first
+    didn't take long; of a round of several steps, their mean."""
+    tokens, seconds, begun = [], 0.0, time.perf_counter()
+    for step in range(2 * parts.stride):
+        if step == parts.stride:
+            seconds = time.perf_counter() - begun
+            if seconds > LONG:
+                break
+            begun = time.perf_counter()
+        tokens.append(advance(state, parts.config, parts.batches(step), parts.objective).tokens)
+    else:
+        seconds = time.perf_counter() - begun
+    return seconds / parts.stride, round(sum(tokens) / len(tokens))
 
 
 def look_seconds(parts: Parts) -> float:
-    """Seconds of a look at all held-out data, from a look at its first row."""
+    """Seconds of a look at all held-out data, from one at its first row; of drawn answers a whole look."""
     if not parts.held_out:
         return 0.0
     started = time.perf_counter()
+    if parts.look is not None:
+        evaluated(parts.model, parts.look)
+        return time.perf_counter() - started
     first = Parts(parts.model, parts.config, parts.batches, parts.objective, parts.held_out[:1])
     evaluated(parts.model, first.evaluate)
     return (time.perf_counter() - started) * len(parts.held_out)
@@ -121,10 +130,11 @@ def memory_of(session: Session) -> tuple[Line, ...]:
     model, config = parts.model, assembled.loaded.config
     held = {p.data_ptr(): p for p in (*model.parameters(), *model.buffers())}.values()
     trained = [p for p in model.parameters() if p.requires_grad]
-    tokens = parts.longest
+    tokens = parts.longest or max(int(micro.tokens.numel()) for micro in parts.batches(0))
     fused = is_fused(assembled.loaded.model)
-    again = not fused if settings.checkpointing is None else settings.checkpointing
-    block = kept_by_a_block(assembled.loaded.model, tokens, parts.config.precision)
+    kept = fused or parts.material is None  # drawn answers are short
+    again = not kept if settings.checkpointing is None else settings.checkpointing
+    block = kept_by_a_block(assembled.loaded.model, tokens, parts.config.precision, fused)
     inputs = config.layers * tokens * config.dim * assembled.loaded.model.dtype.itemsize
     moments = MOMENTS[settings.optimizer]
     how = "the input of each block, and one block computed again" if again else "of all blocks"
@@ -147,7 +157,7 @@ def bytes_of(tensors: Iterable[Tensor]) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
-def kept_by_a_block(model: Transformer, tokens: int, precision: str) -> int:
+def kept_by_a_block(model: Transformer, tokens: int, precision: str, fused: bool = False) -> int:
     """Bytes that torch keeps of one block for its backward pass, on a row of so many tokens: counted where
     autograd puts them away, on a row of SAMPLE tokens at most.
 
@@ -156,7 +166,7 @@ def kept_by_a_block(model: Transformer, tokens: int, precision: str) -> int:
     """
     length = min(tokens, model.config.context, SAMPLE)
     row = pack([Example((0,) * length, (True,) * length)])
-    if is_fused(model):
+    if fused:
         return _kept(model, row, precision) * tokens // length // len(model.blocks)
     kept = [_kept(_first_blocks(model, count), row, precision) for count in (1, 2)]
     return (kept[1] - kept[0] if len(model.blocks) > 1 else kept[0]) * tokens // length

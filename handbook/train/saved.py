@@ -86,6 +86,7 @@ def _write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file(dict(tensors), scratch, {"format": "pt"})
+        scratch.chmod(0o644)
         scratch.replace(path)
     except (OSError, SafetensorError) as error:
         with contextlib.suppress(OSError):

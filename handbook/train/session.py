@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from shlex import quote
@@ -73,6 +73,11 @@ class Session:
         steps = {"steps": self.parts.config.steps, "precision": self.parts.config.precision}
         return told | steps | {"data_sha256": self.parts.fingerprint}
 
+    @property
+    def every(self) -> int:
+        """Steps between checkpoints: as told, or the next place where the run can be gone on with."""
+        return -(-self.settings.every // self.parts.stride) * self.parts.stride
+
     def stored(self) -> dict[str, Any] | None:
         """The checkpoint of an earlier part, None where there is none. Raises CheckpointError where it can't
         be read or is of another run."""
@@ -100,11 +105,10 @@ class Session:
             return []
         if self.settings.full:
             return [f"handbook {verb} --model {quote(str(result))}" for verb in ("chat", "serve")]
-        name = self.folder.name
-        model, named = quote(self.settings.model), quote(f"{name}={result}")
+        model, named = quote(self.settings.model), quote(f"{self.folder.name}={result}")
         return [
+            f"handbook chat --model {model} --adapter {quote(str(result))}",
             f"handbook serve --model {model} --adapter {named}",
-            f"handbook chat --url http://127.0.0.1:8018/v1 --model {quote(name)}",
         ]
 
     def note(self, state: str, **more: Any) -> None:
@@ -123,29 +127,32 @@ def train(
     Raises CheckpointError, DiskFull, and Diverged where the loss is no number any more; the last checkpoint
     then stands.
     """
-    parts, settings = session.parts, session.settings
+    parts = session.parts
     state = session.start()
     resumed, before = state.step, _noted(session.folder) if state.step else {}
     session.about |= _about(session)
     with told(session, before):
         if not before and state.step == 0 and parts.held_out:
             before = evaluated(state.model, parts.evaluate)
-            session.note("running", before=before, held_out={"before": before["held_out"], "after": None})
+            session.note("running", before=before, held_out={"before": before.get("held_out"), "after": None})
         steps = run(
             state,
             parts.config,
             parts.batches,
             parts.objective,
             evaluate=parts.evaluate if parts.held_out else None,
-            every=settings.every,
+            every=session.every,
         )
         with write_metrics(session.folder, state.curve) as write:
             for point in steps:
+                if parts.seen is not None:
+                    point = replace(point, losses=point.losses | parts.seen())
+                    state.curve[-1] = point
                 write(point)
-                if point.step % settings.every == 0 or point.step == parts.config.steps:
+                if point.step % session.every == 0 or point.step == parts.config.steps:
                     checkpoint.save(session.folder / CHECKPOINT, state, session.identity)
                 watch(point)
-                if stop() and point.step < parts.config.steps:
+                if stop() and point.step % parts.stride == 0 and point.step < parts.config.steps:
                     checkpoint.save(session.folder / CHECKPOINT, state, session.identity)
                     raise Stopped(point.step)
         last = state.curve[-1].losses

@@ -54,12 +54,12 @@ class Common:
     out: str = option("", "Folder of the run; default: train/METHOD in the data folder.")
     seed: int = option(0, "Of order, adapters and dropout.", 0, SEEDS)
     steps: int | None = option(None, "Optimizer steps; default: by epochs.", 1, 10_000_000)
-    rate: float | None = option(None, "Peak learning rate; default: by method and by what trains.", 0, 10)
+    rate: float | None = option(None, "Peak learning rate; default: by method and by what trains.", 1e-12, 10)
     warmup: float = option(0.05, "Share of steps in which the rate rises.", 0, 1)
     schedule: Literal["cosine", "linear", "constant", "wsd"] = option("cosine", "Of the rate after that.")
     floor: float = option(0.1, "Share of the peak rate left at the end.", 0, 1)
     decay: float = option(0.0, "Of weights, per unit of rate.", 0, 10)
-    clip: float = option(1.0, "Largest norm of all gradients together.", 0)
+    clip: float = option(1.0, "Largest norm of all gradients together.", 1e-12)
     optimizer: Literal["adamw", "adamw8bit"] = option("adamw", "adamw8bit keeps its state in a quarter.")
     precision: Literal["auto", "fp32", "bf16"] = option("auto", "Of products; auto: bf16 where it is fast.")
     checkpointing: bool | None = option(None, "Recompute activations to save memory; default: by size.")
@@ -148,31 +148,47 @@ class RewardSettings(Supervised):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampled(Common):
-    """Methods that learn from what the model says itself."""
+    """Methods that learn from what the model says itself. They train an adapter unless told otherwise:
+    without one there is no reference to measure the distance from."""
 
-    task: str = option("", "A built-in task with verifiable rewards.")
-    prompts: int = option(8, "Prompts of an iteration.", 1, 65_536)
-    length: int = option(64, "Longest answer.", 1, 1 << 20)
-    temperature: float = option(1.0, "Of sampling.", 0.01, 10)
+    lora: Lora | None = field(
+        default=Lora(), metadata={"words": "The adapter: r=16,alpha=32; `false` trains all weights."}
+    )
+    schedule: Literal["cosine", "linear", "constant", "wsd"] = option("constant", "Of the rate.")
+    task: str = option("", "A built-in task with answers that can be checked, such as sums; or --data.")
+    reward: Literal["", "strict", "graded", "anywhere"] = option(
+        "", "What pays; default: as the task has it, strict for a file."
+    )
+    held_out: float = option(0.1, "Share of a file's prompts that are only measured on.", 0, 0.9)
+    prompts: int = option(16, "Prompts of a round.", 1, 65_536)
+    group: int = option(8, "Answers to each prompt.", 1, 1024)
+    answer: int | None = option(
+        None, "Longest answer, in tokens; default: as the task has it, 64.", 1, 1 << 20
+    )
+    temperature: float = option(1.0, "Of drawing.", 0.01, 10)
     clip_range: float = option(0.2, "How far a probability ratio counts.", 0.001, 10)
-    passes: int = option(1, "Optimizer steps on what was sampled once.", 1, 64)
+    passes: int = option(1, "Optimizer steps on the same answers.", 1, 64)
+    tokens: int = option(4096, "Tokens of answers that are computed at once.", 16, 1 << 22)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PpoSettings(Sampled):
     """`handbook train ppo`: Schulman et al. 2017, arXiv:1707.06347."""
 
-    kl: float = option(0.05, "Weight of the distance from the reference.", 0, 1e3)
+    passes: int = option(2, "Optimizer steps on the same answers.", 1, 64)
+    kl: float = option(0.02, "Weight of the distance from the reference, taken off the reward.", 0, 1e3)
     gamma: float = option(1.0, "Of later rewards.", 0, 1)
     lam: float = option(0.95, "Of generalised advantage estimation.", 0, 1)
+    value_weight: float = option(0.5, "Of the values' error in the loss.", 0, 1e3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrpoSettings(Sampled):
     """`handbook train grpo`: Shao et al. 2024, arXiv:2402.03300."""
 
-    group: int = option(8, "Answers to each prompt.", 2, 1024)
-    kl: float = option(0.0, "Weight of the distance from the reference.", 0, 1e3)
+    kl: float = option(0.0, "Weight of the distance from the reference, in the loss.", 0, 1e3)
+    normalise: Literal["token", "answer", "constant"] = option("token", "What the loss is a mean over.")
+    scale: bool = option(True, "Divide advantages by the group's deviation.")
 
 
 METHODS: dict[Method, type[Common]] = {
@@ -273,8 +289,15 @@ def _together(method: Method, values: Mapping[str, Any]) -> list[str]:
             found.append(f"{what} of up to {needed} tokens does not fit a row of {tokens}")
         if not values.get("data"):
             found.append("data is missing: the file to learn from")
-    elif not values.get("data") and not values.get("task"):
-        found.append("task or data is missing: what to be asked")
+        return found
+    if bool(values.get("data")) == bool(values.get("task")):
+        found.append("either task or data is told: what is asked")
+    if method == "grpo" and values.get("group") == 1:
+        found.append("grpo compares the answers of a group, which has at least 2")
+    if values.get("lora", True) is None and values.get("kl", METHODS[method]().kl):  # type: ignore[attr-defined]
+        found.append("a distance from the reference (kl) needs an adapter, and lora is turned off")
+    if (lora := values.get("lora")) is not None and lora.dropout:
+        found.append("answers are drawn without dropout, and lora has some")
     return found
 
 

@@ -53,7 +53,7 @@ def test_without_a_run_it_says_how_to_begin_one(client: TestClient) -> None:
 def test_a_run_and_the_list_of_all(client: TestClient, settings: Settings) -> None:
     made(settings, "tiny/dense", rows(range(1, 4)))
     made(settings, "sft", rows(range(1, 21)), method="sft", model="m", trains="LoRA r=8", steps=40,
-         state="running", process=ME, trainable=10, parameters=1000, held_out={"before": 3.9})  # fmt: skip
+         state="running", process=ME, trainable=10, parameters=1000, before={"held_out": 3.9})  # fmt: skip
     html = client.get("/training").text
     assert "SFT: m, LoRA r=8" in html, "what runs comes first"
     assert "Step 20 of 40, runs now; about 10 s left" in html
@@ -103,7 +103,7 @@ def test_states(client: TestClient, settings: Settings) -> None:
     assert "The loss is nan." in client.get("/training?run=broke").text
     ready = client.get("/training?run=ready").text
     assert "Saved in <code>/r</code>" in ready
-    assert "Try it: <code>handbook serve</code>, then <code>handbook chat</code>" in ready
+    assert "Try it: <code>handbook serve</code>, or <code>handbook chat</code>" in ready
 
 
 def test_what_cannot_be_read_is_passed_over(client: TestClient, settings: Settings) -> None:

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +97,7 @@ def test_a_model_of_a_gguf_file_gets_files_of_its_own(place: Path, tmp_path: Pat
     assert again.tokenizer.encode("<|im_end|> a") == loaded.tokenizer.encode("<|im_end|> a")
     assert again.tokenizer.stops == loaded.tokenizer.stops
     assert again.template is not None
+    assert (tmp_path / "made" / "model.safetensors").stat().st_mode & 0o777 == 0o644
 
 
 SMALL = {"vocab_size": 9, "dim": 8, "layers": 2, "heads": 2, "kv_heads": 1, "head_dim": 4, "hidden_dim": 8}
@@ -130,6 +131,44 @@ def test_pairs_are_learnt(place: Path, tmp_path: Path, method: Method) -> None:
             load_reward(outcome.result, loaded.model), run.parts.held_out, run.parts.objective, "fp32"
         )
         assert again["held_out"] == pytest.approx(outcome.after["held_out"], abs=1e-6)
+
+
+def drawn(place: Path, folder: Path, method: Method, **told: Any) -> Session:
+    flags: dict[str, Any] = {"task": "digits", "prompts": 2, "group": 4, "every": 2, "lora": "r=4"}
+    settings = read_settings(method, flags | {"precision": "fp32", "model": str(place / "pocket")} | told)
+    assembled = assemble(settings, Settings(data=place))
+    return Session(settings, folder, assembled, parts_of(assembled))
+
+
+@pytest.mark.parametrize("method", ["ppo", "grpo"])
+def test_drawn_answers_resume_between_rounds(place: Path, tmp_path: Path, method: Method) -> None:
+    told = {"steps": 6, "passes": 2, "rate": 0.01, "every": 1}
+    whole = train(drawn(place, tmp_path / "whole", method, **told))
+    assert set(whole.before) == {"held_out_right", "held_out_reward"}
+    assert whole.curve[-1].losses.keys() >= {"reward", "right", "length", "kl"}
+    seen: list[int] = []
+    with pytest.raises(Stopped) as stopped:
+        train(
+            drawn(place, tmp_path / "run", method, **told),
+            lambda p: seen.append(p.step),
+            lambda: len(seen) >= 3,
+        )
+    assert stopped.value.step == 4, "in the middle of a round it goes on to its end"
+    done = train(drawn(place, tmp_path / "run", method, **told))
+    assert done.resumed_from == 4
+    assert_equal(tmp_path / "run", tmp_path / "whole")
+
+
+def test_prompts_of_a_file_need_answers(place: Path, tmp_path: Path) -> None:
+    file = tmp_path / "asked.jsonl"
+    rows = [{"prompt": f"Say {n}.", "answer": str(n)} for n in range(10)]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    run = drawn(place, tmp_path, "grpo", task=None, data=str(file), steps=1)
+    assert len(run.parts.held_out) == 1
+    train(run)
+    file.write_text(json.dumps({"prompt": "Say 1."}) + "\n" + file.read_text())
+    with pytest.raises(DataError, match="1 prompts have no answer to compare with, the first in line 1"):
+        drawn(place, tmp_path, "grpo", task=None, data=str(file), steps=1)
 
 
 def test_stopped_and_gone_on_ends_bit_for_bit_as_unbroken(place: Path, tmp_path: Path) -> None:
@@ -299,3 +338,21 @@ def test_settings_that_change_nothing_of_the_run_are_not_its_identity(place: Pat
     assert Session(elsewhere, tmp_path, run.assembled, run.parts).identity == run.identity
     other = replace(run.settings, seed=9)
     assert Session(other, tmp_path, run.assembled, run.parts).identity != run.identity
+
+
+@dataclass
+class Weighed:
+    weight: float
+    value: float
+
+
+def test_a_look_is_the_mean_over_what_counts() -> None:
+    def objective(model: torch.nn.Module, micro: Weighed) -> dict[str, torch.Tensor]:
+        return {
+            "total": torch.tensor(micro.value),
+            "text": torch.tensor(micro.value),
+            "other": torch.tensor(1.0),
+        }
+
+    found = measured(torch.nn.Linear(1, 1), [Weighed(3, 1.0), Weighed(1, 5.0)], objective, "fp32")
+    assert found == {"held_out": pytest.approx(2.0), "held_out_other": pytest.approx(1.0)}

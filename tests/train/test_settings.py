@@ -135,3 +135,24 @@ def test_the_warm_up_is_a_share_of_the_steps() -> None:
 def test_no_torch_is_loaded() -> None:
     code = "import sys, handbook.train.settings, handbook.app.cli.tuning; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_what_learns_from_its_own_answers() -> None:
+    settings = read_settings("ppo", {"task": "sums"})
+    assert settings.lora == Lora(), "the reference is the model without it"
+    for wrong, says in (
+        ({}, "either task or data"),
+        ({"task": "sums", "data": "x"}, "either task or data"),
+        ({"task": "sums", "lora": "false"}, "needs an adapter"),
+        ({"task": "sums", "lora": "dropout=0.1"}, "without dropout"),
+    ):
+        with pytest.raises(SettingsError, match=says):
+            read_settings("ppo", wrong)
+    with pytest.raises(SettingsError, match="at least 2"):
+        read_settings("grpo", {"task": "sums", "group": "1"})
+    assert read_settings("grpo", {"task": "sums", "lora": "off"}).full
+
+
+def test_bounds_are_allowed_themselves() -> None:
+    settings = read_settings("sft", {"data": "x", "steps": "1", "held_out": "0", "floor": "1", "seed": "0"})
+    assert (settings.steps, settings.floor, settings.seed) == (1, 1.0, 0)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import Field
 from pathlib import Path
+from time import perf_counter
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
@@ -160,6 +161,7 @@ def trained(session: "Session", stop: Callable[[], bool]) -> "Outcome":
     from handbook.train.session import train
 
     recent: list[Point] = []
+    ended = [perf_counter()]
     total = session.parts.config.steps
     bar = sys.stderr.isatty()  # which says itself how much time is left
     beat = 1 if bar else max(total // 20, 1)
@@ -171,17 +173,36 @@ def trained(session: "Session", stop: Callable[[], bool]) -> "Outcome":
         def watch(point: "Point") -> None:
             nonlocal note
             recent.append(point)
-            del recent[:-RECENT]
-            if point.step % beat == 0 or point.step == total or "held_out" in point.losses:
-                seconds = sum(each.seconds for each in recent)
-                speed = sum(each.tokens for each in recent) / seconds
-                left = "" if bar else f", {(total - point.step) * seconds / len(recent):.0f} s left"
-                loss = sum(each.losses["total"] for each in recent) / len(recent)
-                held = f", held-out {point.losses['held_out']:.3f}" if "held_out" in point.losses else ""
-                note = f"step {point.step}, loss {loss:.3f}{held}, {speed:,.0f} tokens/s{left}"
+            ended.append(perf_counter())
+            del recent[:-RECENT], ended[: -RECENT - 1]
+            if (
+                point.step % beat == 0
+                or point.step == total
+                or any("held_out" in name for name in point.losses)
+            ):
+                note = said(recent)
+                if not bar:
+                    each = (ended[-1] - ended[0]) / (len(ended) - 1)
+                    note += f", {(total - point.step) * each:.0f} s left"
             advance(point.step, total, note)
 
         return train(session, watch, stop)
+
+
+def said(recent: "list[Point]") -> str:
+    """What the bar tells of the last steps: means, but for what was just measured on held-out data."""
+    last = recent[-1]
+    drawn = "reward" in last.losses
+    shown = ("reward", "right") if drawn else ("total",)
+    parts = [f"step {last.step}"]
+    for name in shown:
+        mean = sum(each.losses[name] for each in recent) / len(recent)
+        parts.append(f"{'loss' if name == 'total' else name} {mean:.3f}")
+    held = last.losses.get("held_out_right" if drawn else "held_out")
+    if held is not None:
+        parts.append(f"held-out{' right' if drawn else ''} {held:.3f}")
+    speed = sum(each.tokens for each in recent) / sum(each.seconds for each in recent)
+    return ", ".join([*parts, f"{speed:,.0f} tokens/s"])
 
 
 def summary(session: "Session", outcome: "Outcome") -> dict[str, Any]:

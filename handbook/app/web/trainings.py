@@ -110,9 +110,22 @@ class Training:
         return int(told) if _number(told) and told > 0 else None
 
     @property
-    def loss(self) -> str:
-        """The name of what is minimised; of models from nothing the text's part of it."""
+    def drawn(self) -> bool:
+        """Whether it learns from rewards of its own answers: then its loss says little."""
+        return self.told("method") in ("ppo", "grpo")
+
+    @property
+    def main(self) -> str:
+        """The name of what to look at first: the reward, or what is minimised, or of models from nothing the
+        text's part of it."""
+        if self.drawn:
+            return "reward"
         return "text" if self.told("method") is None and "text" in self.metrics.series else "total"
+
+    @property
+    def held_out(self) -> str:
+        """The name of the same on held-out data."""
+        return "held_out_reward" if self.drawn else "held_out"
 
     @property
     def title(self) -> str:
@@ -133,7 +146,7 @@ class Training:
 
     @property
     def seconds_left(self) -> float | None:
-        each = self.metrics.now("seconds")
+        each = None if self.drawn else self.metrics.now("seconds")  # a step's seconds don't hold its round's
         if self.state != "running" or self.steps is None or each is None:
             return None
         return max(self.steps - self.metrics.steps, 0) * each

@@ -37,7 +37,12 @@ TITLES = {  # of what metrics.jsonl tells beside the loss; others go by their na
     "tokens_per_second": ("Speed", "tokens/s"),
     "norm": ("Gradient norm, before clipping", ""),
     "reward": ("Reward", ""),
-    "success": ("Success rate", "share"),
+    "right": ("Right answers", "share"),
+    "total": ("Loss", ""),
+    "policy": ("Loss of the policy", ""),
+    "value": ("Loss of the values", ""),
+    "entropy": ("Entropy of a token", "nats"),
+    "clipped": ("Tokens whose gradient is clipped", "share"),
     "accuracy": ("Pairs ranked rightly", "share"),
     "margin": ("Margin of chosen over rejected", "nats"),
     "kl": ("Distance from the reference (KL)", "nats"),
@@ -48,7 +53,7 @@ TITLES = {  # of what metrics.jsonl tells beside the loss; others go by their na
     "length": ("Length of answers", "tokens"),
 }
 LAST = ("rate", "norm", "tokens_per_second")
-HIDDEN = {"seconds", "tokens", "total"}
+HIDDEN = {"seconds", "tokens"}
 
 
 def runs_of(request: Request) -> list[Training]:
@@ -78,14 +83,16 @@ def panels(run: Training) -> list[dict[str, Any]]:
         unit = "nats"
     plain = [name for name in metrics.series if not name.startswith("held_out")]
     hidden = (
-        HIDDEN | {run.loss} | ({"text"} if run.told("method") == "sft" else set())
+        HIDDEN | {run.main} | ({"text"} if run.told("method") == "sft" else set())
     )  # there it is the loss
     rest = [name for name in plain if name not in hidden and name not in LAST]
-    names = [run.loss, *rest, *(name for name in LAST if name in plain)]
+    names = [run.main, *rest, *(name for name in LAST if name in plain)]
     drawn = []
     for number, name in enumerate(name for name in names if name in metrics.series):
-        title, of = ("Loss", unit) if number == 0 else TITLES.get(name, (name.replace("_", " "), ""))
-        beside = metrics.series.get("held_out" if number == 0 else f"held_out_{name}")
+        title, of = TITLES.get(name, (name.replace("_", " ").capitalize(), ""))
+        if name in ("total", "text") and number == 0:
+            title, of = "Loss", unit
+        beside = metrics.series.get(run.held_out if number == 0 else f"held_out_{name}")
         points, dots = metrics.series[name].points, beside.points if beside else []
         svg = panel(title, of, points, dots, run.steps, small=number > 0, smooth=name != "rate")
         caption = f"plot-{number}-title"

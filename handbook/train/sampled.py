@@ -1,0 +1,104 @@
+"""PPO and GRPO from settings: the task, rounds of drawn answers, and success on prompts that are held out.
+
+Book: model-training/preference-alignment
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from hashlib import file_digest
+from pathlib import Path
+from typing import Literal
+
+from handbook.errors import DataError
+from handbook.train.assembly import Assembled
+from handbook.train.config import TrainConfig
+from handbook.train.examples import encode_prompt
+from handbook.train.formats import read_prompts
+from handbook.train.material import parted
+from handbook.train.methods import Parts
+from handbook.train.policies import Grpo, Policy, Ppo
+from handbook.train.rounds import Plan, Rounds
+from handbook.train.settings import GrpoSettings, PpoSettings, Sampled
+from handbook.train.tasks import Task, anywhere, graded, strict, task_named
+
+ROUNDS = 100  # where steps are not told
+LOOKED_AT = 64  # held-out prompts, at most
+LONGEST = 64  # tokens of an answer where nobody says
+REWARDS = {"strict": strict, "graded": graded, "anywhere": anywhere}
+
+
+def task_of(settings: Sampled) -> Task:
+    """A built-in task, or the prompts of a file with their answers. Raises SettingsError, DataError."""
+    if settings.task:
+        task = task_named(settings.task)
+    else:
+        prompts = read_prompts(Path(settings.data).expanduser())
+        if without := [prompt.line for prompt in prompts if prompt.answer is None]:
+            raise DataError(
+                f"{settings.data}: {len(without)} prompts have no answer to compare with, the first in line "
+                f"{without[0]}.",
+                "Give each an `answer`.",
+            )
+        train, held_out = parted(prompts, settings.held_out, settings.seed)
+        task = Task(Path(settings.data).stem, train, held_out, strict, LONGEST, strict)
+    reward = REWARDS.get(settings.reward, task.reward)
+    return Task(task.name, task.train, task.held_out, reward, settings.answer or task.most, task.truth)
+
+
+def sampled(assembled: Assembled, settings: Sampled, config: Callable[[int], TrainConfig]) -> Parts:
+    """Parts of PPO or GRPO. config: the loop's, for so many steps. Raises as `task_of`."""
+    task = task_of(settings)
+    kl = getattr(settings, "kl", 0.0)
+    plan = Plan(
+        prompts=settings.prompts,
+        group=settings.group,
+        most=task.most,
+        passes=settings.passes,
+        temperature=settings.temperature,
+        precision=assembled.precision,
+        budget=settings.tokens,
+        beta=kl,
+        watch=not settings.full,
+    )
+    objective: Grpo | Ppo
+    if isinstance(settings, PpoSettings):
+        assembled.trained = Policy(assembled.loaded.model)
+        plan = replace(plan, gamma=settings.gamma, lam=settings.lam)
+        objective = Ppo(settings.clip_range, value_weight=settings.value_weight)
+    else:
+        assert isinstance(settings, GrpoSettings)
+        by: Literal["tokens", "answers"] = "tokens" if settings.normalise == "token" else "answers"
+        plan = replace(plan, scale=settings.scale, weigh=by)
+        objective = Grpo(kl, settings.clip_range, normalise=settings.normalise, longest=task.most)
+    rounds = Rounds(assembled.loaded, assembled.trained, task, plan, settings.seed)
+    return Parts(
+        model=assembled.trained,
+        config=config(settings.steps or ROUNDS * settings.passes),
+        batches=rounds,
+        objective=objective,
+        held_out=task.held_out[:LOOKED_AT],
+        fingerprint=fingerprint(settings),
+        look=lambda model: success(assembled, task, rounds),
+        seen=lambda: rounds.seen,
+        stride=settings.passes,
+    )
+
+
+def success(assembled: Assembled, task: Task, rounds: Rounds) -> dict[str, float]:
+    """On held-out prompts, answered by what is likeliest: the share that is right, the mean of the reward."""
+    prompts = task.held_out[:LOOKED_AT]
+    texts = [encode_prompt(assembled.loaded, prompt) for prompt in prompts]
+    drawn = rounds.voice.answers(texts, task.most, temperature=0.0)
+    said = [(row[0], prompt.answer or "") for row, prompt in zip(drawn, prompts, strict=True)]
+    return {
+        "held_out_right": sum(task.truth(answer, wanted) for answer, wanted in said) / len(said),
+        "held_out_reward": sum(task.reward(answer, wanted) for answer, wanted in said) / len(said),
+    }
+
+
+def fingerprint(settings: Sampled) -> str:
+    """Of the file, empty for a built-in task."""
+    if not settings.data:
+        return ""
+    with Path(settings.data).expanduser().open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
