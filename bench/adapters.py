@@ -27,6 +27,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "book" / "architectures" / "transformer-deep-dive.md", Path(__file__))
+KERNELS = {f"kernels-{precision}": precision for precision in ("fp32", "bf16", "int8", "int4")}
 
 
 def random_adapter(model: Any, seed: int, rank: int) -> Any:
@@ -88,19 +89,11 @@ def executors(loaded: Any, only: Sequence[str], **sizes: int) -> tuple[dict[str,
     found: dict[str, Texts] = {}
     missing = []
     for name in only:
-        way, _, precision = name.partition("-")
-        if way == "torch" and precision == "fp32":
-            found[name] = Texts(loaded, None, **sizes)
-        elif way == "kernels" and precision in ("fp32", "bf16", "int8", "int4"):
-            if isinstance(kernels, str):
-                missing.append(f"{name}: {kernels}")
-                continue
-            found[name] = Texts(loaded, precision, **sizes)
-            assert isinstance(found[name].engine.executor, FastExecutor)
-        else:
-            raise SystemExit(
-                f"No executor {name}. There is torch-fp32, and kernels- with fp32, bf16, int8, int4."
-            )
+        if name in KERNELS and isinstance(kernels, str):
+            missing.append(f"{name}: {kernels}")
+            continue
+        found[name] = Texts(loaded, KERNELS.get(name), **sizes)
+        assert isinstance(found[name].engine.executor, FastExecutor) == (name in KERNELS)
     return found, missing
 
 
@@ -195,6 +188,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if min(options.texts, options.rank, options.tokens, options.rounds, options.prompt - 1) < 1:
         parser.error("--texts, --rank, --tokens and --rounds are at least 1, --prompt at least 2")
+    if unknown := set(options.on.split(",")) - {"torch-fp32", *KERNELS}:
+        parser.error(f"no executor {', '.join(sorted(unknown))}; there is torch-fp32, {', '.join(KERNELS)}")
     found = measure(options)
     if options.json:
         print(json.dumps({"schema": "handbook.bench.adapters/1", **found}, indent=2))
