@@ -27,6 +27,18 @@ def weights(shape: tuple[int, int], dtype: torch.dtype) -> list[torch.Tensor]:
     return [w.to(dtype) for w in (normal, rows, half, normal**5)]
 
 
+@pytest.mark.parametrize("size", [64, 30])
+def test_numbers_on_the_borders_fall_as_in_bitsandbytes(peer, size: int) -> None:
+    """There the last bit decides: a whole block is multiplied by the inverse, a rest divided."""
+    values = torch.tensor(NF4)
+    for k in range(300):
+        largest = 0.01 + k / 300
+        borders = ((values[1:] + values[:-1]) / 2 * largest).repeat(5)[: size - 1]
+        weight = torch.cat((torch.tensor([largest]), borders))[None]
+        packed, _ = peer.quantize_4bit(weight, blocksize=64, quant_type="nf4")
+        assert torch.equal(quantize_nf4(weight).packed, packed.view(-1))
+
+
 def test_the_codebook_is_the_papers_definition() -> None:
     assert torch.tensor(NF4).dtype == torch.float32
     torch.testing.assert_close(normal_code().float(), torch.tensor(NF4), rtol=0, atol=2e-7)
