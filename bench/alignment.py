@@ -53,12 +53,12 @@ def parser() -> argparse.ArgumentParser:
 def settled(options: argparse.Namespace) -> argparse.Namespace:
     """Options with what hangs on the method, where it was not told."""
     ppo = options.method == "ppo"
-    options.rounds = options.rounds or (120 if ppo else 100)
+    options.rounds = options.rounds or {"grpo": 50, "ppo": 48, "hacking": 72}[options.method]
     options.task = options.task or ("two-digits" if options.method == "hacking" else "digits")
-    options.prompts = options.prompts or 16
+    options.prompts = options.prompts or (16 if options.method == "grpo" else 8)
     options.passes = options.passes or (2 if ppo else 1)
     options.rate = options.rate or 1e-4
-    options.beta = options.beta if options.beta >= 0 else (0.02 if ppo else 0.0)
+    options.beta = options.beta if options.beta >= 0 else (0.01 if ppo else 0.0)
     options.most = options.most or (24 if options.method == "hacking" else 12)
     return options
 
@@ -136,7 +136,12 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         precision=options.precision,
     )
     watched = Watched(loaded, task)
-    began, looking, curve, steps = perf_counter(), 0.0, [{"round": 0, "seconds": 0.0, **watched()}], []
+    began, looking, curve, steps = (
+        perf_counter(),
+        0.0,
+        [{"round": 0, "seconds": 0.0, "kl": 0.0, **watched()}],
+        [],
+    )
     tell(curve[-1])
     began = perf_counter()
     for point in run(begin(policy, config), config, rounds, objective):
@@ -157,7 +162,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         over = number == options.rounds or now > 60 * options.minutes
         if number % options.every == 0 or over:
             mark = perf_counter()
-            curve.append({"round": number, "seconds": round(now, 2), **watched()})
+            curve.append({"round": number, "seconds": round(now, 2), "kl": told["kl"], **watched()})
             looking += perf_counter() - mark
             tell(curve[-1])
             over = over or curve[-1]["success"] >= options.until
@@ -200,7 +205,8 @@ def main(arguments: Sequence[str]) -> int:
         low, high = row["interval"]
         print(
             f"round {row['round']:>3}  {row['seconds']:>6.0f} s  held out {row['success']:.3f} "
-            f"({low:.2f} to {high:.2f})  greedily {row['greedy']:.3f}  reward {row['reward']:.3f}"
+            f"({low:.2f} to {high:.2f})  greedily {row['greedy']:.3f}  reward {row['reward']:.3f}  "
+            f"KL {row['kl']:.1f}"
         )
     return 0
 

@@ -126,12 +126,15 @@ class Rounds:
         if p.drop and not valued:
             rows = telling(scores, p.group)
             groups = [n for n in groups if rows[n * p.group]] or groups[:1]
-        found = []
-        for part in self.cut(groups, texts, drawn):
+        found, parts = [], self.cut(groups, texts, drawn)
+        for part in parts:
             own = torch.tensor([n * p.group + k for n in part for k in range(p.group)])
             shared = lay_out([(texts[n], [answer.tokens for answer in drawn[n]]) for n in part])
             each = advantages[own] if len(advantages) else None
             found.append(self.looked_at(shared, scores[own], right[own], each))
+        drawn_by = [answer for part in parts for n in part for answer in drawn[n]]
+        if found[0].old is not None:
+            self.seen["apart"] = apart(drawn_by, found)
         if valued:
             found = self.whitened(found)
         self.seconds = {"draw": said - began, "look": perf_counter() - said}
@@ -205,3 +208,17 @@ class Rounds:
             ]
             self.beta = next_beta(self.beta, torch.cat(distances).mean().item(), self.plan.target)
         return [replace(e, advantages=each) for e, each in zip(found, white, strict=True)]
+
+
+def apart(answers: Sequence[Answer], found: Sequence[Experience]) -> float:
+    """KL in nats an answer of the engine that drew from the policy that is trained: the mean over answers of
+    the engine's log-probability less the training forward's. Their precisions differ, and nothing else may.
+
+    The token that ends an answer is left out: the engine doesn't tell its probability.
+    """
+    rows = [row for e in found if e.old is not None for row in e.old]
+    differences: list[float] = [
+        answer.logprob - row[: len(answer.tokens) - answer.whole].sum().item()
+        for answer, row in zip(answers, rows, strict=True)
+    ]
+    return sum(differences) / len(differences)

@@ -115,6 +115,18 @@ def test_answers_come_from_the_weights_as_they_are(loaded: Loaded) -> None:
         moved(loaded)
 
 
+def test_the_engine_that_draws_is_the_policy_that_learns(loaded: Loaded) -> None:
+    """Log-probabilities of the drawn tokens, the engine's and the training forward's: fp32 both, so equal."""
+    moved(loaded)
+    rounds = played(loaded, Plan(prompts=3, group=4, passes=2, drop=False))[1]
+    rounds.voice = Voice(loaded, precision=None)
+    rounds(0)
+    assert rounds.seen["apart"] == pytest.approx(0, abs=1e-4)
+    with without_adapters(loaded.model):  # only the engine has it now
+        rounds(2)
+    assert rounds.seen["apart"] > 0.01
+
+
 def test_rounds_hang_on_seed_and_weights_alone(loaded: Loaded) -> None:
     plan = Plan(prompts=2, group=3, drop=False)
 
