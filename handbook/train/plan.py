@@ -189,18 +189,24 @@ def _first_blocks(model: Transformer, count: int) -> Transformer:
 
 def _kept(model: Transformer, row: Packed, precision: str) -> int:
     own = {p.untyped_storage().data_ptr() for p in (*model.parameters(), *model.buffers())}
-    found: dict[int, tuple[int, Tensor]] = {}
+    found: dict[int, list[Tensor]] = {}  # by storage; held, so that no address comes twice
 
     def put_away(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
-            found[storage.data_ptr()] = (storage.nbytes(), tensor)  # held, so that no address comes twice
+        address = tensor.untyped_storage().data_ptr()
+        if address not in own:
+            found.setdefault(address, []).append(tensor)
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(put_away, lambda tensor: tensor), lowered(model, precision):
         end = hidden(model, row, checkpointing=False)
     assert end.requires_grad
-    return sum(size for size, _ in found.values())
+    return sum(map(_occupied, found.values()))
+
+
+def _occupied(views: list[Tensor]) -> int:
+    """Bytes that views of one storage stand for: it may be a room that was made for a longer row."""
+    parts = {(view.storage_offset(), view.numel()): view.nbytes for view in views}
+    return min(views[0].untyped_storage().nbytes(), sum(parts.values()))
 
 
 def peak_bytes() -> int:
