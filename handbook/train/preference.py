@@ -92,7 +92,7 @@ def halves(values: Tensor) -> tuple[Tensor, Tensor]:
 
 @contextmanager
 def as_reference(model: nn.Module) -> Iterator[None]:
-    """The model as it was before its adapters, without gradients and dropout.
+    """The model as it was before its adapters, and without gradients.
 
     Raises HandbookError where that is no reference: nothing but adapters may train.
     """
@@ -104,13 +104,8 @@ def as_reference(model: nn.Module) -> Iterator[None]:
             f"The reference should be the model without its adapters, and {what}.",
             "Compute the reference before training: with_reference(model, pairs).",
         )
-    training = model.training
-    model.eval()
-    try:
-        with torch.no_grad(), without_adapters(model):
-            yield
-    finally:
-        model.train(training)
+    with torch.no_grad(), without_adapters(model):
+        yield
 
 
 @torch.no_grad()

@@ -433,7 +433,8 @@ def test_a_broken_reward_model_is_said(twins: Callable[..., Twins], tmp_path: Pa
 def test_margins_by_the_plain_way(twins: Callable[..., Twins]) -> None:
     """Each answer read alone with all its logits, log-probabilities and divergence written out."""
     policy, reference = twins(1).ours, twins(2).ours
-    pairs = pairs_of([*SIZES, *EVEN])
+    sizes = [*SIZES, *EVEN, (3, 12, 9), (3, 9, 12)]
+    pairs = pairs_of(sizes)
     sides: dict[str, list[Tensor]] = defaultdict(list)
     kl, tokens = 0.0, 0
     for pair in pairs:
@@ -443,14 +444,18 @@ def test_margins_by_the_plain_way(twins: Callable[..., Twins]) -> None:
             logs = [m(ids[None])[0, prompt - 1 : -1].log_softmax(-1) for m in (policy, reference)]
             ours, theirs = (log.gather(1, ids[prompt:, None]).sum() for log in logs)
             sides[side].append(ours - theirs)
+            sides[f"{side} whole"].append(ours)
             sides[f"{side} mean"].append(ours / example.weight)
             kl += (logs[0].exp() * (logs[0] - logs[1])).sum().item()
             tokens += example.weight
     chosen, rejected = torch.stack(sides["chosen"]), torch.stack(sides["rejected"])
     found = held_out_pairs(policy, pairs, reference, budget=30)
-    assert found.pairs == 6
+    assert found.pairs == 8
     assert found.accuracy == pytest.approx((chosen > rejected).float().mean().item())
+    chosen_whole, rejected_whole = (torch.stack(sides[f"{side} whole"]) for side in ("chosen", "rejected"))
     by_token = torch.stack(sides["chosen mean"]) > torch.stack(sides["rejected mean"])
+    whole = chosen_whole > rejected_whole
+    assert by_token.float().mean() != whole.float().mean(), "else means and sums are not told apart"
     assert found.likelier == pytest.approx(by_token.float().mean().item())
     assert 0 < found.accuracy < 1
     assert found.margin == pytest.approx((chosen - rejected).mean().item(), abs=1e-4)
@@ -458,7 +463,7 @@ def test_margins_by_the_plain_way(twins: Callable[..., Twins]) -> None:
         (chosen.mean().item(), rejected.mean().item()), abs=1e-4
     )
     assert found.kl == pytest.approx(kl / tokens, rel=1e-4)
-    apart = torch.tensor([float(c - r) for _, c, r in [*SIZES, *EVEN]])
+    apart = torch.tensor([float(c - r) for _, c, r in sizes])
     assert found.longer_chosen == pytest.approx(apart.mean().item())
     assert found.longer == pytest.approx(((chosen - rejected).sign() * apart).mean().item())
 
