@@ -58,6 +58,11 @@ class Product:
             place.copy_(base.weight.detach())
             base.weight.data = place
             row += height
+        self.first = bases[0]
+
+    def holds(self) -> bool:
+        """Whether the layers still have the weights in the matrix; `model.to(...)` gives them others."""
+        return bool(self.first.weight.data_ptr() == self.matrix.data_ptr())
 
     def blocks(self) -> "list[tuple[LoRALinear, slice, slice]]":
         """Each adapter, the rows of the layer that it changes, and which of the R are its own."""
@@ -276,12 +281,15 @@ class Fused:
         """Whether the model's layers are still those that were fused, all on or all off, and none merged."""
         now = [m for m in model.modules() if isinstance(m, LoRALinear)]
         same = len(now) == len(self.adapters) and all(a is b for a, b in zip(now, self.adapters, strict=True))
-        return same and len({a.on for a in now}) == 1 and not any(a.kept for a in now)
+        if not same or len({a.on for a in now}) != 1 or any(a.kept for a in now):
+            return False
+        return all(product.holds() for layer in self.layers for product in layer.products)
 
     def hidden(self, model: Transformer, packed: Row, checkpointing: bool | None) -> Tensor:
         """See `forward.hidden`; blocks are computed again only where that is asked for."""
-        with torch.autocast("cpu", enabled=False):
-            return self._hidden(model, packed, bool(checkpointing))
+        trains = torch.is_grad_enabled() and self.adapters[0].on  # else nothing would get a gradient
+        with torch.autocast("cpu", enabled=False), torch.set_grad_enabled(trains):
+            return self._hidden(model, packed, bool(checkpointing) and trains)
 
     def _hidden(self, model: Transformer, packed: Row, checkpointing: bool) -> Tensor:
         laid, on = lay(packed), self.adapters[0].on

@@ -51,6 +51,10 @@ class NF4Product(Product):
             self.refresh()
         return lent.matrix
 
+    def holds(self) -> bool:
+        """Always: the matrix is made of what the layers have."""
+        return True
+
     @torch.no_grad()
     def _fill(self, matrix: Tensor) -> None:
         matrix[: self.O, self.I :] = 0  # what is between the blocks of B

@@ -59,10 +59,11 @@ class _TokenLogprobs(torch.autograd.Function):
         out = torch.empty(len(rows), dtype=torch.float32, device=rows.device)
         slopes = torch.empty_like(rows) if ctx.needs_input_grad[0] else None
         kernels = _kernels(rows, wide, bias, softcap)
+        room = torch.empty(min(chunk, len(rows)) if kernels else 0, len(wide), dtype=rows.dtype)
         for start in range(0, len(rows), chunk):
             part = slice(start, start + chunk)
             if kernels is not None:
-                narrow = rows[part] @ wide.T
+                narrow = torch.mm(rows[part], wide.T, out=room[: len(rows[part])])
                 out[part] = kernels.pick(narrow, targets[part], slopes is not None)
                 if slopes is not None:
                     torch.mm(narrow, wide, out=slopes[part])

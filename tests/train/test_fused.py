@@ -93,6 +93,36 @@ def test_without_adapters_it_is_the_base() -> None:
     with torch.no_grad(), without_adapters(model):
         assert torch.allclose(hidden(model, packed), base, atol=1e-5)
     assert not torch.allclose(hidden(model, packed), base, atol=1e-2)
+    with without_adapters(model):
+        assert not hidden(model, packed).requires_grad, "nothing trains there"
+
+
+def test_weights_that_were_replaced_lead_back_to_the_plain_path() -> None:
+    model, packed = model_of(), row_of(9, 8)
+    fused = FAST[model] = Fused(model, torch.float32, Twin())
+    before = hidden(model, packed).detach()
+    model.double()
+    assert not fused.fits(model)
+    assert hidden(model, packed).dtype == torch.float64
+    assert torch.allclose(hidden(model, packed).float(), before, atol=1e-5)
+
+
+def test_rows_of_other_lengths_and_two_graphs_at_once() -> None:
+    """Rooms are used again, and never while a graph still needs what is in them."""
+    model, rows = model_of(), [row_of(9, 8), row_of(20, 30), row_of(9, 8), row_of(3)]
+    plain = [found(model, row) for row in rows]
+    FAST[model] = Fused(model, torch.float32, Twin())
+    for _ in range(2):
+        for row, wanted in zip(rows, plain, strict=True):
+            for theirs, ours in zip(wanted, found(model, row), strict=True):
+                assert torch.allclose(theirs, ours, rtol=1e-4, atol=1e-4)
+    model.zero_grad()
+    states = [hidden(model, row) for row in rows]
+    for each in states:
+        (each * torch.linspace(-1, 1, each.numel()).view_as(each)).sum().backward()
+    gradients = [p.grad for p in model.parameters() if p.requires_grad]
+    for place, ours in enumerate(gradients, 1):
+        assert torch.allclose(ours, sum(each[place] for each in plain), rtol=1e-4, atol=1e-4)
 
 
 def test_a_step_is_seen() -> None:

@@ -38,6 +38,19 @@ INLINE void product(const int32_t* a, int at_a, const int32_t* b, int at_b, int 
     }
 }
 
+// x [rows, columns] -> to [columns, rows], in blocks that stay in registers' reach.
+template <class T>
+INLINE void transposed(const T* __restrict x, int at, int rows, int columns, T* __restrict to, int at_to) {
+  for (int r = 0; r < rows; r += 16)
+    for (int c = 0; c < columns; c++)
+      for (int i = 0; i < 16; i++) to[c * at_to + r + i] = x[(r + i) * at + c];
+}
+
+// Two rows [2, n] as pairs, [n][2].
+INLINE void interleave(const bf16* __restrict rows, int n, bf16* __restrict to) {
+  for (int c = 0; c < n; c++) to[2 * c] = rows[c], to[2 * c + 1] = rows[n + c];
+}
+
 // Copies of rows [T, D] for one head, filled up with zeros to whole tiles.
 struct Rows {
   int T, full, D;
@@ -56,25 +69,17 @@ struct Rows {
   void channels() {
     by_channel.resize(full * D / 2);
     for (int tile = 0; tile < full / TILE; tile++)
-      for (int t = 0; t < TILE; t++) {
-        const int32_t* from = natural(tile * TILE + t);
-        int32_t* to = &by_channel[tile * TILE * D / 2 + t];
-        for (int p = 0; p < D / 2; p++) to[p * TILE] = from[p];
-      }
+      transposed(natural(tile * TILE), D / 2, TILE, D / 2, &by_channel[tile * TILE * D / 2], TILE);
   }
   const int32_t* channels_of(int tile) const { return &by_channel[tile * TILE * D / 2]; }
   void pairs() {
     by_row.resize(full / 2 * D);
-    for (int t = 0; t < full / 2; t++) {
-      const bf16 *a = &plain[2 * t * D], *b = a + D;
-      for (int c = 0; c < D; c++) by_row[t * D + c] = a[c] | (uint32_t)b[c] << 16;
-    }
+    for (int t = 0; t < full / 2; t++) interleave(&plain[2 * t * D], D, (bf16*)&by_row[t * D]);
   }
   const int32_t* pairs_of(int tile) const { return &by_row[tile * (TILE / 2) * D]; }
   void transpose() {
     across.resize(full * D);
-    for (int t = 0; t < full; t++)
-      for (int c = 0; c < D; c++) across[c * full + t] = plain[t * D + c];
+    transposed(plain.data(), D, full, D, across.data(), full);
   }
 };
 
@@ -165,7 +170,7 @@ extern "C" void attend_back(const Shape* s, const Stretch* stretches, const int3
     static thread_local Rows q, d;
     static thread_local std::vector<Rows> keys, values;
     static thread_local std::vector<std::vector<float>> to_keys, to_values;
-    alignas(64) static thread_local float scores[TILE * TILE], slopes[TILE * TILE], to_q[MOST * TILE];
+    alignas(64) static thread_local float scores[TILE * TILE], slopes[TILE * TILE], to_q[MOST * TILE], turned[MOST * TILE];
     alignas(64) static thread_local bf16 p[TILE * TILE], ds[TILE * TILE];
     alignas(64) static thread_local int32_t packed[TILE / 2 * TILE];
     int first = groups[item / s->kv_heads], past = groups[item / s->kv_heads + 1], j = item % s->kv_heads;
@@ -214,8 +219,7 @@ extern "C" void attend_back(const Shape* s, const Stretch* stretches, const int3
                   to_bf16(ds + r * TILE + x, w * (load(slopes + r * TILE + x) - load(inner + x)) * all(s->scale));
                 }
               for (int r = 0; r < TILE / 2; r++)
-                for (int x = 0; x < TILE; x++)
-                  packed[r * TILE + x] = ds[2 * r * TILE + x] | (uint32_t)ds[(2 * r + 1) * TILE + x] << 16;
+                interleave(ds + 2 * r * TILE, TILE, (bf16*)(packed + r * TILE));
               product<true>((const int32_t*)p, TILE / 2, d.pairs_of(tile), D, TILE / 2, &to_values[of][kt * TILE * D],
                             D, TILE, D);
               product<true>((const int32_t*)ds, TILE / 2, q.pairs_of(tile), D, TILE / 2, &to_keys[of][kt * TILE * D],
@@ -224,9 +228,9 @@ extern "C" void attend_back(const Shape* s, const Stretch* stretches, const int3
                             TILE);
             }
           }
+          transposed(to_q, TILE, D, TILE, turned, D);
           for (int r = 0; r < std::min(TILE, T - tile * TILE); r++) {
-            alignas(64) float row[MOST];
-            for (int c = 0; c < D; c++) row[c] = to_q[c * TILE + r];
+            const float* row = turned + r * D;
             bf16* to = dqkv + (st.begin + tile * TILE + r) * (int64_t)at_out + h * D;
             for (int c = 0; c < D; c += 16) to_bf16(to + c, load(row + c));
           }
