@@ -1,0 +1,205 @@
+"""Hidden tests: definitions, gradients, what is masked, the frozen reference, far margins, precision."""
+
+import math
+
+import torch
+
+
+def noise(*shape, seed=0, dtype=torch.float32):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
+
+
+def check(got, expected, what, tolerance=1e-5):
+    expected = torch.as_tensor(expected)
+    assert isinstance(got, torch.Tensor), f"{what}: expected a tensor, got {type(got).__name__}"
+    assert got.shape == expected.shape, (
+        f"{what}: expected shape {tuple(expected.shape)}, got {tuple(got.shape)}"
+    )
+    assert torch.allclose(got.double(), expected.double(), rtol=tolerance, atol=tolerance), (
+        f"{what}: expected {[round(x, 5) for x in expected.flatten().tolist()[:8]]}, "
+        f"got {[round(x, 5) for x in got.flatten().tolist()[:8]]}"
+    )
+
+
+def case(seed, B=4, T=7, V=11):
+    """Rows of different prompts and answers, one without an answer."""
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(B, T, V, generator=generator) * 2
+    tokens = torch.randint(V, (B, T), generator=generator)
+    start = torch.randint(1, T, (B, 1), generator=generator)
+    end = start + torch.randint(0, T, (B, 1), generator=generator)
+    places = torch.arange(T)
+    mask = (places >= start) & (places < end)
+    mask[-1] = False
+    return logits, tokens, mask
+
+
+def by_hand(logits, tokens, mask):
+    """A token at a time."""
+    out = []
+    for row, ids, kept in zip(logits.double(), tokens, mask, strict=True):
+        total = 0.0
+        for t in range(1, len(ids)):
+            if kept[t]:
+                total += float(row[t - 1].log_softmax(-1)[ids[t]])
+        out.append(total)
+    return torch.tensor(out, dtype=torch.float64)
+
+
+def test_logprobs_equal_the_definition(submission):
+    for seed in range(10):
+        given = case(seed)
+        check(submission.answer_logprobs(*given), by_hand(*given), f"four rows, seed {seed}")
+
+
+def test_long_answers_are_summed_not_averaged(submission):
+    got = submission.answer_logprobs(
+        torch.zeros(1, 101, 4), torch.zeros(1, 101).long(), torch.arange(101)[None] > 0
+    )
+    check(got, [-100 * math.log(4)], "100 tokens of probability 1/4")
+
+
+def test_answer_may_end_before_the_row(submission):
+    """Padding behind a short answer, beside a long one: as if it were alone."""
+    logits, tokens, _ = case(3, B=2)
+    mask = torch.tensor([[False, False, True, True, False, False, False], [False] * 2 + [True] * 5])
+    whole = submission.answer_logprobs(logits, tokens, mask)
+    alone = submission.answer_logprobs(logits[:1, :4], tokens[:1, :4], mask[:1, :4])
+    check(whole[:1], alone, "an answer of 2 in a row of 7, beside the same cut off behind it")
+
+
+def test_what_is_masked_may_be_anything(submission):
+    logits, tokens, mask = case(4)
+    expected = submission.answer_logprobs(logits, tokens, mask)
+    free = torch.ones_like(mask)
+    free[:, :-1] = ~mask[:, 1:]  # places whose logits predict nothing that counts
+    for poison in (math.nan, math.inf, -math.inf):
+        dirty = logits.masked_fill(free[..., None], poison).requires_grad_()
+        for token in (-100, 10**6):
+            try:
+                got = submission.answer_logprobs(dirty, tokens.masked_fill(~mask, token), mask)
+            except (IndexError, RuntimeError) as error:
+                raise AssertionError(
+                    f"id {token} where the mask is False: expected none to look, got {error}"
+                ) from error
+            check(got, expected, f"{poison} and id {token} where the mask is False", 1e-6)
+            (slope,) = torch.autograd.grad(got.sum(), dirty)
+            assert torch.isfinite(slope).all(), f"gradient with {poison} masked: expected finite, got NaN"
+            assert not slope[free].any(), f"gradient where {poison} stood: expected 0, got another"
+
+
+def test_row_without_an_answer(submission):
+    logits, tokens, mask = case(5, B=1)
+    logits.requires_grad_()
+    got = submission.answer_logprobs(logits, tokens, torch.zeros_like(mask))
+    check(got, [0.0], "no token of the row counts")
+    (slope,) = torch.autograd.grad(got.sum(), logits)
+    assert not slope.any(), (
+        f"gradient of a row that doesn't count: expected 0, got {float(slope.abs().max())}"
+    )
+
+
+def test_gradient_of_logprobs(submission):
+    logits, tokens, mask = case(6, B=3, T=4, V=3)
+    mask[0] = torch.tensor([False, True, True, False])
+    right = torch.autograd.gradcheck(
+        lambda x: submission.answer_logprobs(x, tokens, mask),
+        (logits.double().requires_grad_(),),
+        raise_exception=False,
+    )
+    assert right, "gradient of answer_logprobs: expected that of finite differences, got another"
+
+
+def test_large_logits_stay_finite(submission):
+    logits = torch.tensor([[[1e4, -1e4, 0.0], [0.0, 0.0, 0.0]]]).requires_grad_()
+    mask = torch.tensor([[False, True]])
+    for token, expected in ((0, 0.0), (1, -2e4), (2, -1e4)):
+        got = submission.answer_logprobs(logits, torch.tensor([[0, token]]), mask)
+        check(got, [expected], f"logits 10,000, -10,000, 0; token {token}")
+        (slope,) = torch.autograd.grad(got.sum(), logits)
+        assert torch.isfinite(slope).all(), f"its gradient: expected finite numbers, got {slope.tolist()}"
+
+
+def test_half_precision_is_computed_in_single(submission):
+    logits, tokens, _ = case(7, B=2, T=200)
+    mask = torch.arange(200).repeat(2, 1) > 0
+    narrow = logits.to(torch.bfloat16)
+    got = submission.answer_logprobs(narrow, tokens, mask)
+    assert got.dtype == torch.float32, f"bfloat16 logits: expected float32, got {got.dtype}"
+    check(got, by_hand(narrow, tokens, mask), "199 tokens from bfloat16 logits", 1e-4)
+    four = [(-200 + noise(16, seed=seed)).to(torch.bfloat16) for seed in range(4)]
+    loss = submission.dpo_loss(*four, 0.1)
+    assert loss.dtype == torch.float32, f"loss of bfloat16 numbers: expected float32, got {loss.dtype}"
+    a, b, c, d = (x.double() for x in four)
+    check(loss, torch.log1p(torch.exp(-0.1 * ((a - b) - (c - d)))), "loss of bfloat16 log-probabilities")
+
+
+def test_loss_equals_the_definition(submission):
+    a, b, c, d = (noise(20, seed=seed + 20) * 6 for seed in range(4))
+    for beta, s in ((0.1, 0.0), (1.0, 0.0), (0.5, 0.2), (0.01, 0.49)):
+        h = beta * ((a - b) - (c - d)).double()
+        expected = (1 - s) * torch.log1p(torch.exp(-h)) + s * torch.log1p(torch.exp(h))
+        got = submission.dpo_loss(a, b, c, d, beta, s)
+        check(got, expected, f"20 pairs, beta = {beta}, s = {s}")
+
+
+def test_gradient_of_the_loss(submission):
+    policy = [noise(5, seed=seed + 30, dtype=torch.float64).requires_grad_() for seed in range(2)]
+    reference = [noise(5, seed=seed + 40, dtype=torch.float64) for seed in range(2)]
+    for s in (0.0, 0.3):
+        right = torch.autograd.gradcheck(
+            lambda a, b, s=s: submission.dpo_loss(a, b, *reference, 0.7, s), policy, raise_exception=False
+        )
+        assert right, f"gradient of the loss, s = {s}: expected that of finite differences, got another"
+
+
+def test_far_margins(submission):
+    """Differences of 100,000: the loss grows in a straight line and its slope is beta."""
+    far, near = torch.tensor([-1e5, 0.0]), torch.tensor([0.0, -1e5])
+    policy = [far.clone().requires_grad_(), near.clone().requires_grad_()]
+    zero = torch.zeros(2)
+    loss = submission.dpo_loss(*policy, zero, zero, 0.5)
+    check(loss, [5e4, 0.0], "margins of -100,000 and 100,000, beta = 0.5")
+    loss.sum().backward()
+    check(policy[0].grad, [-0.5, 0.0], "slopes at the chosen answers")
+    check(policy[1].grad, [0.5, 0.0], "slopes at the rejected answers")
+    loss = submission.dpo_loss(far, near, zero, zero, 0.5, 0.25)
+    check(loss, [0.75 * 5e4, 0.25 * 5e4], "the same, s = 0.25")
+
+
+def test_reference_takes_no_gradient(submission):
+    numbers = [noise(3, seed=seed + 50).requires_grad_() for seed in range(4)]
+    slopes = torch.autograd.grad(submission.dpo_loss(*numbers, 0.3).sum(), numbers, allow_unused=True)
+    assert slopes[0] is not None, "the policy's chosen answers: expected a gradient, got None"
+    for name, slope in zip(("chosen", "rejected"), slopes[2:], strict=True):
+        moved = slope is not None and bool(slope.any())
+        assert not moved, f"the reference's {name} answers: expected no gradient, got {slope}"
+
+
+def test_smoothing_has_its_least_at_a_finite_margin(submission):
+    """Share s of wrong labels: sigmoid(beta m) = 1 - s is best, and no more is gained beyond."""
+    best = math.log(0.8 / 0.2) / 0.5
+    margins = torch.tensor([best - 0.5, best, best + 0.5, best + 50])
+    zero = torch.zeros(4)
+    loss = submission.dpo_loss(margins, zero, zero, zero, 0.5, 0.2)
+    assert int(loss.argmin()) == 1, (
+        f"s = 0.2, beta = 0.5: expected the least at {best:.2f}, got {loss.tolist()}"
+    )
+
+
+def test_arguments_stay_as_they_were(submission):
+    given = [*case(8), *(noise(3, seed=seed + 60) for seed in range(4))]
+    kept = [tensor.clone() for tensor in given]
+    submission.answer_logprobs(*given[:3])
+    submission.dpo_loss(*given[3:], 0.1, 0.1)
+    names = (
+        "logits",
+        "tokens",
+        "mask",
+        "policy_chosen",
+        "policy_rejected",
+        "reference_chosen",
+        "reference_rejected",
+    )
+    for name, now, before in zip(names, given, kept, strict=True):
+        assert torch.equal(now, before), f"expected {name} unchanged, got a changed tensor"

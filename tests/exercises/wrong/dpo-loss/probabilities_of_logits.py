@@ -1,0 +1,26 @@
+# Fault: takes the logit itself for a log-probability.
+# Rejected by: test_worked_logprobs
+
+import torch
+import torch.nn.functional as F
+
+
+def wide(x):
+    return x if x.dtype == torch.float64 else x.float()
+
+
+def answer_logprobs(logits, tokens, mask):
+    kept = mask[:, 1:]
+    logits = wide(logits[:, :-1]).masked_fill(~kept[..., None], 0)
+    tokens = tokens[:, 1:].masked_fill(~kept, 0)
+    logprobs = logits.gather(-1, tokens[..., None])[..., 0]
+    return logprobs.masked_fill(~kept, 0).sum(dim=1)
+
+
+def dpo_loss(policy_chosen, policy_rejected, reference_chosen, reference_rejected, beta, label_smoothing=0.0):
+    if not beta > 0 or not 0 <= label_smoothing < 0.5:
+        raise ValueError(f"beta {beta}, label_smoothing {label_smoothing}")
+    policy = wide(policy_chosen) - wide(policy_rejected)
+    reference = wide(reference_chosen.detach()) - wide(reference_rejected.detach())
+    margin = beta * (policy - reference)
+    return -(1 - label_smoothing) * F.logsigmoid(margin) - label_smoothing * F.logsigmoid(-margin)

@@ -1,0 +1,26 @@
+# Fault: lets the gradient into the reference.
+# Rejected by: test_reference_takes_no_gradient
+
+import torch
+import torch.nn.functional as F
+
+
+def wide(x):
+    return x if x.dtype == torch.float64 else x.float()
+
+
+def answer_logprobs(logits, tokens, mask):
+    kept = mask[:, 1:]
+    logits = wide(logits[:, :-1]).masked_fill(~kept[..., None], 0)
+    tokens = tokens[:, 1:].masked_fill(~kept, 0)
+    logprobs = logits.log_softmax(dim=-1).gather(-1, tokens[..., None])[..., 0]
+    return logprobs.masked_fill(~kept, 0).sum(dim=1)
+
+
+def dpo_loss(policy_chosen, policy_rejected, reference_chosen, reference_rejected, beta, label_smoothing=0.0):
+    if not beta > 0 or not 0 <= label_smoothing < 0.5:
+        raise ValueError(f"beta {beta}, label_smoothing {label_smoothing}")
+    policy = wide(policy_chosen) - wide(policy_rejected)
+    reference = wide(reference_chosen) - wide(reference_rejected)
+    margin = beta * (policy - reference)
+    return -(1 - label_smoothing) * F.logsigmoid(margin) - label_smoothing * F.logsigmoid(-margin)

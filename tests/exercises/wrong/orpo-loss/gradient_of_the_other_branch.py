@@ -1,0 +1,31 @@
+# Fault: where() between two formulas that both see every x: 0 times infinity in the gradient.
+# Rejected by: test_gradient_where_near_and_far_stand_side_by_side
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+
+def wide(x):
+    return x if x.dtype == torch.float64 else x.float()
+
+
+def log_odds(x):
+    x = wide(x)
+    near = x > -math.log(2)
+    a = x
+    b = x
+    return x - torch.where(near, torch.log(-torch.expm1(a)), torch.log1p(-b.exp()))
+
+
+def mean(x, mask):
+    count = mask.sum(dim=1)
+    if not count.all():
+        raise ValueError(f"an answer without tokens: {count.tolist()}")
+    return wide(x).masked_fill(~mask, 0).sum(dim=1) / count
+
+
+def orpo_loss(chosen, chosen_mask, rejected, rejected_mask, weight):
+    c, r = mean(chosen, chosen_mask), mean(rejected, rejected_mask)
+    return -c - weight * F.logsigmoid(log_odds(c) - log_odds(r))

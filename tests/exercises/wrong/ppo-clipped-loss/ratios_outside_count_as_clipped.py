@@ -1,0 +1,27 @@
+# Fault: counts every ratio outside of the range, also where its gradient is whole.
+# Rejected by: test_each_side_of_the_clip
+
+import torch
+
+
+def clean(x, mask):
+    return (x if x.dtype == torch.float64 else x.float()).masked_fill(~mask, 0)
+
+
+def mean(x, mask):
+    return (x * mask).sum() / mask.sum().clamp(min=1)
+
+
+def ppo_policy_loss(logprobs, old, advantages, mask, clip=0.2):
+    logprobs, old, advantages = (clean(x, mask) for x in (logprobs, old.detach(), advantages.detach()))
+    ratio = (logprobs - old).exp()
+    free, bound = ratio * advantages, ratio.clamp(1 - clip, 1 + clip) * advantages
+    return mean(-torch.minimum(free, bound), mask), mean(
+        ((ratio < 1 - clip) | (ratio > 1 + clip)).float(), mask
+    )
+
+
+def ppo_value_loss(values, old, returns, mask, clip=0.2):
+    values, old, returns = (clean(x, mask) for x in (values, old.detach(), returns.detach()))
+    bound = old + (values - old).clamp(-clip, clip)
+    return 0.5 * mean(torch.maximum((values - returns) ** 2, (bound - returns) ** 2), mask)
