@@ -236,11 +236,10 @@ def answered(
     from handbook.train.logprobs import row_logprobs
     from handbook.train.packing import IGNORE, bins, pack
     from handbook.train.preference import as_reference
-    from handbook.train.rollouts import draw_answers, opened
+    from handbook.train.rollouts import Voice
 
     longest = max(map(len, prompts)) + options.most
-    with opened(loaded, len(prompts), longest) as engine:
-        answers = [drawn[0] for drawn in draw_answers(engine, prompts, options.most, seed=seed)]
+    answers = [drawn[0] for drawn in Voice(loaded).answers(prompts, options.most, seed=seed)]
     lengths = [len(answer.tokens) for answer in answers]
     said = {
         "sampled_tokens": statistics.fmean(lengths),
