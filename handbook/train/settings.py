@@ -82,8 +82,8 @@ class Common:
 
     @property
     def peak(self) -> float:
-        """The peak learning rate: as told, else by method; full training takes a tenth of what an adapter
-        does (Schulman 2025, LoRA Without Regret)."""
+        """The peak learning rate: as told, else by method. Full training takes a tenth of what an adapter
+        does: a rule of thumb, which nothing here has measured."""
         return RATES[self.method] / (10 if self.full else 1) if self.rate is None else self.rate
 
     def warmup_of(self, steps: int) -> int:
