@@ -1,6 +1,7 @@
 """A long storm on the real server: thousands of requests, hang-ups and rubbish, in memory that is too small.
 
-`handbook serve` runs in a process of its own, with so few pages that it preempts all the time. A pool of
+`handbook serve` runs in a process of its own, with so few pages that it preempts all the time: a crowd of long
+answers comes first, all at once, more than the memory holds however fast the machine is. A pool of
 requests (texts, schemas, tools, embeddings) is answered one by one first; in the storm each answer must equal
 the one it got alone. Schemas that nobody sent before take one value only, and that must come. Then nothing
 may be left: no page held, nobody waiting, resident memory flat.
@@ -33,7 +34,7 @@ from itertools import islice
 from time import perf_counter
 from typing import Any
 
-from _asked import CHAT, VECTORS, Asked, Kinds, in_pieces, is_value, pool, rubbish, said, unheard
+from _asked import CHAT, TEXT, VECTORS, Asked, Kinds, in_pieces, is_value, pool, rubbish, said, unheard
 
 PARTS = 4  # of the storm; between them the server rests
 REST = 3.0  # seconds; a server without work hands memory back after one
@@ -205,6 +206,17 @@ async def figures(http: Any) -> dict[str, float]:
     return {found[1]: float(found[2]) for found in re.finditer(r"^handbook_(\w+) (\S+)$", page, re.MULTILINE)}
 
 
+async def crowd(server: Server, http: Any, storm: Storm, size: int) -> None:
+    """As many long answers at the same moment as may run; each must equal the one it gets alone."""
+    drawn = {"model": server.model, "max_tokens": 200, "temperature": 0}
+    asks = [Asked(TEXT, {**drawn, "prompt": f"{number} cats"}) for number in range(size)]
+    alone = [await whole(http, asked) for asked in asks]
+    together = await asyncio.gather(*(whole(http, asked) for asked in asks))
+    for asked, expected, got in zip(asks, alone, together, strict=True):
+        if got != expected:
+            storm.wrong.append({"kind": "crowd", "asked": asked, "expected": expected, "got": got})
+
+
 async def blow(
     server: Server, arguments: argparse.Namespace, storm: Storm, alone: list[Any]
 ) -> dict[str, Any]:
@@ -215,6 +227,7 @@ async def blow(
         alone += [await whole(http, asked) for asked in bodies]
         if refused := [asked for asked, got in zip(bodies, alone, strict=True) if isinstance(got, int)]:
             raise SystemExit(f"the server refuses some of its own pool: {refused[0]}")
+        await crowd(server, http, storm, arguments.running)
         todo, done = iter(range(arguments.requests)), 0
         tenth = max(1, arguments.requests // 10)
 
