@@ -3,8 +3,8 @@
 `handbook serve` runs in a process of its own, with so few pages that it preempts all the time. A pool of
 requests (texts, schemas, tools, embeddings) is answered one by one first; in the storm each answer must equal
 the one it got alone. The storm begins with a crowd of long answers at the same moment: more than the memory
-holds, however fast the machine is. Schemas that nobody sent before take one value only, and that must come. Then nothing
-may be left: no page held, nobody waiting, resident memory flat.
+holds, however fast the machine is. Schemas that nobody sent before take one value only, and that must come.
+Then nothing may be left: no page held, nobody waiting, resident memory flat.
 
     handbook bench soak [--requests 10000] [--at-once 48] [--model NAME] [--precision auto] [--memory 12MiB]
                         [--running 24] [--seed 1] [--kill] [--json]
