@@ -8,14 +8,16 @@ from torch import nn
 
 from handbook.hardware.probe import probe
 from handbook.model.load import Loaded, load_model, locate
+from handbook.model.transformer import Transformer
 from handbook.settings import Settings
 from handbook.train.adapter_files import write_adapter
+from handbook.train.judge import Judge, open_judge
 from handbook.train.lora import LoRAConfig, adapter_of, add_lora
 from handbook.train.precision import prepare
 from handbook.train.qlora import add_qlora
 from handbook.train.reward import RewardModel, save_reward
 from handbook.train.saved import check_writable, write_model
-from handbook.train.settings import Common, Lora
+from handbook.train.settings import Common, Lora, Sampled
 
 BF16 = ("AMX-BF16", "AVX-512 BF16", "BF16")  # instruction sets that multiply in it
 
@@ -23,7 +25,8 @@ BF16 = ("AMX-BF16", "AVX-512 BF16", "BF16")  # instruction sets that multiply in
 @dataclass
 class Assembled:
     """A model that is ready to train. source: file or folder that the decoder was loaded from; trained: what
-    the loop trains, which may have a head beside the decoder; how: it is computed, in a line."""
+    the loop trains, which may have a head beside the decoder; how: it is computed, in a line; judge: a reward
+    model that pays, where one does."""
 
     loaded: Loaded
     source: Path
@@ -31,6 +34,7 @@ class Assembled:
     precision: str
     trained: nn.Module
     how: str = ""
+    judge: Judge | None = None
 
     @property
     def name(self) -> str:
@@ -93,19 +97,32 @@ def lora_config(lora: Lora) -> LoRAConfig:
 
 
 def assemble(settings: Common, app: Settings) -> Assembled:
-    """Load and prepare. Raises ModelUnavailable, ModelFileError, AdapterError, and HandbookError for whole
-    weights that could not be written in the end."""
+    """Load and prepare. Raises ModelUnavailable, ModelFileError, AdapterError, CheckpointError for a reward
+    model, and HandbookError for whole weights that could not be written in the end."""
     source = locate(settings.model, app)
     precision = precision_of(settings.precision)
     loaded = load_model(settings.model, app)
-    model = loaded.model
     if settings.lora is None:
         check_writable(loaded.config, source)
+    how = ready(loaded.model, settings, precision)
+    judge = None
+    if isinstance(settings, Sampled) and settings.reward_model:
+
+        def load(name: str) -> Loaded:
+            return load_model(settings.model if name == loaded.name else name, app)
+
+        folder = Path(settings.reward_model).expanduser()
+        judge = open_judge(folder, load, precision, settings.tokens, settings.unfinished)
+    return Assembled(loaded, source, settings, precision, loaded.model, how, judge)
+
+
+def ready(model: Transformer, settings: Common, precision: str) -> str:
+    """Give the model what trains, freeze the rest, and say how it will be computed. Raises AdapterError."""
+    if settings.lora is None:
         model.requires_grad_(True)
     elif settings.qlora:
         rest = torch.bfloat16 if precision == "bf16" else torch.float32
         add_qlora(model, lora_config(settings.lora), settings.seed, rest=rest)
     else:
         add_lora(model, lora_config(settings.lora), settings.seed)
-    how = prepare(model, precision)
-    return Assembled(loaded, source, settings, precision, model, how)
+    return prepare(model, precision)

@@ -138,6 +138,8 @@ def memory_of(session: Session) -> tuple[Line, ...]:
     inputs = config.layers * tokens * config.dim * assembled.loaded.model.dtype.itemsize
     moments = MOMENTS[settings.optimizer]
     how = "the input of each block, and one block computed again" if again else "of all blocks"
+    judge = [] if assembled.judge is None else list(assembled.judge.model.parameters())
+    paid = [Line("reward model", bytes_of(judge), f"{sum(p.numel() for p in judge):,} numbers, frozen")]
     return (
         Line("weights", bytes_of(held), f"{sum(p.numel() for p in held):,} numbers as they are held"),
         Line("gradients", bytes_of(trained), f"{assembled.trainable:,} numbers that train"),
@@ -150,6 +152,7 @@ def memory_of(session: Session) -> tuple[Line, ...]:
             2 * 4 * CHUNK * config.vocab_size,
             f"{CHUNK} rows of {config.vocab_size:,} at a time, twice",
         ),
+        *(paid if judge else ()),
     )
 
 

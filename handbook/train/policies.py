@@ -41,15 +41,15 @@ def decoder_of(policy: nn.Module) -> Transformer:
 class Experience:
     """Drawn answers, and what was known of them when they were drawn.
 
-    scores, right [B]: what the reward gave, and whether they were right. old, reference [B, T]:
-    log-probabilities when drawn and under the reference; old is None where only one step is taken, which sees
-    the same numbers anyway. advantages: [B], or [B, T] with values. values, returns [B, T]: PPO's.
+    scores, right [B]: what the reward gave, and whether they were right, where somebody knows. old, reference
+    [B, T]: log-probabilities when drawn and under the reference; old is None where only one step is taken,
+    which sees the same numbers anyway. advantages: [B], or [B, T] with values. values, returns [B, T]: PPO's.
     weight: what the loss is a mean over, tokens or answers.
     """
 
     shared: Shared
     scores: Tensor
-    right: Tensor
+    right: Tensor | None
     advantages: Tensor
     weight: float
     old: Tensor | None = None
@@ -70,10 +70,11 @@ def told(experience: Experience, logprobs: Tensor) -> Losses:
     mask = experience.shared.mask
     found = {
         "reward": experience.scores.mean(),
-        "right": experience.right.mean(),
         "length": mask.sum(dim=1).float().mean(),
         "entropy": masked_mean(-logprobs, mask),
     }
+    if experience.right is not None:
+        found["right"] = experience.right.mean()
     if experience.reference is not None:
         found["kl"] = (kl_estimate(logprobs, experience.reference, "k1") * mask).sum(dim=1).mean()
     return found

@@ -117,7 +117,7 @@ class Rounds:
         lengths = [len(answer.tokens) for row in drawn for answer in row]
         self.seen = {
             "reward": scores.mean().item(),
-            "right": right.mean().item(),
+            **({} if right is None else {"right": right.mean().item()}),
             "length": sum(lengths) / len(lengths),
         }
         groups = list(range(len(prompts)))
@@ -131,7 +131,8 @@ class Rounds:
             own = torch.tensor([n * p.group + k for n in part for k in range(p.group)])
             shared = lay_out([(texts[n], [answer.tokens for answer in drawn[n]]) for n in part])
             each = advantages[own] if len(advantages) else None
-            found.append(self.looked_at(shared, scores[own], right[own], each))
+            known = None if right is None else right[own]
+            found.append(self.looked_at(shared, scores[own], known, each))
         drawn_by = [answer for part in parts for n in part for answer in drawn[n]]
         if found[0].old is not None:
             self.seen["apart"] = apart(drawn_by, found)
@@ -140,11 +141,14 @@ class Rounds:
         self.seconds = {"draw": said - began, "look": perf_counter() - said}
         return found
 
-    def judged(self, prompts: Sequence[Prompt], drawn: Sequence[Sequence[Answer]]) -> tuple[Tensor, Tensor]:
-        """What the reward and the truth say of each answer: [B] each."""
-        pairs = [(a, prompt.answer or "") for prompt, row in zip(prompts, drawn, strict=True) for a in row]
-        scores = torch.tensor([self.task.reward(answer, wanted) for answer, wanted in pairs])
-        return scores, torch.tensor([self.task.truth(answer, wanted) for answer, wanted in pairs])
+    def judged(
+        self, prompts: Sequence[Prompt], drawn: Sequence[Sequence[Answer]]
+    ) -> tuple[Tensor, Tensor | None]:
+        """What the reward and the truth, where there is one, say of each answer: [B] each."""
+        asked = [prompt for prompt, row in zip(prompts, drawn, strict=True) for _ in row]
+        answers = [answer for row in drawn for answer in row]
+        right = self.task.truths(asked, answers)
+        return torch.tensor(self.task.rewards(asked, answers)), None if right is None else torch.tensor(right)
 
     def cut(
         self, groups: Sequence[int], texts: Sequence[Sequence[int]], drawn: Sequence[Sequence[Answer]]
@@ -163,7 +167,7 @@ class Rounds:
 
     @torch.no_grad()
     def looked_at(
-        self, shared: Shared, scores: Tensor, right: Tensor, advantages: Tensor | None
+        self, shared: Shared, scores: Tensor, right: Tensor | None, advantages: Tensor | None
     ) -> Experience:
         """Answers as the training forward sees them, before the first step. GRPO's advantages [B] are known
         already; PPO's need the values."""

@@ -5,7 +5,7 @@ Book: model-training/preference-alignment
 
 from collections.abc import Callable
 from dataclasses import replace
-from hashlib import file_digest
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Literal
 
@@ -19,7 +19,7 @@ from handbook.train.methods import Parts
 from handbook.train.policies import Grpo, Policy, Ppo
 from handbook.train.rounds import Plan, Rounds
 from handbook.train.settings import GrpoSettings, PpoSettings, Sampled
-from handbook.train.tasks import Task, anywhere, graded, strict, task_named
+from handbook.train.tasks import Judge, Task, anywhere, graded, strict, task_named
 
 ROUNDS = 100  # where steps are not told
 LOOKED_AT = 64  # held-out prompts, at most
@@ -27,27 +27,30 @@ LONGEST = 64  # tokens of an answer where nobody says
 REWARDS = {"strict": strict, "graded": graded, "anywhere": anywhere}
 
 
-def task_of(settings: Sampled) -> Task:
-    """A built-in task, or the prompts of a file with their answers. Raises SettingsError, DataError."""
+def task_of(settings: Sampled, judge: Judge | None = None) -> Task:
+    """A built-in task, or the prompts of a file with their answers; where a reward model pays they need none.
+    Raises SettingsError, DataError."""
     if settings.task:
         task = task_named(settings.task)
     else:
         prompts = read_prompts(Path(settings.data).expanduser())
-        if without := [prompt.line for prompt in prompts if prompt.answer is None]:
+        without = [prompt.line for prompt in prompts if prompt.answer is None]
+        if without and judge is None:
             raise DataError(
                 f"{settings.data}: {len(without)} prompts have no answer to compare with, the first in line "
                 f"{without[0]}.",
-                "Give each an `answer`.",
+                "Give each an `answer`, or let a reward model pay: --reward-model.",
             )
         train, held_out = parted(prompts, settings.held_out, settings.seed)
-        task = Task(Path(settings.data).stem, train, held_out, strict, LONGEST, strict)
+        truth = None if without else strict
+        task = Task(Path(settings.data).stem, train, held_out, strict, LONGEST, truth)
     reward = REWARDS.get(settings.reward, task.reward)
-    return Task(task.name, task.train, task.held_out, reward, settings.answer or task.most, task.truth)
+    return replace(task, reward=reward, most=settings.answer or task.most, judge=judge)
 
 
 def sampled(assembled: Assembled, settings: Sampled, config: Callable[[int], TrainConfig]) -> Parts:
     """Parts of PPO or GRPO. config: the loop's, for so many steps. Raises as `task_of`."""
-    task = task_of(settings)
+    task = task_of(settings, assembled.judge)
     kl = getattr(settings, "kl", 0.0)
     plan = Plan(
         prompts=settings.prompts,
@@ -89,16 +92,19 @@ def success(assembled: Assembled, task: Task, rounds: Rounds) -> dict[str, float
     prompts = task.held_out[:LOOKED_AT]
     texts = [encode_prompt(assembled.loaded, prompt) for prompt in prompts]
     drawn = rounds.voice.answers(texts, task.most, temperature=0.0)
-    said = [(row[0], prompt.answer or "") for row, prompt in zip(drawn, prompts, strict=True)]
-    return {
-        "held_out_right": sum(task.truth(answer, wanted) for answer, wanted in said) / len(said),
-        "held_out_reward": sum(task.reward(answer, wanted) for answer, wanted in said) / len(said),
-    }
+    said = [row[0] for row in drawn]
+    right = task.truths(prompts, said)
+    found = {} if right is None else {"held_out_right": sum(right) / len(said)}
+    return found | {"held_out_reward": sum(task.rewards(prompts, said)) / len(said)}
 
 
 def fingerprint(settings: Sampled) -> str:
-    """Of the file, empty for a built-in task."""
-    if not settings.data:
-        return ""
-    with Path(settings.data).expanduser().open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
+    """Of the file and of the reward model, empty where there is neither."""
+    files = [Path(settings.data).expanduser()] if settings.data else []
+    if settings.reward_model:
+        files += sorted(Path(settings.reward_model).expanduser().rglob("*.safetensors"))
+    found = sha256()
+    for path in files:
+        with path.open("rb") as file:
+            found.update(file_digest(file, "sha256").digest())
+    return found.hexdigest() if files else ""

@@ -159,6 +159,8 @@ class Sampled(Common):
     reward: Literal["", "strict", "graded", "anywhere"] = option(
         "", "What pays; default: as the task has it, strict for a file."
     )
+    reward_model: str = option("", "Folder of a reward model that pays: what `handbook train reward` wrote.")
+    unfinished: float = option(1.0, "With it: taken off where an answer does not end by itself.", 0, 1e3)
     held_out: float = option(0.1, "Share of a file's prompts that are only measured on.", 0, 0.9)
     prompts: int = option(16, "Prompts of a round.", 1, 65_536)
     group: int = option(8, "Answers to each prompt.", 1, 1024)
@@ -252,7 +254,7 @@ def read_settings(method: Method, flags: Mapping[str, Any] | None = None, file: 
     return METHODS[method](**values)
 
 
-PATHS = {"data", "out", "test", "against", "model"}
+PATHS = {"data", "out", "test", "against", "model", "reward_model"}
 
 
 def _content(file: Path, method: Method, faults: list[Fault]) -> dict[str, Any]:
@@ -292,6 +294,8 @@ def _together(method: Method, values: Mapping[str, Any]) -> list[str]:
         return found
     if bool(values.get("data")) == bool(values.get("task")):
         found.append("either task or data is told: what is asked")
+    if values.get("reward_model") and values.get("reward"):
+        found.append("either reward or reward_model is told: what pays")
     if method == "grpo" and values.get("group") == 1:
         found.append("grpo compares the answers of a group, which has at least 2")
     if values.get("lora", True) is None and values.get("kl", METHODS[method]().kl):  # type: ignore[attr-defined]

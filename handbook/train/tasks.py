@@ -13,7 +13,7 @@ Book: model-training/preference-alignment
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Protocol
@@ -23,6 +23,8 @@ from handbook.records import Message
 from handbook.train.conversations import Prompt
 
 Reward = Callable[["Said", str], float]
+Judge = Callable[[Sequence[Prompt], Sequence["Said"]], Sequence[float]]
+"""What pays where a prompt and not a right answer decides: all answers at once, each with its prompt."""
 
 
 class Said(Protocol):
@@ -38,14 +40,28 @@ class Said(Protocol):
 @dataclass(frozen=True, slots=True)
 class Task:
     """Prompts to learn on and prompts that are held out, each with the right answer; what pays; how many
-    tokens an answer may take. reward: what training sees; truth: what counts in the end, 0 or 1."""
+    tokens an answer may take. reward: what training sees, or judge in its place; truth: what counts in the
+    end, 0 or 1, None where nobody knows."""
 
     name: str
     train: tuple[Prompt, ...]
     held_out: tuple[Prompt, ...]
     reward: Reward
     most: int
-    truth: Reward
+    truth: Reward | None
+    judge: Judge | None = None
+
+    def rewards(self, prompts: Sequence[Prompt], answers: Sequence[Said]) -> list[float]:
+        """What training sees of each answer to the prompt in its place."""
+        if self.judge is not None:
+            return list(self.judge(prompts, answers))
+        return [self.reward(said, prompt.answer or "") for prompt, said in zip(prompts, answers, strict=True)]
+
+    def truths(self, prompts: Sequence[Prompt], answers: Sequence[Said]) -> list[float] | None:
+        """Whether each is right; None where nobody knows."""
+        if self.truth is None:
+            return None
+        return [self.truth(said, prompt.answer or "") for prompt, said in zip(prompts, answers, strict=True)]
 
 
 ASKED = 'What is {sum}? Begin with "Answer:"'

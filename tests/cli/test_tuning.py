@@ -5,8 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from handbook.app.cli.main import run
+from handbook.model.adapters import read_adapter
+from handbook.model.load import load_model
+from handbook.train.lora import apply_adapter
 from tests.cli.test_shapes import assert_shape
 from tests.train.pocket import write_conversations, write_pairs, write_pocket
 
@@ -152,3 +156,28 @@ def test_ctrl_c_stops_after_the_step_and_the_same_command_goes_on(
 def test_four_bits(capsys: pytest.CaptureFixture[str], place: Path) -> None:
     values = shown(capsys, place, "sft", "--qlora", "--optimizer", "adamw8bit")
     assert values["trains"] == "QLoRA r=4"
+
+
+@pytest.mark.parametrize("kind", ["r=4", "r=4,dora=true"])
+def test_a_merged_adapter_stands_alone(
+    place: Path, tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The whole model that merge writes computes what the adapter beside its base does."""
+    assert train(place, "sft", "--out", str(tmp_path / "run"), "--lora", kind, "--rate", "0.02") == 0
+    adapter, base = tmp_path / "run/adapter", str(place / "pocket")
+    told = ["train", "merge", str(adapter), "--model", base, "--out", str(tmp_path / "whole")]
+    capsys.readouterr()
+    assert run([*told, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert_shape(found)
+    beside, whole = load_model(base), load_model(str(tmp_path / "whole"))
+    apply_adapter(beside.model, read_adapter(adapter, beside.model))
+    tokens = torch.arange(40, 60)[None]
+    with torch.no_grad():
+        plain, expected = load_model(base).model(tokens), beside.model(tokens)
+        torch.testing.assert_close(whole.model(tokens), expected, atol=1e-5, rtol=1e-5)
+    assert (plain - expected).abs().max() > 1e-3
+    assert run(told) == 2, "nothing is written over"
+    assert "name a new folder" in capsys.readouterr().err
+    assert run([*told[:-1], str(tmp_path / "other"), "--model", "nowhere/nothing"]) != 0
+    assert not (tmp_path / "other").exists()

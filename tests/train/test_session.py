@@ -19,11 +19,16 @@ from handbook.model.load import load_model
 from handbook.settings import Settings
 from handbook.train import saved
 from handbook.train.assembly import assemble
+from handbook.train.conversations import Prompt
+from handbook.train.examples import encode_pair
+from handbook.train.formats import read_pairs
 from handbook.train.lora import apply_adapter
 from handbook.train.material import parted
 from handbook.train.methods import measured, parts_of
+from handbook.train.packing import pack
 from handbook.train.plan import kept_by_a_block, plan_of
-from handbook.train.reward import load_reward
+from handbook.train.reward import RewardModel, load_reward
+from handbook.train.rollouts import Answer
 from handbook.train.runs import Stopped
 from handbook.train.session import Session, forget, train
 from handbook.train.settings import Method, read_settings
@@ -169,6 +174,47 @@ def test_prompts_of_a_file_need_answers(place: Path, tmp_path: Path) -> None:
     file.write_text(json.dumps({"prompt": "Say 1."}) + "\n" + file.read_text())
     with pytest.raises(DataError, match="1 prompts have no answer to compare with, the first in line 1"):
         drawn(place, tmp_path, "grpo", task=None, data=str(file), steps=1)
+
+
+@pytest.mark.parametrize("method", ["ppo", "grpo"])
+def test_a_reward_model_pays(place: Path, tmp_path: Path, method: Method) -> None:
+    """From pairs to a reward model to a policy: answers need no right one, and the pairs' reward is found
+    again in the judge's."""
+    first = session(place, tmp_path / "reward", "reward", lora="r=4", steps=8, tokens=256)
+    train(first)
+    file = tmp_path / "asked.jsonl"
+    file.write_text("".join(json.dumps({"prompt": f"Say {n}."}) + "\n" for n in range(10)))
+    told = {"task": None, "data": str(file), "steps": 2, "passes": 1, "answer": 6}
+    run = drawn(place, tmp_path / "run", method, reward_model=str(tmp_path / "reward"), **told)
+    assert run.assembled.judge is not None
+    pair = read_pairs(place / "pairs.jsonl")[0]
+    said = [Answer((1,), side[0].content, True) for side in (pair.chosen, pair.rejected)]
+    prompt = Prompt(pair.prompt)
+    found = run.assembled.judge([prompt, prompt], said)
+    documents = encode_pair(run.assembled.loaded, pair)
+    assert [run.assembled.judge.document(prompt, each).tokens for each in said] == [
+        document.tokens for document in documents
+    ]
+    trained = first.assembled.trained
+    assert isinstance(trained, RewardModel)
+    with torch.no_grad():
+        assert found == pytest.approx(trained(pack(documents)).tolist(), abs=1e-5)
+    assert found[0] > found[1], "it learnt which side is liked"
+    cut = replace(said[0], whole=False)
+    bare = run.assembled.judge.model(pack([run.assembled.judge.document(prompt, cut)])).item()
+    assert run.assembled.judge([prompt], [cut]) == [pytest.approx(bare - 1.0, abs=1e-5)]
+    assert any("reward model" in line.what for line in plan_of(run).memory)
+    outcome = train(run)
+    assert set(outcome.after) == {"held_out_reward"}, "nobody knows what is right"
+    assert "right" not in outcome.curve[-1].losses
+    assert {"reward", "kl"} <= outcome.curve[-1].losses.keys()
+
+
+def test_a_folder_without_a_reward_model_is_said(place: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="holds no reward model"):
+        drawn(place, tmp_path / "run", "grpo", reward_model=str(tmp_path / "nothing"))
+    with pytest.raises(HandbookError, match="either reward or reward_model"):
+        drawn(place, tmp_path / "run", "grpo", reward_model=str(tmp_path), reward="strict")
 
 
 def test_stopped_and_gone_on_ends_bit_for_bit_as_unbroken(place: Path, tmp_path: Path) -> None:

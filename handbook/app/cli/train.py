@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from handbook.app.cli.alone import alone, asked_to_stop
+from handbook.app.cli.merging import merge_command
 from handbook.app.cli.output import json_option, print_json, progress
 from handbook.app.cli.tuning import COMMANDS
 from handbook.errors import CheckpointError
@@ -30,6 +31,7 @@ def train_command() -> None:
 
 for _command in COMMANDS:
     train_command.add_command(_command)
+train_command.add_command(merge_command)
 
 
 @train_command.command("sets")

@@ -193,14 +193,15 @@ def said(recent: "list[Point]") -> str:
     """What the bar tells of the last steps: means, but for what was just measured on held-out data."""
     last = recent[-1]
     drawn = "reward" in last.losses
-    shown = ("reward", "right") if drawn else ("total",)
+    shown = [name for name in ("reward", "right") if name in last.losses] if drawn else ["total"]
     parts = [f"step {last.step}"]
     for name in shown:
         mean = sum(each.losses[name] for each in recent) / len(recent)
         parts.append(f"{'loss' if name == 'total' else name} {mean:.3f}")
-    held = last.losses.get("held_out_right" if drawn else "held_out")
-    if held is not None:
-        parts.append(f"held-out{' right' if drawn else ''} {held:.3f}")
+    for name in ("held_out", "held_out_right", "held_out_reward"):
+        if (held := last.losses.get(name)) is not None:
+            parts.append(f"{name.replace('_', ' ').replace('held out', 'held-out')} {held:.3f}")
+            break
     speed = sum(each.tokens for each in recent) / sum(each.seconds for each in recent)
     return ", ".join([*parts, f"{speed:,.0f} tokens/s"])
 
