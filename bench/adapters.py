@@ -30,27 +30,13 @@ TEXT = (ROOT / "book" / "architectures" / "transformer-deep-dive.md", Path(__fil
 KERNELS = {f"kernels-{precision}": precision for precision in ("fp32", "bf16", "int8", "int4")}
 
 
-def random_adapter(model: Any, seed: int, rank: int) -> Any:
-    """As large as a trained one may be: a hundredth of each weight."""
-    import torch
-
-    from handbook.engine.adapting import places
-    from handbook.model.adapters import Adapter, Factors
-
-    draw, factors = torch.Generator().manual_seed(seed), {}
-    for path, linear in places(model).items():
-        a = torch.randn(rank, linear.in_features, generator=draw)
-        b = torch.randn(linear.out_features, rank, generator=draw)
-        factors[path] = Factors(a, b * (0.01 * float(linear.weight.detach().float().std()) / rank**0.5), 1.0)
-    return Adapter(f"random {seed}", factors)
-
-
 class Texts:
     """An engine, and batches through it."""
 
     def __init__(self, loaded: Any, precision: Any, most: int, **sizes: int) -> None:
         from handbook.engine.engine import Engine
         from handbook.engine.work import Limits
+        from handbook.lab.tuning.adapters import random_adapter
 
         self.texts, self.prompt, self.tokens = sizes["texts"], sizes["prompt"], sizes["tokens"]
         self.engine = Engine(loaded, 512 << 20, 16, Limits(), "off", precision=precision)
@@ -126,6 +112,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     import torch
 
     from handbook.hardware.probe import probe
+    from handbook.lab.tuning.adapters import random_adapter
     from handbook.model.load import load_model
     from handbook.settings import load
 

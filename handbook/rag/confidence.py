@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-from handbook.rag.index import Vocabulary
 from handbook.rag.rerank import coverage
 from handbook.rag.retrieve import subject
+from handbook.rag.text import Vocabulary
 from handbook.records import Hit
 
 NAMES = ("top", "mean3", "coverage", "known")

@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 
 from handbook.errors import HandbookError
 from handbook.rag import retrieve
-from handbook.rag.chunk import Entry, book_entries, code_entries
 from handbook.rag.embed import Progress, VectorCache
-from handbook.rag.index import TextIndex, Vocabulary
+from handbook.rag.passages import Entry, book_entries, code_entries
 from handbook.rag.rerank import POOL, Reranker
 from handbook.rag.retrieve import DenseIndex
 from handbook.rag.store import Store
+from handbook.rag.text import TextIndex, Vocabulary
 from handbook.records import Chunk, Hit
 from handbook.settings import Settings
 

@@ -14,9 +14,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from handbook.rag.chunk import Entry
-from handbook.rag.index import Vocabulary
+from handbook.rag.passages import Entry
 from handbook.rag.retrieve import DenseIndex, subject
+from handbook.rag.text import Vocabulary
 from handbook.records import Hit
 
 POOL = 20  # passages that are looked at

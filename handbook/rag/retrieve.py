@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from handbook.rag.chunk import Entry
 from handbook.rag.fuse import reciprocal_rank_fusion
+from handbook.rag.passages import Entry
 from handbook.records import Hit
 
 Vectors = NDArray[np.float32]

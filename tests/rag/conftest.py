@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from handbook.rag.chunk import book_entries
+from handbook.rag.passages import book_entries
 from handbook.rag.pipeline import Corpus
 from handbook.rag.store import Store
 from tests.rag.fakes import HashEmbedder, small_book

@@ -12,7 +12,7 @@ import pytest
 
 from handbook.book.load import open_book
 from handbook.book.nouns import Book
-from handbook.rag.chunk import book_entries
+from handbook.rag.passages import book_entries
 from handbook.settings import Settings
 
 BENCH = Path(__file__).parents[2] / "bench" / "ask.py"

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from handbook.rag.chunk import Entry
+from handbook.rag.passages import Entry
 from handbook.rag.retrieve import DenseIndex, fused, subject
 from handbook.records import Chunk
 from tests.rag.conftest import Open

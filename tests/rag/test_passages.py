@@ -2,7 +2,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from handbook.rag.chunk import body_of, book_entries, code_entries
+from handbook.rag.passages import body_of, book_entries, code_entries
 from tests.rag.fakes import book, chapter, paragraph, question, small_book
 
 
@@ -74,7 +74,7 @@ def test_compounds_are_indexed_in_parts_too() -> None:
 def test_importing_and_chunking_load_neither_lancedb_nor_torch() -> None:
     check = (
         "import sys, handbook.tutor, handbook.rag.pipeline\n"
-        "from handbook.rag.chunk import code_entries\n"
+        "from handbook.rag.passages import code_entries\n"
         "assert list(code_entries())\n"
         "heavy = {'torch', 'lancedb', 'pyarrow', 'transformers'} & set(sys.modules)\n"
         "assert not heavy, heavy"

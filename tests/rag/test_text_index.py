@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from handbook.errors import DiskFull, HandbookError
-from handbook.rag.index import TABLE, words
 from handbook.rag.store import clear_disk_errors
+from handbook.rag.text import TABLE, words
 from tests.rag.conftest import Open
 from tests.rag.fakes import BREAD, HashEmbedder, book, chapter, paragraph, small_book
 
@@ -160,7 +160,7 @@ PROCESS = """
 import json, sys, time
 from pathlib import Path
 import lancedb
-from handbook.rag.chunk import book_entries
+from handbook.rag.passages import book_entries
 from handbook.rag.pipeline import Corpus
 from handbook.rag.store import Store
 from tests.rag.fakes import HashEmbedder, small_book
@@ -235,7 +235,7 @@ def test_idf_is_lower_for_common_words(open_small: Open) -> None:
 
 
 def test_the_book_comes_before_code_unless_a_name_is_typed(open_small: Open) -> None:
-    from handbook.rag.chunk import Entry, book_entries
+    from handbook.rag.passages import Entry, book_entries
     from handbook.records import Chunk
 
     doc = "Gluten. Kneads gluten, adds gluten."

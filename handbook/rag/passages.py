@@ -1,6 +1,6 @@
-"""Stage 2, chunk: the book, its questions and the code's docstrings as passages with addresses.
+"""The book, its questions and the code's docstrings as passages with addresses: its own chunks.
 
-A paragraph of the book is a passage: short enough to cite, and it already has an address. What is indexed for
+Nothing is cut here: a paragraph is short enough to cite, and it already has an address. What is indexed for
 it is more than what is shown: the titles above it, and the interview questions and follow-ups that point at
 it, since those say in a person's words what it answers (document expansion: Nogueira et al. 2019,
 arXiv:1904.08375, with written questions in place of generated ones).

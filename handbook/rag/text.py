@@ -1,4 +1,4 @@
-"""Stage 4, index: the passages in a LanceDB table with BM25 full text, kept equal to the book.
+"""The book as a corpus: its passages in a LanceDB table with BM25 full text, kept equal to the book.
 
 Keyed by passage and content hash: what changed is replaced, what went is deleted, the rest is not touched.
 BM25: Robertson and Zaragoza 2009, "The Probabilistic Relevance Framework: BM25 and Beyond", section 3, as
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
-from handbook.rag.chunk import Entry
+from handbook.rag.passages import Entry
 from handbook.rag.store import DAMAGE, Store, clear_disk_errors
 
 TABLE = "passages"
