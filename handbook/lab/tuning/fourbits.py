@@ -71,11 +71,11 @@ def usage(block: int, blocks: int = 4096, seed: int = 0) -> list[float]:
 
 def by_hand(weights: list[float]) -> list[dict[str, float]]:
     """One block, weight by weight: divided by the largest, the code, what comes back, and with even steps."""
-    row = torch.tensor([weights])
-    q = quantize_nf4(row, max(2, len(weights)), double=False)
+    row, block = torch.tensor([weights]), len(weights) + len(weights) % 2  # codes come in pairs
+    q = quantize_nf4(row, block, double=False)
     largest = float(q.scales[0])
     codes = torch.stack((q.packed >> 4, q.packed & 15), dim=1).view(-1)[: len(weights)].tolist()
-    back, even = dequantize(q)[0].tolist(), even_steps(row, max(2, len(weights)))[0].tolist()
+    back, even = dequantize(q)[0].tolist(), even_steps(row, block)[0].tolist()
     return [
         {
             "weight": weight,

@@ -73,7 +73,7 @@ class Side:
                 add_qlora(self.model, LORA, rest=torch.float32)
             else:
                 add_lora(self.model, LORA)
-        self.state = begin(self.model, CONFIG)
+        self.kind, self.state = kind, begin(self.model, CONFIG)
 
     def step(self, packed: Packed, checkpointing: bool = False) -> float:
         """The loss before it."""
