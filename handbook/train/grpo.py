@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from handbook.train.ppo import Clipped, kl_estimate, masked_mean
+from handbook.train.ppo import Clipped, kl_estimate, masked_mean, ratio
 
 Normalise = Literal["answer", "token", "constant"]
 
@@ -68,16 +68,16 @@ def grpo_loss(
         raise ValueError("normalise='constant' needs longest, the most tokens of an answer")
     if beta and reference is None:
         raise ValueError(f"a KL weight of {beta} needs the reference's log-probabilities")
-    ratio, each = (logprobs - old).exp(), advantages[:, None]
-    free = ratio * each
-    bound = ratio.clamp(1 - low, 1 + (low if high is None else high)) * each
+    r, each = ratio(logprobs, old, mask), advantages[:, None]
+    free = r * each
+    bound = r.clamp(1 - low, 1 + (low if high is None else high)) * each
     losses = -torch.minimum(free, bound)
     if beta and reference is not None:
         losses = losses + beta * kl_estimate(logprobs, reference, "k3")
     stopped = masked_mean((bound < free).float(), mask)
     if normalise == "token":
         return Clipped(masked_mean(losses, mask), stopped)
-    sums = (losses * mask).sum(dim=1)
+    sums = torch.where(mask, losses, 0.0).sum(dim=1)
     if normalise == "constant":
         return Clipped(sums.mean() / float(longest or 1), stopped)
     return Clipped((sums / mask.sum(dim=1).clamp(min=1)).mean(), stopped)

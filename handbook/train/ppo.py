@@ -16,11 +16,22 @@ import torch
 from torch import Tensor, nn
 
 Estimator = Literal["k1", "k2", "k3"]
+FAR = 20.0  # nats; no update that is to be trusted moves a token so far
 
 
 def masked_mean(x: Tensor, mask: Tensor) -> Tensor:
-    """The mean of x where mask is True: scalar, 0 where it is True nowhere."""
-    return (x * mask).sum() / mask.sum().clamp(min=1)
+    """The mean of x where mask is True: scalar, 0 where it is True nowhere. What stands elsewhere may be
+    anything, NaN too."""
+    return torch.where(mask, x, 0.0).sum() / mask.sum().clamp(min=1)
+
+
+def ratio(logprobs: Tensor, old: Tensor, mask: Tensor) -> Tensor:
+    """exp(logprobs - old) where mask is True and 1 elsewhere: [B, T].
+
+    From exp(FAR) on it stands still: fp32 ends at exp(88), and infinity times the clip's zero gradient would
+    be NaN.
+    """
+    return torch.where(mask, logprobs - old, 0.0).clamp(max=FAR).exp()
 
 
 def whiten(x: Tensor, mask: Tensor, centre: bool = True) -> Tensor:
@@ -44,10 +55,9 @@ def gae(
     and delta_t = r_t + gamma V(s_(t+1)) - V(s_t), equation 9. Behind the last token V is 0, also for an
     answer that was cut off: what it would have earned is not known. Returns are A + V.
     """
-    mask = mask.to(values.dtype)
-    values = values * mask
+    values = torch.where(mask, values, 0.0)
     following = torch.cat((values[:, 1:], torch.zeros_like(values[:, :1])), dim=1)
-    deltas = (rewards + gamma * following - values) * mask
+    deltas = torch.where(mask, rewards + gamma * following - values, 0.0)
     advantages, last = torch.zeros_like(values), torch.zeros_like(values[:, 0])
     for t in reversed(range(values.shape[1])):
         last = deltas[:, t] + gamma * lam * last
@@ -70,8 +80,8 @@ def ppo_policy_loss(
 
     old: log-probabilities of the policy that the tokens were drawn from, as the training forward gives them.
     """
-    ratio = (logprobs - old).exp()
-    free, bound = ratio * advantages, ratio.clamp(1 - clip, 1 + clip) * advantages
+    r = ratio(logprobs, old, mask)
+    free, bound = r * advantages, r.clamp(1 - clip, 1 + clip) * advantages
     return Clipped(masked_mean(-torch.minimum(free, bound), mask), masked_mean((bound < free).float(), mask))
 
 

@@ -1,5 +1,7 @@
 """PPO in parts: advantages by hand and by definition, gradients of the clip, the penalty, estimates of KL."""
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
@@ -149,3 +151,33 @@ def test_a_value_moves_the_layers_below_only_where_it_may() -> None:
 
 def test_nothing_that_counts_is_0_and_no_nan() -> None:
     assert masked_mean(torch.ones(2, 2), torch.zeros(2, 2, dtype=torch.bool)).item() == 0
+
+
+def test_a_ratio_beyond_fp32_gives_no_nan() -> None:
+    """exp(100) is infinite in fp32; the clip's gradient there is 0, and 0 times infinity is NaN."""
+    old = torch.tensor([[-101.0, -1.0]])
+    logprobs = torch.tensor([[-1.0, -1.5]], requires_grad=True)
+    mask = torch.ones(1, 2, dtype=torch.bool)
+    for advantage, second in ((1.0, -0.5 * math.exp(-0.5)), (-1.0, 0.0)):
+        found = ppo_policy_loss(logprobs, old, torch.full((1, 2), advantage), mask)
+        (gradient,) = torch.autograd.grad(found.loss, logprobs)
+        assert found.loss.isfinite()
+        assert gradient.tolist() == [[0.0, pytest.approx(second)]]
+
+
+def test_what_stands_behind_an_answer_may_be_anything() -> None:
+    mask = torch.tensor([[True, True, False]])
+    rubbish = torch.tensor([[0.0, 0.0, float("nan")]])
+    rewards, values = torch.tensor([[0.0, 1.0, 0.0]]), torch.tensor([[0.2, 0.6, 0.0]])
+    for one, other in zip(
+        gae(rewards + rubbish, values + rubbish, mask), gae(rewards, values, mask), strict=True
+    ):
+        assert torch.equal(one, other)
+    logprobs = torch.tensor([[-1.0, -2.0, 0.0]])
+    same = ppo_policy_loss(logprobs, logprobs, rewards, mask)
+    bad = ppo_policy_loss(logprobs + rubbish, logprobs, rewards + rubbish, mask)
+    assert torch.equal(bad.loss, same.loss)
+    assert torch.equal(
+        ppo_value_loss(values + rubbish, values, rewards, mask).loss,
+        ppo_value_loss(values, values, rewards, mask).loss,
+    )
