@@ -8,7 +8,7 @@ from handbook.rag.nearest.exact import pairwise, recall, search, search_many, sm
 
 
 def test_a_worked_example() -> None:
-    """By hand: from (0, 1) to (3, 4), (0, 0), (1, 1) it is 9 + 9, 1, 1; of equal ones the first comes first."""
+    """By hand: from (0, 1) it is 9 + 9, 1 and 1; of equal ones the first comes first."""
     vectors = np.array([[3, 4], [0, 0], [1, 1]], np.float32)
     found = search(np.array([0, 1], np.float32), vectors, 2)
     assert found.ids.tolist() == [1, 2]
