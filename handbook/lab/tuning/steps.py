@@ -8,7 +8,7 @@ from functools import cache
 from handbook.lab.tuning.sides import Side, in_turns, ratios, row, subject
 
 LENGTHS = {True: [64, 64], False: [128] * 4}
-ROUNDS = {True: 5, False: 3}
+ROUNDS = {True: 7, False: 3}
 
 
 @cache
