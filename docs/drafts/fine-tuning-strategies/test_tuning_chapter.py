@@ -19,6 +19,7 @@ from handbook.train.lora import LoRALinear
 from handbook.train.lora_config import LoRAConfig, pissa
 from handbook.train.packing import IGNORE, bins, document_mask, pack
 from handbook.train.schedules import rate
+from handbook.train.sft import sft_loss
 
 FOLDER = Path(__file__).parents[2] / "book" / "model-training" / "fine-tuning-strategies"
 SHAPES = [(4096, 4096), (1024, 4096), (1024, 4096), (4096, 4096), (14336, 4096), (14336, 4096), (4096, 14336)]
@@ -81,6 +82,8 @@ def test_memory_lines() -> None:
         "activations": 32 * 34 * 4096 * 2048,
         "inputs": 32 * 2 * 4096 * 2048,
         "logits": 4096 * 128256 * 4,
+        "three of them": 3 * 4096 * 128256 * 4,
+        "trained": 4 * TRAINED,
         "adapter's checkpoint": 12 * TRAINED,
         "all of the checkpoint": 12 * whole,
     }
@@ -95,11 +98,18 @@ def test_memory_lines() -> None:
         "activations": 9.13,
         "inputs": 0.537,
         "logits": 2.1,
+        "three of them": 6.3,
+        "trained": 0.168,
         "adapter's checkpoint": 0.503,
         "all of the checkpoint": 96.4,
     }
     assert (f"{TRAINED / 1e6:.1f}", f"{100 * TRAINED / whole:.2f}") == ("41.9", "0.52")
     assert unsaid("128 GB in full, 16.7 with LoRA, 6.4 with QLoRA", "41.9 million, 0.52%", "325 MB") == []
+    assert round((OTHER - 65 * 4096) / (TRAINED / 16), -1) == 400
+    assert unsaid("1.05 billion numbers for Llama 3 8B, as many as an adapter of rank 400") == []
+    block = 8 + 2 + 2 * (1 + 2 * 1024 / 4096) + 4 * 2 * 14336 / 4096  # norms and residual, attention, gated
+    assert block == 41
+    assert unsaid("keeps about $40\\,C$") == []
 
 
 def test_lora_by_hand() -> None:
@@ -124,6 +134,12 @@ def test_first_step_of_lora() -> None:
     step = -0.1 * 2 * layer.b.grad @ a
     assert step.flatten().tolist() == pytest.approx([-0.8, 0.8, -1.6, 0.8, -0.8, 1.6])
     assert round((step.norm() / (0.1 * torch.ones(2, 3)).norm()).item()) == 11
+    doubled = [
+        2 * LoRAConfig(r=32, alpha=a, rslora=rs).scale for a, rs in ((32, False), (32, True), (64, False))
+    ]
+    once = [LoRAConfig(r=16, alpha=32, rslora=rs).scale for rs in (False, True, False)]
+    moved = [more / less for more, less in zip(doubled, once, strict=True)]  # how far Adam's first step goes
+    assert moved == pytest.approx([1, math.sqrt(2), 2])
     scales = [LoRAConfig(r=r, alpha=32, rslora=rs).scale for r in (16, 64, 256) for rs in (False, True)]
     assert scales == [2, 8, 0.5, 4, 0.125, 2]
 
@@ -147,6 +163,10 @@ def test_rounding_to_bf16() -> None:
     weight = rounded(0.49805)
     there = rounded(weight + 0.003)
     assert (there, round(rounded(there - 0.003), 5)) == (0.5, 0.49609)
+    weights = torch.rand(100_000, generator=torch.Generator().manual_seed(0)).mul(0.02).bfloat16()
+    moved = weights[(weights.float() + 1e-5).bfloat16() != weights]
+    assert round(moved.max().item(), 4) == 0.0039
+    assert unsaid("Steps of $10^{-5}$ move only weights below 0.0039") == []
 
 
 def test_nf4_by_hand() -> None:
@@ -184,6 +204,25 @@ def test_pages_of_adapters() -> None:
 def test_out_of_memory_by_hand() -> None:
     """Batch 8 of 2,048 tokens through Llama 3 8B."""
     tokens = 8 * 2048
-    sizes = [32 * 34 * 4096 * tokens, 4 * 128256 * tokens, 32 * 2 * 4096 * tokens]
-    assert [round(size / 1e9, 1) for size in sizes] == [73.0, 8.4, 4.3]
-    assert unsaid("checkpointing are 73 GB and fp32 logits 8.4", "checkpointing, 4.3 GB") == []
+    sizes = [32 * 34 * 4096 * tokens, 4 * 128256 * tokens, 32 * 2 * 4096 * tokens, 34 * 4096 * tokens]
+    assert [round(size / 1e9, 1) for size in sizes] == [73.0, 8.4, 4.3, 2.3]
+    assert (
+        unsaid("checkpointing are 73 GB and fp32 logits 8.4", "checkpointing, 4.3 GB and one block of 2.3")
+        == []
+    )
+
+
+def test_accumulation_and_batches_of_one() -> None:
+    counted, means = torch.tensor([10.0, 30]), torch.tensor([2.0, 1.0])
+    assert [((counted * means).sum() / counted.sum()).item(), means.mean().item()] == [1.25, 1.5]
+    weights = torch.tensor([[1.0, 0], [0, 1], [-1, -1]])
+    hidden, targets = torch.tensor([[1.0, 0], [0, 2], [1, 1]]), torch.tensor([0, 0, 2])
+    logprobs = token_logprobs(hidden, weights, targets)
+    together = sft_loss(logprobs, targets)
+    apart = torch.stack([sft_loss(logprobs[:1], targets[:1]), sft_loss(logprobs[1:], targets[1:])])
+    assert together.item() != pytest.approx(apart.mean().item(), abs=0.1)
+    assert together.item() == pytest.approx(((apart * torch.tensor([1.0, 2])).sum() / 3).item())
+
+
+def test_three_hundred_cases() -> None:
+    assert round(100 * 1.96 * math.sqrt(0.5 * 0.5 / 300)) == 6
