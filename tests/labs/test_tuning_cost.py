@@ -239,7 +239,7 @@ def test_a_side_trains_what_it_says_and_not_the_model(kind: str) -> None:
 def test_steps_are_measured_once_and_divided_the_right_way(monkeypatch: pytest.MonkeyPatch) -> None:
     taken = {"lora": [2.0], "full": [3.0], "full again": [4.0], "qlora": [5.0]}
     calls = []
-    monkeypatch.setattr(steps, "in_turns", lambda named, rounds: calls.append(list(named)) or taken)
+    monkeypatch.setattr(steps, "in_turns", lambda named, rounds, warm: calls.append(list(named)) or taken)
     monkeypatch.setattr(steps, "subject", lambda small: sides.random_model(TINY))
     found = steps.lora_step_speed(), steps.checkpointing_cost(), steps.qlora_step()
     assert found == ([2 / 3], [4 / 3], [2.5])
@@ -253,9 +253,10 @@ def test_what_sides_step_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         Side, "step", lambda self, row, checkpointing=False: seen.append((self.kind, checkpointing))
     )
-    monkeypatch.setattr(steps, "in_turns", lambda named, rounds: [call() for call in named.values()])
+    monkeypatch.setattr(steps, "in_turns", lambda named, rounds, warm: [call() for call in named.values()])
     steps.steps(small=True)
-    assert seen == [("lora", False), ("full", False), ("full", True), ("qlora", False)]
+    assert seen[:3] == [("lora", False), ("full", False), ("qlora", False)]  # before the clock runs
+    assert seen[3:] == [("lora", False), ("full", False), ("full", True), ("qlora", False)]
 
 
 def test_counted_targets_of_a_drawn_row() -> None:
