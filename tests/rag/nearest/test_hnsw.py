@@ -127,15 +127,15 @@ def test_clouds_far_apart_stay_linked_by_the_heuristic() -> None:
 
 
 def test_high_layers_cross_the_data_in_a_few_steps() -> None:
-    """A line of 1,500 places: in layer 0 a walk from the entry passes a good part of those between, with the
-    layers above it a few at each height."""
+    """A line of 1,500 places: in layer 0 a walk from the entry can pass many of those between, with the
+    layers above it a few at each height, wherever it leads."""
     line = np.arange(1500, dtype=np.float32)[np.random.default_rng(0).permutation(1500), None]
     graph = HNSW(line, links=4, width=8)
     queries = [np.array([value], np.float32) for value in range(5, 1500, 100)]
     flat = [search_layer(query, [graph.entry], 1, graph.layers[0], line)[1] for query in queries]
     layered = [graph.search(query, 1, 1) for query in queries]
     assert [line[one.ids[0], 0] for one in layered] == list(range(5, 1500, 100))
-    assert np.mean([one.compared for one in layered]) < 0.3 * np.mean(flat)
+    assert max(one.compared for one in layered) < 0.3 * max(flat)
 
 
 def test_few_vectors_and_none() -> None:
