@@ -80,6 +80,15 @@ def test_nothing_held_out_is_learnt_from(pocket: Loaded, trial: Trial) -> None:
     assert again.held_out == parts.material.held_out
 
 
+def test_what_is_there_twice_is_on_one_side_only(pocket: Loaded, trial: Trial, folder: Path) -> None:
+    lines = (folder / "said.jsonl").read_text()
+    twice = folder / "twice.jsonl"
+    twice.write_text(lines + lines)
+    found = learning.material(pocket, replace(trial, data=str(twice)).settings)
+    assert len(found.train) + len(found.held_out) == 24
+    assert found.removed == {"duplicates": 24}
+
+
 def test_pieces_of_text_are_read_elsewhere(pocket: Loaded, trial: Trial, with_text: Path) -> None:
     found = learn(pocket, replace(trial, windows=2, steps=0))
     assert found.elsewhere[0] == found.elsewhere[1] > math.log(2)

@@ -159,7 +159,7 @@ def rate_of(rank: int) -> float:
 
         rank      1      4      8     16     32     64    rate    all weights
         3e-4  1.789         1.750                1.696    3e-5          1.736
-        1e-3  1.752         1.706  1.696  1.689  1.695    1e-4          1.704
+        1e-3  1.752  1.718  1.706  1.696  1.689  1.695    1e-4          1.704
         3e-3  1.709  1.695  1.690  1.697  1.748  1.835    3e-4          1.742
 
     So with alpha = 2 r the best rate falls as the rank grows. Attention alone, and a base in four bits, take
