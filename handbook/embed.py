@@ -105,6 +105,13 @@ class LocalEmbedder:
                 rows[batch] = encoder.embed_packed(packed, [len(ids[index]) for index in batch]).numpy()
             return rows
 
+    def tokenizer(self) -> Tokenizer:
+        """The model's tokenizer, for counting: it cuts nothing off. No weights are loaded."""
+        tokenizer = _read_tokenizer(self._folder())
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        return tokenizer
+
     def _folder(self) -> Path:
         """Where config.json, model.safetensors and tokenizer.json lie."""
         from handbook.model.weights.catalog import CATALOG, find
@@ -206,20 +213,24 @@ class HttpEmbedder:
 
 def _tokenizer(folder: Path, positions: int) -> Tokenizer:
     """The folder's tokenizer, cutting off where the model's makers did, without padding."""
+    tokenizer = _read_tokenizer(folder)
+    limits = folder / "sentence_bert_config.json"
+    limit = _json(limits).get("max_seq_length") if limits.is_file() else None
+    tokenizer.enable_truncation(min(limit, positions) if isinstance(limit, int) else positions)
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def _read_tokenizer(folder: Path) -> Tokenizer:
     from tokenizers import Tokenizer
 
     path = folder / "tokenizer.json"
     if not path.is_file():
         raise ModelFileError(f"{path} is not there.", "Fetch the model's files again.")
     try:
-        tokenizer = Tokenizer.from_file(str(path))
+        return Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises bare Exception
         raise ModelFileError(f"{path} cannot be read: {error}.", "Fetch the model's files again.") from error
-    limits = folder / "sentence_bert_config.json"
-    limit = _json(limits).get("max_seq_length") if limits.is_file() else None
-    tokenizer.enable_truncation(min(limit, positions) if isinstance(limit, int) else positions)
-    tokenizer.no_padding()
-    return tokenizer
 
 
 def _json(path: Path) -> dict[str, Any]:
