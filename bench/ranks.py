@@ -16,12 +16,14 @@ between ranks at about their best rates, and no difference of rates.
         [--data FILE] [--model NAME] [--threads N] [--out FILE] [--json]
 
 --out FILE: each run is added to it as a line of JSON as soon as it is done, and one that stands there already
-is not made again. --json: runs: those lines; rows: {NAME: {rank, modules, trainable, runs, rate, held_out and
-forgetting: {mean, low, high}, seconds_per_step}}, base among them.
+is not made again. --json: runs: those lines; rows: {NAME: {rank, modules, trainable, runs, rate, held_out,
+forgetting and perplexity: {mean, low, high}, seconds_per_step}}, base among them; forgetting is the
+perplexity on Tiny Shakespeare over that before the first step.
 """
 
 import argparse
 import json
+import math
 import os
 import statistics
 import sys
@@ -173,6 +175,7 @@ def rows(runs: Sequence[Run]) -> dict[str, Any]:
             "runs": len(some),
             "held_out": spread([run["after"] for run in some]),
             "forgetting": spread([run["forgetting"] for run in some]),
+            "perplexity": spread([math.exp(run["elsewhere"][1]) for run in some]),
             "seconds_per_step": statistics.median(
                 run["seconds"] / max(run["trial"]["steps"], 1) for run in some
             ),

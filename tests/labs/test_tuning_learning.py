@@ -114,7 +114,7 @@ def test_each_claim_reads_its_own_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(learning.kit, "chat_model", lambda: None)
     monkeypatch.setattr(learning, "adapter_of", lambda model: Adapter("one", {}))
     monkeypatch.setattr(Trial, "lora", True, raising=False)
-    learning.trained.cache_clear()
+    learning._train.cache_clear()
     try:
         assert learning.base_loss() == 9
         assert [learning.rank_loss_4(), learning.rank_loss_16(), learning.rank_loss_64()] == [4, 16, 64]
@@ -124,7 +124,7 @@ def test_each_claim_reads_its_own_run(monkeypatch: pytest.MonkeyPatch) -> None:
         assert forgetting.forgetting_full() == 1
         assert forgetting.forgetting_lora() == pytest.approx(17)
     finally:
-        learning.trained.cache_clear()
+        learning._train.cache_clear()
 
 
 def test_merging_differs_by_the_order_of_sums(

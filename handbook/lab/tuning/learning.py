@@ -12,6 +12,7 @@ from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import torch
@@ -227,9 +228,17 @@ def short(small: bool, **told: Any) -> Trial:
     return Trial(**({"rate": rate_of(rank)} | (some if small else full) | told))
 
 
-@cache
+_training = Lock()
+
+
 def trained(small: bool, **told: Any) -> tuple[Adapter, Learnt]:
     """A short run, made once, and its adapter; an empty one where all weights trained."""
+    with _training:  # two readers who open the lab at once wait for one training
+        return _train(small, **told)
+
+
+@cache
+def _train(small: bool, **told: Any) -> tuple[Adapter, Learnt]:
     own, learnt = learn_keeping(kit.chat_model(), short(small, **told))
     return adapter_of(own.loaded.model) if own.settings.lora else Adapter("none", {}), learnt
 
