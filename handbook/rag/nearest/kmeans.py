@@ -71,11 +71,19 @@ def means(vectors: Vectors, cells: Ids, k: int) -> Vectors:  # [N, D], [N] -> [K
     return found
 
 
+def fill(centres: Vectors, vectors: Vectors, distances: Vectors) -> Vectors:  # [K, D], [N, D], [N]
+    """The centres, where those of empty cells (NaN) have moved to the vectors that lie farthest from theirs.
+
+    Nobody needed them where they were, and there they take somebody's whole distance away.
+    """
+    empty = np.flatnonzero(np.isnan(centres[:, 0]))
+    moved = centres.copy()
+    moved[empty] = vectors[np.argsort(-distances)[: len(empty)]]
+    return moved
+
+
 def kmeans(vectors: Vectors, k: int, rounds: int = 25, seed: int = 0) -> Clustering:  # [N, D]
     """Centres after at most `rounds` rounds, or once no vector changes its cell.
-
-    A cell that loses all its vectors takes the vector farthest from its centre, for it serves nothing where
-    it is.
 
     Raises ValueError where k is not between 1 and the number of vectors.
     """
@@ -85,9 +93,7 @@ def kmeans(vectors: Vectors, k: int, rounds: int = 25, seed: int = 0) -> Cluster
     cells, distances = assign(vectors, centres)
     errors = [float(distances.mean())]
     for _ in range(rounds):
-        centres = means(vectors, cells, k)
-        empty = np.flatnonzero(np.isnan(centres[:, 0]))
-        centres[empty] = vectors[np.argsort(-distances)[: len(empty)]]
+        centres = fill(means(vectors, cells, k), vectors, distances)
         before = cells
         cells, distances = assign(vectors, centres)
         errors.append(float(distances.mean()))

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from handbook.rag.nearest.clouds import clouds
 from handbook.rag.nearest.exact import squared_distances
-from handbook.rag.nearest.kmeans import assign, kmeans, means, means_plain, seeds
+from handbook.rag.nearest.kmeans import assign, fill, kmeans, means, means_plain, seeds
 
 
 def test_a_worked_example() -> None:
@@ -49,6 +49,12 @@ def test_seeds_find_far_clouds_where_chance_does_not() -> None:
     vectors[97:] = [[100, 0], [0, 100], [100, 100]]
     for seed in range(20):
         assert len(np.unique(seeds(vectors, 4, np.random.default_rng(seed)), axis=0)) == 4
+
+
+def test_an_empty_cell_moves_to_who_is_farthest() -> None:
+    centres = np.array([[0, 0], [np.nan, np.nan], [5, 5]], np.float32)
+    vectors = np.array([[1, 0], [0, 9], [5, 6]], np.float32)
+    assert fill(centres, vectors, np.array([1, 81, 1], np.float32)).tolist() == [[0, 0], [0, 9], [5, 5]]
 
 
 def test_more_cells_than_different_vectors() -> None:

@@ -45,6 +45,12 @@ def test_a_rotation_changes_no_distance(pairs: tuple[Vectors, Vectors]) -> None:
     )
 
 
+def test_reflections_are_as_likely_as_rotations() -> None:
+    signs = [round(float(np.linalg.det(rotation(6, seed)))) for seed in range(60)]
+    assert 15 < signs.count(1) < 45
+    assert set(signs) == {1, -1}
+
+
 def test_the_corner_is_the_nearest(pairs: tuple[Vectors, Vectors]) -> None:
     """No other corner has a larger product with o than the one with o's signs: flip any bit and it falls."""
     codes = encode(pairs[0][:50])

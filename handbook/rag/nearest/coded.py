@@ -1,0 +1,142 @@
+"""Small vectors in cells: what a large index is made of, in a hundred lines.
+
+A cell's vectors are coded by what is left of them after the cell's centre is taken away, because that is
+small and alike in all cells. Estimates from the codes choose which few full vectors are read. Jégou, Douze
+and Schmid 2011, section IV, with product codes (IVFADC); Gao and Long 2024, section 4, with RaBitQ. LanceDB's
+IVF_PQ and IVF_RQ are of this form.
+"""
+
+from typing import Protocol
+
+import numpy as np
+
+from handbook.rag.nearest import product, rabitq
+from handbook.rag.nearest.exact import Ids, Neighbours, Vectors, smallest, squared_distances
+from handbook.rag.nearest.ivf import SAMPLE, grouped, learned
+from handbook.rag.nearest.kmeans import assign
+
+READ = 32  # full vectors read at a time where a bound decides how many
+
+
+class Codec(Protocol):
+    """A way to code what is left of vectors. `store` keeps the codes of [N, D]; `estimate` gives squared
+    distances from a query, relative to the same centre, to the codes start to end, and for each a bound that
+    the true distance is probably not below."""
+
+    def turned(self, vectors: Vectors) -> Vectors: ...
+
+    def store(self, residuals: Vectors) -> None: ...
+
+    def estimate(self, query: Vectors, start: int, end: int) -> tuple[Vectors, Vectors]: ...
+
+    @property
+    def bytes(self) -> int: ...
+
+
+class Products:
+    """Product quantization with `parts` bytes a vector. It knows no bound, and gives its estimate for one."""
+
+    def __init__(self, parts: int, centres: int = product.CENTRES, seed: int = 0) -> None:
+        self.parts, self.centres, self.seed = parts, centres, seed
+
+    def turned(self, vectors: Vectors) -> Vectors:
+        return vectors
+
+    def store(self, residuals: Vectors) -> None:
+        draw = np.random.default_rng(self.seed)
+        size = min(len(residuals), SAMPLE * self.centres)
+        sample = residuals[np.sort(draw.choice(len(residuals), size, replace=False))]
+        self.books = product.learn(sample, self.parts, self.centres, rounds=10, seed=self.seed)
+        self.codes = product.encode(residuals, self.books)
+
+    def estimate(self, query: Vectors, start: int, end: int) -> tuple[Vectors, Vectors]:
+        found = product.distances(product.table(query, self.books), self.codes[start:end])
+        return found, found
+
+    @property
+    def bytes(self) -> int:
+        return self.codes.nbytes + self.books.nbytes
+
+
+class Signs:
+    """RaBitQ: a bit a dimension and two numbers a vector. Its bound makes tuning `refine` needless."""
+
+    def __init__(self, dimension: int, epsilon: float = rabitq.EPSILON, seed: int = 0) -> None:
+        self.epsilon = epsilon
+        self.rotation = rabitq.rotation(dimension, seed)
+        self._draw = np.random.default_rng(seed)
+
+    def turned(self, vectors: Vectors) -> Vectors:
+        return vectors @ self.rotation
+
+    def store(self, residuals: Vectors) -> None:
+        self.codes = rabitq.encode(residuals)
+        self.margins = rabitq.margins(self.codes, residuals.shape[1], self.epsilon)
+
+    def estimate(self, query: Vectors, start: int, end: int) -> tuple[Vectors, Vectors]:
+        some = self.codes.some(start, end)
+        asked = rabitq.rounded(query, self._draw)
+        cosines = rabitq.cosines(asked, some)
+        found = rabitq.distances(cosines, some, asked.norm)
+        return found, rabitq.distances(cosines + self.margins[start:end], some, asked.norm)
+
+    @property
+    def bytes(self) -> int:
+        return sum(array.nbytes for array in (*self.codes, self.margins, self.rotation))
+
+
+class Coded:
+    """Cells of codes; full vectors aside, to be read for a few (in a large index they lie on disk).
+
+    Args:
+        vectors: [N, D].
+        codec: how to code them; it is filled here.
+        cells: the square root of N by default.
+    """
+
+    def __init__(self, vectors: Vectors, codec: Codec, cells: int | None = None, seed: int = 0) -> None:
+        cells = round(len(vectors) ** 0.5) if cells is None else cells
+        turned = codec.turned(vectors)
+        self.codec = codec
+        self.centres = learned(turned, cells, seed)
+        which, _ = assign(turned, self.centres)
+        self.ids, self.starts = grouped(which, cells)
+        codec.store((turned - self.centres[which])[self.ids])
+        self.vectors = vectors
+
+    def search(self, query: Vectors, k: int, probes: int = 1, refine: int | None = None) -> Neighbours:
+        """The k nearest by true distance among the refine x k best estimates of the probed cells.
+
+        Without `refine` the bound decides: vectors are read until the next one's bound is beyond the k-th
+        distance found. That is for RaBitQ; where the bound is only an estimate, near ones are missed.
+        """
+        turned = self.codec.turned(query[None])[0]
+        cells = smallest(squared_distances(turned, self.centres), probes)
+        runs = [(cell, int(self.starts[cell]), int(self.starts[cell + 1])) for cell in cells.tolist()]
+        found = [self.codec.estimate(turned - self.centres[cell], start, end) for cell, start, end in runs]
+        ids = np.concatenate([self.ids[start:end] for _, start, end in runs])
+        estimates = np.concatenate([one for one, _ in found])
+        bounds = np.concatenate([one for _, one in found])
+        if refine is not None:
+            read = ids[smallest(estimates, refine * k)]
+        else:
+            read = self._read_by_bound(query, ids, bounds, k)
+        distances = squared_distances(query, self.vectors[read])
+        best = smallest(distances, k)
+        return Neighbours(read[best], distances[best], len(self.centres) + len(read))
+
+    def _read_by_bound(self, query: Vectors, ids: Ids, bounds: Vectors, k: int) -> Ids:
+        """Ids of what has to be read: those with the lowest bounds first, until none left can be nearer."""
+        order = np.argsort(bounds, kind="stable")
+        nearest = np.empty(0, np.float32)
+        for start in range(0, len(order), READ):
+            if len(nearest) == k and bounds[order[start]] > nearest[-1]:
+                return ids[order[:start]]
+            block = squared_distances(query, self.vectors[ids[order[start : start + READ]]])
+            nearest = np.sort(np.concatenate([nearest, block]))[:k]
+        return ids[order]
+
+    @property
+    def bytes(self) -> int:
+        """Memory of centres, lists and codes: what has to be at hand; the full vectors are not."""
+        return self.codec.bytes + sum(array.nbytes for array in (self.centres, self.ids, self.starts))
