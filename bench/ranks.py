@@ -1,5 +1,4 @@
-"""What is learnt and forgotten by the rank of a LoRA and by the layers that have one, beside training all
-weights, a base in four bits, and nothing.
+"""What is learnt and forgotten by a LoRA's rank and layers, beside training all weights, and QLoRA.
 
 Each run is `handbook train sft` in small (`handbook.lab.tuning.learning`) on the instruction set, duplicates
 removed before it is parted: held-out loss, nats per token of the answers; perplexity on Tiny Shakespeare,
@@ -41,7 +40,7 @@ Run = dict[str, Any]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="handbook bench ranks", description=__doc__.partition("\n\n")[0])
+    parser = argparse.ArgumentParser(prog="handbook bench ranks", description=__doc__.partition("\n")[0])
     parser.add_argument("--ranks", type=whole, default=(1, 2, 4, 8, 16, 32, 64))
     parser.add_argument("--modules", type=words, default=("all-linear", "attention"))
     parser.add_argument("--qlora", type=whole, default=(16,), help="ranks over a base in NF4; '' for none")
