@@ -30,13 +30,22 @@ _ABBREVIATIONS = frozenset(
     | {"resp", "dr", "mr", "mrs", "prof", "st", "p", "pp", "vol"}
 )
 _LAST_WORD = re.compile(r"([\w.]+)[.!?\u2026][^\w]*$")
+_LOOKED_AT = 64  # characters before a mark: more than any abbreviation has, and a long text takes no longer
+_CLOSING = " .!?\u2026)]}\"'\u201d\u2019*_`"
+_ENDINGS = tuple(_ABBREVIATIONS)
+
+
+def boundaries(text: str, start: int = 0, end: int | None = None) -> list[tuple[int, int]]:
+    """Where sentences of text[start:end] end and the next ones begin."""
+    found = _BOUNDARY.finditer(text, start, len(text) if end is None else end)
+    return [match.span(1) for match in found if not _abbreviated(text, start, match.start())]
 
 
 def spans(text: str) -> list[tuple[int, int]]:
     """Start and end of each sentence, without the white space around: `text[start:end]` is one."""
-    cuts = [match for match in _BOUNDARY.finditer(text) if not _abbreviated(text[: match.start() + 1])]
-    starts = [0, *(match.end(1) for match in cuts)]
-    ends = [*(match.start(1) for match in cuts), len(text)]
+    cuts = boundaries(text)
+    starts = [0, *(start for _, start in cuts)]
+    ends = [*(end for end, _ in cuts), len(text)]
     found = []
     for start, end in zip(starts, ends, strict=True):
         piece = text[start:end]
@@ -51,10 +60,16 @@ def split(text: str) -> list[str]:
     return [text[start:end] for start, end in spans(text)]
 
 
-def _abbreviated(head: str) -> bool:
-    """Whether the mark that ends `head` belongs to an abbreviation ('sec.') or an initial ('J.')."""
-    match = _LAST_WORD.search(head)
-    if match is None or head[-1] != ".":
+def _abbreviated(text: str, start: int, mark: int) -> bool:
+    """Whether the mark text[mark] belongs to an abbreviation ('sec.') or an initial ('J.')."""
+    if text[mark] != ".":
         return False
-    word = match.group(1).lower().rstrip(".")
-    return word in _ABBREVIATIONS or (len(word) == 1 and match.group(1).isupper())
+    head = text[max(start, mark - _LOOKED_AT) : mark + 1]
+    word = head.rstrip(_CLOSING)
+    if word[-1:].isalnum() and not word[-1].isupper() and not word.lower().endswith(_ENDINGS):
+        return False  # as nearly always
+    match = _LAST_WORD.search(head)
+    if match is None:
+        return False
+    last = match.group(1).lower().rstrip(".")
+    return last in _ABBREVIATIONS or (len(last) == 1 and match.group(1).isupper())

@@ -9,7 +9,9 @@ Tokens are the text's own: [CLS] and [SEP], which the embedder adds, are not cou
 """
 
 import json
+import threading
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -69,6 +71,7 @@ def by_word(tokenizer: "Tokenizer") -> "ByWord":
     return ByWord(costs, does)
 
 
+@cache
 def estimate() -> "ByWord":
     """Without a tokenizer: a token for every six letters or digits that a word begins, and for each mark and
     each ideograph."""
@@ -82,15 +85,18 @@ def estimate() -> "ByWord":
 
 
 def ruler(text: str, count: Count) -> Ruler:
-    """How pieces of `text` are measured: by subtraction where the count goes by words, else each anew."""
-    return count.over(text) if isinstance(count, ByWord) else lambda start, end: count(text[start:end])
+    """How pieces of `text` are measured, without the white space around them: by subtraction where the count
+    goes by words (white space has no tokens there), else each anew."""
+    return (
+        count.over(text) if isinstance(count, ByWord) else lambda start, end: count(text[start:end].strip())
+    )
 
 
 class ByWord:
     """A count that is a sum over words.
 
     Words are told apart by a hash of 64 bits, a polynomial modulo 2^64; a collision, unlikely below a billion
-    different words, makes a count wrong and nothing else. Not for several threads at once.
+    different words, makes a count wrong and nothing else. Several threads may use one; they take turns.
 
     Args:
         costs: tokens of each of some words.
@@ -98,6 +104,7 @@ class ByWord:
     """
 
     def __init__(self, costs: Callable[[Sequence[str]], list[int]], does: Callable[[str], int]) -> None:
+        self._lock = threading.RLock()
         self._costs = costs
         self._does = does
         self._classes = np.full(0x110000, UNSEEN, np.uint8)
@@ -115,7 +122,8 @@ class ByWord:
         """Measures pieces of one text. Takes about ten bytes of memory a character while it is made, five
         after."""
         codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-        classes = self._classify(codes)
+        with self._lock:
+            classes = self._classify(codes)
         joins = np.zeros(
             len(codes) + 2, bool
         )  # whether a character, one earlier in `text`, belongs to a word
@@ -127,7 +135,8 @@ class ByWord:
         ends |= joins[1:-1] & ~joins[2:]
         starts, stops = np.flatnonzero(begins), np.flatnonzero(ends) + 1
         before = np.zeros(len(codes) + 1, np.int32)
-        before[starts + 1] = self._measured(text, codes, starts, stops)
+        with self._lock:
+            before[starts + 1] = self._measured(text, codes, starts, stops)
         np.cumsum(before, out=before)
         tokens, within = memoryview(before), inside.tobytes()  # type: ignore[arg-type]
 

@@ -8,6 +8,8 @@ from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 
+from handbook.rag.tokens import Count
+
 WORDS = ("the", "token", "##s", "##ing", "cut", "chunk", "##er", "一", "=")
 
 
@@ -38,3 +40,22 @@ _words = st.sampled_from(
 _breaks = st.sampled_from(["\n", "\n\n", "\n\n\n", " "])
 documents = st.lists(st.one_of(_words, _words, _words, _breaks), max_size=80).map(_document)
 """Prose of short words in sentences, lines and paragraphs."""
+
+
+def faults(text: str, places: list[tuple[int, int]], limit: int, count: Count) -> list[str]:
+    """What is wrong with chunks that should hold all of a text once, in order, each within the limit."""
+    found = []
+    end = 0
+    for start, stop in [*places, (len(text), len(text))]:
+        if start < end:
+            found.append(f"{start} comes before {end}")
+        if text[end:start].strip():
+            found.append(f"{text[end:start]!r} is in no chunk")
+        piece = text[start:stop]
+        if (start, stop) != (len(text), len(text)):
+            if not piece.strip() or piece != piece.rstrip() or not piece.split("\n")[0].strip():
+                found.append(f"{piece!r} begins with a blank line or ends in white space")
+            if count(piece) > limit and len(piece) > 1:
+                found.append(f"{piece!r} has {count(piece)} tokens")
+        end = stop
+    return found
