@@ -134,6 +134,8 @@ def test_a_block_by_hand() -> None:
     assert [found["code"] for found in rows] == [11, 0, 8, 14]
     assert [round(found["comes back"], 4) for found in rows] == [0.3041, -0.9, 0.0716, 0.6507]
     assert [round(found["even steps"], 4) for found in rows] == [0.2571, -0.9, 0, 0.6429]
+    assert fourbits.bytes_of([0.3, -0.9, 0.05, 0.6]) == [176, 142]
+    assert fourbits.bytes_of([0.1, 0.0, -3.0]) == [7 * 16 + 7, 0 * 16 + 7]
     assert fourbits.by_hand([0.0])[0]["comes back"] == 0
     assert fourbits.by_hand([0.0, 0.0, 0.0])[2]["divided"] == 0
 

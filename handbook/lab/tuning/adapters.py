@@ -62,7 +62,7 @@ def adapters_batch_cost(small: bool = True) -> list[float]:
     none, after 128 positions each. The engine on torch in fp32, one thread. Full: SmolLM2-135M, small: a
     random decoder. Raises ModelUnavailable."""
     bench = Mixed(small, 4)
-    return kit.paired(bench.step(4), bench.step(0), 61 if small else 15)
+    return kit.paired(bench.step(4), bench.step(0), 101 if small else 15)
 
 
 def step_bytes(config: ModelConfig, texts: int, context: int, adapters: int, rank: int) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from handbook.lab.transformer.subjects import SMOLLM2
 from handbook.lab.tuning.memory import sizes
 from handbook.lab.tuning.sides import twin
 from handbook.quantize.layers import quantize_model
-from handbook.quantize.nf4 import BLOCK, NF4, dequantize, quantize_nf4
+from handbook.quantize.nf4 import BLOCK, NF4, Quantized, dequantize, quantize_nf4
 
 EVEN = 7  # steps to either side of zero
 
@@ -69,13 +69,28 @@ def usage(block: int, blocks: int = 4096, seed: int = 0) -> list[float]:
     return (torch.bincount(codes.long(), minlength=16) / codes.numel()).tolist()
 
 
+def bytes_of(weights: list[float]) -> list[int]:
+    """One block's codes, two a byte; behind an odd number of weights stands that of zero."""
+    return _one_block(weights).packed.tolist()
+
+
+def _one_block(weights: list[float]) -> Quantized:
+    return quantize_nf4(torch.tensor([weights]), _even(len(weights)), double=False)
+
+
+def _even(number: int) -> int:
+    return number + number % 2  # codes come in pairs
+
+
 def by_hand(weights: list[float]) -> list[dict[str, float]]:
     """One block, weight by weight: divided by the largest, the code, what comes back, and with even steps."""
-    row, block = torch.tensor([weights]), len(weights) + len(weights) % 2  # codes come in pairs
-    q = quantize_nf4(row, block, double=False)
+    q = _one_block(weights)
     largest = float(q.scales[0])
     codes = torch.stack((q.packed >> 4, q.packed & 15), dim=1).view(-1)[: len(weights)].tolist()
-    back, even = dequantize(q)[0].tolist(), even_steps(row, block)[0].tolist()
+    back, even = (
+        dequantize(q)[0].tolist(),
+        even_steps(torch.tensor([weights]), _even(len(weights)))[0].tolist(),
+    )
     return [
         {
             "weight": weight,
