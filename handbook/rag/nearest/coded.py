@@ -18,23 +18,33 @@ from handbook.rag.nearest.kmeans import assign
 READ = 32  # full vectors read at a time where a bound decides how many
 
 
+Runs = list[tuple[int, int]]  # places of codes: start and end of each probed cell
+
+
 class Codec(Protocol):
-    """A way to code what is left of vectors. `store` keeps the codes of [N, D]; `estimate` gives squared
-    distances from a query, relative to the same centre, to the codes start to end, and for each a bound that
-    the true distance is probably not below."""
+    """A way to code what is left of vectors.
+
+    turned: vectors as the codec wants them, no distance changed. store: keeps codes of vectors [N, D], each
+    relative to its centre, [N, D]. estimate: squared distances from a query to the codes in `runs`, each run
+    with its centre [P, D]; and for each a bound that the true distance is probably not below.
+    """
 
     def turned(self, vectors: Vectors) -> Vectors: ...
 
-    def store(self, residuals: Vectors) -> None: ...
+    def store(self, vectors: Vectors, centres: Vectors) -> None: ...
 
-    def estimate(self, query: Vectors, start: int, end: int) -> tuple[Vectors, Vectors]: ...
+    def estimate(self, query: Vectors, centres: Vectors, runs: Runs) -> tuple[Vectors, Vectors]: ...
 
     @property
     def bytes(self) -> int: ...
 
 
 class Products:
-    """Product quantization with `parts` bytes a vector. It knows no bound, and gives its estimate for one."""
+    """Product quantization with `parts` bytes a vector. It knows no bound, and gives its estimate for one.
+
+    With x the vector that a centre c and codes y stand for, |q - x|² = |q|² - 2 q·c - 2 q·y + |x|². The last
+    is kept with the codes, and q·y comes from one table for all cells.
+    """
 
     def __init__(self, parts: int, centres: int = product.CENTRES, seed: int = 0) -> None:
         self.parts, self.centres, self.seed = parts, centres, seed
@@ -42,20 +52,27 @@ class Products:
     def turned(self, vectors: Vectors) -> Vectors:
         return vectors
 
-    def store(self, residuals: Vectors) -> None:
+    def store(self, vectors: Vectors, centres: Vectors) -> None:
+        residuals = vectors - centres
         draw = np.random.default_rng(self.seed)
         size = min(len(residuals), SAMPLE * self.centres)
         sample = residuals[np.sort(draw.choice(len(residuals), size, replace=False))]
         self.books = product.learn(sample, self.parts, self.centres, rounds=10, seed=self.seed)
         self.codes = product.encode(residuals, self.books)
+        self.norms: Vectors = np.square(centres + product.decode(self.codes, self.books)).sum(axis=1)
 
-    def estimate(self, query: Vectors, start: int, end: int) -> tuple[Vectors, Vectors]:
-        found = product.distances(product.table(query, self.books), self.codes[start:end])
-        return found, found
+    def estimate(self, query: Vectors, centres: Vectors, runs: Runs) -> tuple[Vectors, Vectors]:
+        table = product.products(query, self.books)
+        found = [
+            self.norms[start:end] - 2 * (product.look_up(table, self.codes[start:end]) + along)
+            for (start, end), along in zip(runs, centres @ query, strict=True)
+        ]
+        estimates = np.concatenate(found) + query @ query
+        return estimates, estimates
 
     @property
     def bytes(self) -> int:
-        return self.codes.nbytes + self.books.nbytes
+        return self.codes.nbytes + self.norms.nbytes + self.books.nbytes
 
 
 class Signs:
@@ -69,20 +86,23 @@ class Signs:
     def turned(self, vectors: Vectors) -> Vectors:
         return vectors @ self.rotation
 
-    def store(self, residuals: Vectors) -> None:
-        self.codes = rabitq.encode(residuals)
-        self.margins = rabitq.margins(self.codes, residuals.shape[1], self.epsilon)
+    def store(self, vectors: Vectors, centres: Vectors) -> None:
+        self.codes = rabitq.encode(vectors - centres)
 
-    def estimate(self, query: Vectors, start: int, end: int) -> tuple[Vectors, Vectors]:
-        some = self.codes.some(start, end)
-        asked = rabitq.rounded(query, self._draw)
-        cosines = rabitq.cosines(asked, some)
-        found = rabitq.distances(cosines, some, asked.norm)
-        return found, rabitq.distances(cosines + self.margins[start:end], some, asked.norm)
+    def estimate(self, query: Vectors, centres: Vectors, runs: Runs) -> tuple[Vectors, Vectors]:
+        found, low = [], []
+        for (start, end), centre in zip(runs, centres, strict=True):
+            some = self.codes.some(start, end)
+            asked = rabitq.rounded(query - centre, self._draw)
+            cosines = rabitq.cosines(asked, some)
+            wide = rabitq.margins(some, len(query), self.epsilon)
+            found.append(rabitq.distances(cosines, some, asked.norm))
+            low.append(rabitq.distances(cosines + wide, some, asked.norm))
+        return np.concatenate(found), np.concatenate(low)
 
     @property
     def bytes(self) -> int:
-        return sum(array.nbytes for array in (*self.codes, self.margins, self.rotation))
+        return sum(array.nbytes for array in (*self.codes, self.rotation))
 
 
 class Coded:
@@ -101,7 +121,7 @@ class Coded:
         self.centres = learned(turned, cells, seed)
         which, _ = assign(turned, self.centres)
         self.ids, self.starts = grouped(which, cells)
-        codec.store((turned - self.centres[which])[self.ids])
+        codec.store(turned[self.ids], self.centres[which[self.ids]])
         self.vectors = vectors
 
     def search(self, query: Vectors, k: int, probes: int = 1, refine: int | None = None) -> Neighbours:
@@ -112,11 +132,9 @@ class Coded:
         """
         turned = self.codec.turned(query[None])[0]
         cells = smallest(squared_distances(turned, self.centres), probes)
-        runs = [(cell, int(self.starts[cell]), int(self.starts[cell + 1])) for cell in cells.tolist()]
-        found = [self.codec.estimate(turned - self.centres[cell], start, end) for cell, start, end in runs]
-        ids = np.concatenate([self.ids[start:end] for _, start, end in runs])
-        estimates = np.concatenate([one for one, _ in found])
-        bounds = np.concatenate([one for _, one in found])
+        runs = [(int(self.starts[cell]), int(self.starts[cell + 1])) for cell in cells]
+        ids = np.concatenate([self.ids[start:end] for start, end in runs])
+        estimates, bounds = self.codec.estimate(turned, self.centres[cells], runs)
         if refine is not None:
             read = ids[smallest(estimates, refine * k)]
         else:

@@ -61,12 +61,20 @@ def table(query: Vectors, books: Vectors) -> Vectors:  # [D] -> [M, K]
     return found
 
 
+def products(query: Vectors, books: Vectors) -> Vectors:  # [D] -> [M, K]
+    """Inner product of each part of the query with each centre of that part's book: `look_up` turns it into
+    inner products with coded vectors as it turns `table` into distances."""
+    cut = query.reshape(len(books), -1, 1)
+    found: Vectors = (books @ cut)[:, :, 0]
+    return found
+
+
 def distances_plain(query: Vectors, codes: Codes, books: Vectors) -> Vectors:  # [D], [N, M] -> [N]
     """Squared distance from the query to each coded vector, by decoding it."""
     return squared_distances(query, decode(codes, books))
 
 
-def distances(table: Vectors, codes: Codes) -> Vectors:  # [M, K], [N, M] -> [N]
+def look_up(table: Vectors, codes: Codes) -> Vectors:  # [M, K], [N, M] -> [N]
     """The same from the query's table: M look-ups and additions a vector, whatever its dimension was."""
     found = np.zeros(len(codes), np.float32)
     for row, column in zip(table, codes.T, strict=True):
@@ -88,7 +96,7 @@ class Trained(NamedTuple):
     def search(self, query: Vectors, k: int, vectors: Vectors | None = None, refine: int = 1) -> Neighbours:
         """The k nearest by estimated distance; or with `vectors`, the k nearest by true distance among the
         `refine` x k nearest by estimate."""
-        estimates = distances(table(query, self.books), self.codes)
+        estimates = look_up(table(query, self.books), self.codes)
         if vectors is None:
             ids = smallest(estimates, k)
             return Neighbours(ids, estimates[ids], 0)

@@ -3,7 +3,9 @@ import pytest
 
 from handbook.rag.nearest.clouds import clouds
 from handbook.rag.nearest.coded import Coded, Products, Signs
-from handbook.rag.nearest.exact import Vectors, recall, search, search_many
+from handbook.rag.nearest.exact import Ids, Vectors, recall, search, search_many, squared_distances
+from handbook.rag.nearest.kmeans import assign
+from handbook.rag.nearest.product import decode
 from handbook.rag.nearest.rabitq import encode
 
 Data = tuple[Vectors, Vectors]
@@ -11,7 +13,7 @@ Data = tuple[Vectors, Vectors]
 
 @pytest.fixture(scope="module")
 def data() -> Data:
-    return clouds(3000, 50, dimension=64)
+    return clouds(3000, 30, dimension=64)
 
 
 @pytest.fixture(scope="module")
@@ -38,19 +40,35 @@ def test_all_read_is_exact(data: Data, signs: Coded, products: Coded) -> None:
         assert found.compared == 30 + 3000
 
 
-def test_estimates_are_near_and_bounds_below(data: Data, signs: Coded) -> None:
-    """Over the vectors of a cell, in the order of the lists: the estimate's mean error is small beside the
-    distances, and at most a few of a hundred true distances lie below their bound."""
-    vectors, queries = data
+def estimated(index: Coded, query: Vectors, cells: list[int]) -> tuple[Vectors, Vectors, Ids]:
+    """Estimates and bounds of the vectors of some cells, and their ids."""
+    runs = [(int(index.starts[cell]), int(index.starts[cell + 1])) for cell in cells]
+    turned = index.codec.turned(query[None])[0]
+    estimates, bounds = index.codec.estimate(turned, index.centres[cells], runs)
+    return estimates, bounds, np.concatenate([index.ids[start:end] for start, end in runs])
+
+
+def test_estimates_of_products_are_distances_to_the_decoded(data: Data, products: Coded) -> None:
+    codec = products.codec
+    assert isinstance(codec, Products)
+    for query in data[1][:5]:
+        estimates, bounds, ids = estimated(products, query, [3, 0, 7])
+        decoded = np.empty_like(data[0])
+        cells = assign(data[0], products.centres)[0][products.ids]
+        decoded[products.ids] = products.centres[cells] + decode(codec.codes, codec.books)
+        np.testing.assert_allclose(estimates, squared_distances(query, decoded[ids]), atol=1e-5)
+        assert np.array_equal(estimates, bounds)
+
+
+def test_estimates_of_signs_are_near_and_bounds_below(data: Data, signs: Coded) -> None:
+    """Their mean error is small beside the distances, and at most a few of a hundred true distances lie below
+    their bound."""
     below, off = [], []
-    for query in queries:
-        for cell in range(5):
-            start, end = int(signs.starts[cell]), int(signs.starts[cell + 1])
-            turned = signs.codec.turned(query[None])[0] - signs.centres[cell]
-            estimates, bounds = signs.codec.estimate(turned, start, end)
-            true = np.square(vectors[signs.ids[start:end]] - query).sum(axis=1)
-            below.append((true < bounds).mean())
-            off.append((estimates - true).mean())
+    for query in data[1]:
+        estimates, bounds, ids = estimated(signs, query, list(range(5)))
+        true = squared_distances(query, data[0][ids])
+        below.append((true < bounds).mean())
+        off.append((estimates - true).mean())
     assert 0.005 < np.mean(below) < 0.06
     assert abs(np.mean(off)) < 0.02
 
@@ -87,9 +105,9 @@ def test_a_rotation_spreads_what_lies_in_few_dimensions() -> None:
 
 
 def test_codes_are_a_fraction_of_the_vectors(data: Data, signs: Coded, products: Coded) -> None:
-    """64 numbers of four bytes; as signs eight bytes and three numbers, as parts eight bytes."""
-    assert signs.codec.bytes == 3000 * (8 + 12) + 64 * 64 * 4
-    assert products.codec.bytes == 3000 * 8 + 64 * 64 * 4
+    """64 numbers of four bytes; as signs eight bytes and two numbers, as parts eight bytes and one."""
+    assert signs.codec.bytes == 3000 * (8 + 8) + 64 * 64 * 4
+    assert products.codec.bytes == 3000 * (8 + 4) + 64 * 64 * 4
 
 
 def test_few_probes_give_what_the_cells_hold() -> None:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from handbook.rag.nearest.clouds import clouds
 from handbook.rag.nearest.exact import Vectors, recall, search, search_many
-from handbook.rag.nearest.hnsw import HNSW, Links, search_layer, select
+from handbook.rag.nearest.hnsw import HNSW, Links, search_layer, select, select_plain
 
 Data = tuple[Vectors, Vectors]
 
@@ -53,9 +53,19 @@ def test_selection_spreads_over_directions() -> None:
     to 1.0 than to 0, so -2 gets the link. With three places 1.1 fills the last."""
     places = np.array([[1.0], [1.1], [-2.0], [1.2]], np.float32)
     candidates = [(1.0, 0), (1.21, 1), (1.44, 3), (4.0, 2)]
-    assert select(candidates, 2, places) == [0, 2]
-    assert select(candidates, 3, places) == [0, 2, 1]
-    assert select(candidates[:2], 2, places) == [0, 1]
+    for choose in (select_plain, select):
+        assert choose(candidates, 2, places) == [0, 2]
+        assert choose(candidates, 3, places) == [0, 2, 1]
+        assert choose(candidates[:2], 2, places) == [0, 1]
+
+
+def test_all_distances_at_once_select_the_same(data: Data) -> None:
+    vectors, queries = data
+    for query in queries[:20]:
+        found = search(query, vectors, 50)
+        candidates = list(zip(found.distances.tolist(), found.ids.tolist(), strict=True))
+        for count in (1, 8, 16, 40):
+            assert select(candidates, count, vectors) == select_plain(candidates, count, vectors)
 
 
 @settings(max_examples=15, deadline=None)

@@ -6,11 +6,12 @@ from handbook.rag.nearest.exact import Vectors, recall, search_many, squared_dis
 from handbook.rag.nearest.product import (
     Trained,
     decode,
-    distances,
     distances_plain,
     encode,
     learn,
+    look_up,
     parts,
+    products,
     table,
 )
 
@@ -36,7 +37,9 @@ def test_a_worked_example() -> None:
     assert decode(codes, books).tolist() == [[10, 1], [0, 5]]
     looked_up = table(np.zeros(2, np.float32), books)
     assert looked_up.tolist() == [[0, 100], [1, 25]]
-    assert distances(looked_up, codes).tolist() == [101, 25]
+    assert look_up(looked_up, codes).tolist() == [101, 25]
+    inner = products(np.array([1, 2], np.float32), books)
+    assert look_up(inner, codes).tolist() == [12, 10]  # (10, 1) and (0, 5) times (1, 2)
 
 
 def test_parts_side_by_side_are_the_vector(data: Data) -> None:
@@ -46,7 +49,7 @@ def test_parts_side_by_side_are_the_vector(data: Data) -> None:
 def test_looked_up_distances_are_those_to_the_decoded_vectors(data: Data, trained: Trained) -> None:
     for query in data[1][:5]:
         np.testing.assert_allclose(
-            distances(table(query, trained.books), trained.codes),
+            look_up(table(query, trained.books), trained.codes),
             distances_plain(query, trained.codes, trained.books),
             atol=1e-5,
         )
@@ -75,7 +78,7 @@ def test_estimates_are_short_by_the_distortion(data: Data) -> None:
     distortion = np.square(vectors - decode(codes, books)).sum(axis=1).mean()
     assert distortion > 0.05
     for query in queries[:5]:
-        true, estimated = squared_distances(query, vectors), distances(table(query, books), codes)
+        true, estimated = squared_distances(query, vectors), look_up(table(query, books), codes)
         assert (true - estimated).mean() == pytest.approx(distortion, rel=1e-3)
 
 
