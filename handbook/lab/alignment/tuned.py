@@ -107,10 +107,13 @@ def subject(small: bool) -> Subject:
     found = [ExamplePair(*both) for both in encode_pairs(loaded, pairs, 4096).examples]
     kept = [pair for pair in found if len(pair) <= setting.longest]
     Random(0).shuffle(kept)
-    with adapted(loaded, setting):
-        known = with_reference(loaded.model, kept, setting.budget, setting.precision)
-    half = len(known) // 2
-    return Subject(loaded, (tuple(known[:half]), tuple(known[half:])), setting)
+    half = len(kept) // 2
+    with adapted(loaded, setting):  # in the rows of the first epoch, too: bf16 rounds by row
+        sides = [
+            with_reference(loaded.model, side, setting.budget, setting.precision)
+            for side in (kept[:half], kept[half:])
+        ]
+    return Subject(loaded, (tuple(sides[0]), tuple(sides[1])), setting)
 
 
 @contextmanager
@@ -137,7 +140,7 @@ def steps(model: nn.Module, subject: Subject, fold: int, objective: Any) -> list
     config = TrainConfig(
         steps=s.steps, rate=s.rate, warmup=max(1, s.steps // 6), decay=0.0, precision=s.precision
     )
-    rows = Rows(subject.train(fold), pack_pairs, s.budget, 1, seed=fold)
+    rows = Rows(subject.train(fold), pack_pairs, s.budget)
     return list(run(begin(model, config), config, rows, objective))
 
 
