@@ -129,7 +129,10 @@ class Coded:
 
         Without `refine` the bound decides: vectors are read until the next one's bound is beyond the k-th
         distance found. That is for RaBitQ; where the bound is only an estimate, near ones are missed.
+        Raises ValueError where probes or refine is below 1.
         """
+        if probes < 1 or (refine is not None and refine < 1):
+            raise ValueError(f"expected at least 1 probe and refine of 1, got {probes} and {refine}")
         turned = self.codec.turned(query[None])[0]
         cells = smallest(squared_distances(turned, self.centres), probes)
         runs = [(int(self.starts[cell]), int(self.starts[cell + 1])) for cell in cells]

@@ -48,8 +48,10 @@ class IVF:
     def search(self, query: Vectors, k: int, probes: int = 1) -> Neighbours:
         """The k nearest among the vectors of the `probes` nearest cells. With all cells it is exact.
 
-        Fewer than k come back where those cells hold fewer.
+        Fewer than k come back where those cells hold fewer. Raises ValueError where probes is below 1.
         """
+        if probes < 1:
+            raise ValueError(f"expected at least 1 probe, got {probes}")
         probed = smallest(squared_distances(query, self.centres), probes)
         places = np.concatenate([np.arange(self.starts[cell], self.starts[cell + 1]) for cell in probed])
         distances = squared_distances(query, self.vectors[places])

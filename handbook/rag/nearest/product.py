@@ -82,14 +82,14 @@ def look_up(table: Vectors, codes: Codes) -> Vectors:  # [M, K], [N, M] -> [N]
     return found
 
 
-class Trained(NamedTuple):
+class PQ(NamedTuple):
     """Vectors as codes with the books to read them."""
 
     books: Vectors  # [M, K, D / M]
     codes: Codes  # [N, M]
 
     @classmethod
-    def of(cls, vectors: Vectors, count: int, centres: int = CENTRES, seed: int = 0) -> "Trained":
+    def of(cls, vectors: Vectors, count: int, centres: int = CENTRES, seed: int = 0) -> "PQ":
         books = learn(vectors, count, centres, seed=seed)
         return cls(books, encode(vectors, books))
 

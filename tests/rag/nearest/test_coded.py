@@ -114,3 +114,9 @@ def test_few_probes_give_what_the_cells_hold() -> None:
     vectors = np.array([[0, 0], [9, 9], [9, 8]], np.float32)
     found = Coded(vectors, Signs(2), cells=2).search(np.zeros(2, np.float32), k=3)
     assert found.ids.tolist() == [0]
+
+
+def test_bad_input_says_what_was_expected(data: Data, signs: Coded) -> None:
+    for probes, refine in ((0, None), (1, 0)):
+        with pytest.raises(ValueError, match="at least 1 probe"):
+            signs.search(data[1][0], 3, probes, refine)

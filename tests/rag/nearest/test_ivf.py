@@ -62,3 +62,8 @@ def test_small_cells_give_what_they_have() -> None:
 def test_more_cells_than_vectors_is_refused(data: Data) -> None:
     with pytest.raises(ValueError, match="between 1 and 3"):
         IVF(data[0][:3], cells=4)
+
+
+def test_no_probe_at_all_is_refused(data: Data, index: IVF) -> None:
+    with pytest.raises(ValueError, match="at least 1 probe"):
+        index.search(data[1][0], 3, probes=0)

@@ -4,7 +4,7 @@ import pytest
 from handbook.rag.nearest.clouds import clouds
 from handbook.rag.nearest.exact import Vectors, recall, search_many, squared_distances
 from handbook.rag.nearest.product import (
-    Trained,
+    PQ,
     decode,
     distances_plain,
     encode,
@@ -24,8 +24,8 @@ def data() -> Data:
 
 
 @pytest.fixture(scope="module")
-def trained(data: Data) -> Trained:
-    return Trained.of(data[0], count=8, centres=64)
+def trained(data: Data) -> PQ:
+    return PQ.of(data[0], count=8, centres=64)
 
 
 def test_a_worked_example() -> None:
@@ -46,7 +46,7 @@ def test_parts_side_by_side_are_the_vector(data: Data) -> None:
     assert np.array_equal(np.concatenate(list(parts(data[0], 4)), axis=1), data[0])
 
 
-def test_looked_up_distances_are_those_to_the_decoded_vectors(data: Data, trained: Trained) -> None:
+def test_looked_up_distances_are_those_to_the_decoded_vectors(data: Data, trained: PQ) -> None:
     for query in data[1][:5]:
         np.testing.assert_allclose(
             look_up(table(query, trained.books), trained.codes),
@@ -55,7 +55,7 @@ def test_looked_up_distances_are_those_to_the_decoded_vectors(data: Data, traine
         )
 
 
-def test_no_other_code_is_nearer(data: Data, trained: Trained) -> None:
+def test_no_other_code_is_nearer(data: Data, trained: PQ) -> None:
     """Parts are independent, so the nearest centre of each is the nearest of all K to the power of M codes:
     changing one part's code of a vector never brings it nearer."""
     draw = np.random.default_rng(0)
@@ -85,13 +85,13 @@ def test_estimates_are_short_by_the_distortion(data: Data) -> None:
 def test_more_parts_cost_more_and_err_less(data: Data) -> None:
     errors = []
     for count in (2, 4, 8):
-        some = Trained.of(data[0], count, centres=32)
+        some = PQ.of(data[0], count, centres=32)
         assert some.codes.shape == (2000, count)
         errors.append(np.square(data[0] - decode(some.codes, some.books)).sum(axis=1).mean())
     assert errors == sorted(errors, reverse=True)
 
 
-def test_refining_brings_recall_back(data: Data, trained: Trained) -> None:
+def test_refining_brings_recall_back(data: Data, trained: PQ) -> None:
     vectors, queries = data
     true = search_many(queries, vectors, 10)
     coded = np.stack([trained.search(query, 10).ids for query in queries])
@@ -103,6 +103,6 @@ def test_refining_brings_recall_back(data: Data, trained: Trained) -> None:
 
 def test_bad_input_says_what_was_expected(data: Data) -> None:
     with pytest.raises(ValueError, match="divides 32"):
-        Trained.of(data[0], 5)
+        PQ.of(data[0], 5)
     with pytest.raises(ValueError, match="at most 256"):
         learn(data[0], 4, centres=257)
