@@ -280,6 +280,16 @@ def test_adapters_of_a_batch_change_only_their_rows() -> None:
     assert not torch.allclose(without[2], mixed[2], atol=1e-4)
 
 
+def test_the_batches_that_are_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = adapters.Mixed(small=True, most=1)
+    seen: list[list[int]] = []
+    bench.run = lambda batch: seen.append([work.adapter for work in batch.work])
+    monkeypatch.setattr(adapters, "Mixed", lambda small, most: bench)
+    monkeypatch.setattr(kit, "paired", lambda slow, fast, pairs: [slow(), fast()])
+    adapters.adapters_batch_cost()
+    assert seen == [[1, 2, 3, 4, 1, 2, 3, 4], [0] * 8]
+
+
 def test_adapters_in_bytes() -> None:
     base, more = adapters.step_bytes(LLAMA, 8, 128, 4, 16)
     assert more == 4 * 2 * 41_943_040  # 84 MB each
