@@ -99,10 +99,14 @@ def test_pieces_of_text_are_read_elsewhere(pocket: Loaded, trial: Trial, with_te
 
 
 def test_each_claim_reads_its_own_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run ends at a number of its own: its rank, a tenth more for attention alone, a quarter with PiSSA."""
+    """A run ends at a number of its own: its rank, a tenth more for attention alone, PiSSA by its rate."""
 
     def learnt(loaded: Any, trial: Trial) -> Any:
-        after = trial.rank + (0.1 if trial.modules == "attention" else 0.0) + (trial.init == "pissa") / 4
+        after = (
+            trial.rank
+            + (0.1 if trial.modules == "attention" else 0.0)
+            + 250 * trial.rate * (trial.init == "pissa")
+        )
         losses = tuple(1.0 + (trial.optimizer == "adamw8bit") * n / 64 for n in range(trial.steps))
         found = Learnt(
             computed="", trainable=0, before=9.0, after=after, elsewhere=(0.0, math.log(after + 1)),
@@ -119,7 +123,7 @@ def test_each_claim_reads_its_own_run(monkeypatch: pytest.MonkeyPatch) -> None:
         assert learning.base_loss() == 9
         assert [learning.rank_loss_4(), learning.rank_loss_16(), learning.rank_loss_64()] == [4, 16, 64]
         assert [learning.attention_only_loss(), learning.full_loss()] == [16.1, 0]
-        assert learning.pissa_start() == 0.25
+        assert learning.pissa_start() == pytest.approx(250 * learning.PISSA_RATE)
         assert learning.adam8_loss(small=False) == [n / 64 for n in range(14, 20)]
         assert forgetting.forgetting_full() == 1
         assert forgetting.forgetting_lora() == pytest.approx(17)
