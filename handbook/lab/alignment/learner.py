@@ -158,7 +158,7 @@ def looked(loaded: Loaded, task: Task) -> tuple[Look, tuple[str, ...]]:
 
 
 PASSES = {"grpo": 1, "ppo": 2, "hacking": 1}
-ROUNDS = {"grpo": 80, "ppo": 80, "hacking": 80}
+ROUNDS = {"grpo": 60, "ppo": 60, "hacking": 60}
 SHORT = {"grpo": 15, "ppo": 15, "hacking": 28}
 RATES = {"grpo": 1e-3, "ppo": 1e-3, "hacking": 2e-3}
 

@@ -58,7 +58,7 @@ class Setting:
     precision: str
 
 
-FULL = Setting(longest=800, read=32, budget=2048, steps=12, rate=3e-4, rank=16, precision="bf16")
+FULL = Setting(longest=800, read=32, budget=2048, steps=10, rate=3e-4, rank=16, precision="bf16")
 SMALL = Setting(longest=64, read=24, budget=256, steps=16, rate=3e-3, rank=8, precision="fp32")
 
 
