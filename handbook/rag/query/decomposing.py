@@ -35,8 +35,9 @@ SCHEMA = {
     "additionalProperties": False,
 }
 TASK = (
-    "Split the question into the simplest questions that together answer it, at most four, each of which can "
-    "be understood alone. Use the question's own words. If it asks one thing, give it back as the only part."
+    "Split the question into the simplest questions that together answer it, at most four, each of which "
+    "can be understood alone. Use the question's own words. If it asks one thing, give it back as the "
+    "only part."
 )
 
 _QUESTION = r"(?:how|why|what|when|where|which|who|does|do|did|is|are|can|could|should|will)"

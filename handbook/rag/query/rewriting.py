@@ -35,9 +35,9 @@ GROWN = 300  # characters that a model may add to a question
 ADDED = 1  # content words of its own that a model's rewriting may have
 
 TASK = (
-    "You rewrite the last question of a conversation so that it can be understood alone. Put what pronouns "
-    "and missing parts stand for in their place, change nothing else, and do not answer. If the question "
-    "stands alone already, repeat it. Reply with the question only."
+    "You rewrite the last question of a conversation so that it can be understood alone. Put what "
+    "pronouns and missing parts stand for in their place, change nothing else, and do not answer. If the "
+    "question stands alone already, repeat it. Reply with the question only."
 )
 
 By = Literal["rule", "model", "nothing"]
