@@ -41,7 +41,7 @@ def dpo_run(beta: float, steps: int = 40, rate: float = 3e-3) -> tuple[list[Pull
     return pulls, seen.kl
 
 
-def dpo_losses(beta: float, most: float = 40.0, points: int = 81) -> dict[str, list[tuple[float, float]]]:
+def dpo_losses(beta: float, most: float = 40.0, points: int = 161) -> dict[str, list[tuple[float, float]]]:
     """(margin, loss) of each kind of DPO, without smoothing; ipo's, a square, as far as 3."""
     margins = torch.linspace(-most, most, points)
     return {
