@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from queue import SimpleQueue
 from time import perf_counter
@@ -27,10 +27,21 @@ if TYPE_CHECKING:
     from openai.types.chat import ChatCompletionChunk
 
     from handbook.engine.asked import Piece
+    from handbook.engine.constrained import Constraint
     from handbook.engine.served import Served
     from handbook.settings import Settings
 
-__all__ = ["Chat", "Delta", "HttpChat", "LocalChat", "Sampling", "ScriptedChat", "Usage", "open_chat"]
+__all__ = [
+    "Chat",
+    "Delta",
+    "Forming",
+    "HttpChat",
+    "LocalChat",
+    "Sampling",
+    "ScriptedChat",
+    "Usage",
+    "open_chat",
+]
 
 DEFAULT = Sampling()
 CACHE = 256 << 20  # bytes, for all conversations of this process
@@ -49,7 +60,16 @@ class Chat(Protocol):
     def stream(self, messages: Sequence[Message], sampling: Sampling = DEFAULT) -> Iterator[Delta]: ...
 
 
-def open_chat(settings: Settings, adapter: Path | None = None) -> Chat:
+class Forming(Chat, Protocol):
+    """A chat that can also be held to a form: what it replies is JSON that the schema takes, unless it ends
+    early (max_tokens). Raises ChatError, also for a schema that can't be held to."""
+
+    def form(
+        self, messages: Sequence[Message], schema: Mapping[str, Any], sampling: Sampling = DEFAULT
+    ) -> Iterator[Delta]: ...
+
+
+def open_chat(settings: Settings, adapter: Path | None = None) -> Forming:
     """The chat model that the settings name: a server's where `chat_url` is set, else our own engine's.
 
     adapter: the folder of a LoRA adapter of that model. Nothing is loaded and no server is asked before the
@@ -75,6 +95,7 @@ class ScriptedChat:
         self.name = name
         self.replies = list(replies)
         self.asked: list[tuple[tuple[Message, ...], Sampling]] = []
+        self.schemas: list[Mapping[str, Any]] = []  # that replies were to be held to
 
     def stream(self, messages: Sequence[Message], sampling: Sampling = DEFAULT) -> Iterator[Delta]:
         self.asked.append((tuple(messages), sampling))
@@ -84,6 +105,13 @@ class ScriptedChat:
                 "Give it another reply.",
             )
         return self._say(messages, self.replies[len(self.asked) - 1])
+
+    def form(
+        self, messages: Sequence[Message], schema: Mapping[str, Any], sampling: Sampling = DEFAULT
+    ) -> Iterator[Delta]:
+        """The next reply as it is, whatever the schema wants."""
+        self.schemas.append(schema)
+        return self.stream(messages, sampling)
 
     def _say(self, messages: Sequence[Message], reply: str | Exception) -> Iterator[Delta]:
         if isinstance(reply, Exception):
@@ -137,6 +165,33 @@ class LocalChat:
             return self._served
 
     def stream(self, messages: Sequence[Message], sampling: Sampling = DEFAULT) -> Iterator[Delta]:
+        served, prompt = self._read(messages)
+        return _speak(served, prompt, sampling, self._spoken)
+
+    def form(
+        self, messages: Sequence[Message], schema: Mapping[str, Any], sampling: Sampling = DEFAULT
+    ) -> Iterator[Delta]:
+        served, prompt = self._read(messages)
+        from handbook.engine.constrained import Vocabulary, json_schema
+        from handbook.engine.schemas import BadGrammar
+
+        loaded = served.engine.loaded
+        try:
+            vocabulary = Vocabulary.of(loaded.tokenizer, loaded.config.vocab_size)
+            constraint = vocabulary.compile(json_schema(schema))
+        except BadGrammar as error:
+            raise ChatError(
+                f"No reply can be held to this schema: {error}.", "Ask for a simpler one."
+            ) from error
+        return _speak(served, prompt, sampling, self._spoken, constraint)
+
+    @property
+    def _spoken(self) -> str | None:
+        """What speaks: the adapter, where there is one."""
+        return None if self._adapter is None else ADAPTER
+
+    def _read(self, messages: Sequence[Message]) -> tuple[Served, list[int]]:
+        """The engine, and the conversation as its tokens."""
         served = self.load()
         loaded = served.engine.loaded
         if loaded.template is None:
@@ -150,11 +205,15 @@ class LocalChat:
                 f"The conversation has {len(prompt):,} tokens; the model has room for {room:,}.",
                 "Send a shorter one.",
             )
-        return _speak(served, prompt, sampling, None if self._adapter is None else ADAPTER)
+        return served, prompt
 
 
 def _speak(
-    served: Served, prompt: list[int], sampling: Sampling, adapter: str | None = None
+    served: Served,
+    prompt: list[int],
+    sampling: Sampling,
+    adapter: str | None = None,
+    constraint: Constraint | None = None,
 ) -> Iterator[Delta]:
     """A reply of the engine's, piece by piece. Closing it early takes the request back."""
     from handbook.engine.work import CannotServe, QueueFull
@@ -162,7 +221,7 @@ def _speak(
     id = uuid4().hex
     pieces: SimpleQueue[Piece] = SimpleQueue()
     try:
-        told = served.ask(id, prompt, sampling, pieces.put, adapter=adapter).result()
+        told = served.ask(id, prompt, sampling, pieces.put, adapter=adapter, constraint=constraint).result()
     except CannotServe as error:
         raise ChatError(f"The engine can't serve this: {error}.", "Send a shorter conversation.") from error
     except QueueFull as error:
@@ -207,11 +266,22 @@ class HttpChat:
         self._client: openai.OpenAI | None = None
 
     def stream(self, messages: Sequence[Message], sampling: Sampling = DEFAULT) -> Iterator[Delta]:
+        return self._stream(messages, sampling, None)
+
+    def form(
+        self, messages: Sequence[Message], schema: Mapping[str, Any], sampling: Sampling = DEFAULT
+    ) -> Iterator[Delta]:
+        """As OpenAI's `response_format` asks for it; a server that doesn't know that may ignore it."""
+        return self._stream(messages, sampling, schema)
+
+    def _stream(
+        self, messages: Sequence[Message], sampling: Sampling, schema: Mapping[str, Any] | None
+    ) -> Iterator[Delta]:
         import openai
 
         begin = perf_counter()
         try:
-            yield from self._pieces(messages, sampling, begin)
+            yield from self._pieces(messages, sampling, schema, begin)
         except ChatError:
             raise
         except openai.OpenAIError as error:
@@ -224,12 +294,18 @@ class HttpChat:
                 "Check that chat_url is the base URL of an OpenAI-compatible server, then send it again.",
             ) from error
 
-    def _pieces(self, messages: Sequence[Message], sampling: Sampling, begin: float) -> Iterator[Delta]:
+    def _pieces(
+        self,
+        messages: Sequence[Message],
+        sampling: Sampling,
+        schema: Mapping[str, Any] | None,
+        begin: float,
+    ) -> Iterator[Delta]:
         first = last = begin
         pieces = 0
         finished = False
         usage = None
-        with self._create(messages, sampling) as reply:
+        with self._create(messages, sampling, schema) as reply:
             for chunk in reply:
                 if chunk.usage is not None:
                     usage = chunk.usage
@@ -255,7 +331,9 @@ class HttpChat:
             ),
         )
 
-    def _create(self, messages: Sequence[Message], sampling: Sampling) -> openai.Stream[ChatCompletionChunk]:
+    def _create(
+        self, messages: Sequence[Message], sampling: Sampling, schema: Mapping[str, Any] | None
+    ) -> openai.Stream[ChatCompletionChunk]:
         import openai
 
         if self._client is None:
@@ -272,6 +350,7 @@ class HttpChat:
                 ("top_p", sampling.top_p if sampling.top_p != DEFAULT.top_p else None),
                 ("seed", sampling.seed),
                 ("stop", list(sampling.stop) or None),
+                ("response_format", None if schema is None else _format(schema)),
             )
             if value is not None
         }
@@ -334,3 +413,7 @@ class HttpChat:
         said = body.get("message") if isinstance(body, dict) else None
         lines = without(self._key, str(said or error)).strip().splitlines()
         return (lines[0][:200] if lines else type(error).__name__).rstrip(".")
+
+
+def _format(schema: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "json_schema", "json_schema": {"name": "reply", "schema": dict(schema)}}

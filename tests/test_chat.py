@@ -1,5 +1,6 @@
 """The three Chats: scripted, over HTTP against a real server with faults, and our own engine."""
 
+import json
 import subprocess
 import sys
 import threading
@@ -10,13 +11,20 @@ from time import perf_counter
 import pytest
 from openai_server import KEY, PREFILL, WORDS, State, serving
 
-from handbook.chat import Chat, HttpChat, LocalChat, ScriptedChat, open_chat
+from handbook.chat import Chat, Forming, HttpChat, LocalChat, ScriptedChat, open_chat
 from handbook.embed import HttpEmbedder
 from handbook.errors import ChatError, ModelUnavailable
 from handbook.records import Message, Sampling, Usage
 from handbook.settings import Settings
 
 ASK = (Message("system", "Be short."), Message("user", "Count."))
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"capital": {"enum": ["Paris", "Lyon"]}, "sure": {"type": "boolean"}},
+    "required": ["capital", "sure"],
+    "additionalProperties": False,
+}
 
 
 def said(chat: Chat, sampling: Sampling | None = None) -> str:
@@ -59,6 +67,13 @@ def test_scripted_raises_what_it_is_told_to_and_when_it_has_no_reply_left() -> N
         said(chat)
     with pytest.raises(ChatError, match="has 1 replies and was asked 2 times"):
         said(chat)
+
+
+def test_scripted_remembers_what_forms_it_was_to_be_held_to() -> None:
+    chat: Forming = ScriptedChat(["{}"])
+    assert "".join(delta.text for delta in chat.form(ASK, SCHEMA)) == "{}"
+    assert isinstance(chat, ScriptedChat)
+    assert (chat.schemas, len(chat.asked)) == ([SCHEMA], 1)
 
 
 # --- over HTTP
@@ -126,6 +141,14 @@ def test_http_sends_what_it_was_asked_to(server: State) -> None:
     assert server.keys[-1] == f"Bearer {KEY}"
     said(chat)
     assert not {"top_k", "min_p", "repetition_penalty", "top_p", "seed", "stop"} & set(server.requests[-1])
+
+
+def test_http_asks_for_a_form_as_openai_does(server: State) -> None:
+    chat = HttpChat(server.url, "plain")
+    list(chat.form(ASK, SCHEMA))
+    assert server.requests[-1]["response_format"]["json_schema"]["schema"] == SCHEMA
+    said(chat)
+    assert "response_format" not in server.requests[-1]
 
 
 def test_http_does_not_give_the_environments_key_to_another_server(
@@ -204,6 +227,17 @@ def test_local_speaks(local: LocalChat) -> None:
     assert usage.prompt_tokens > 10
     assert 0 < usage.completion_tokens <= 12
     assert usage.tokens_per_second > 0
+
+
+@pytest.mark.models
+def test_local_is_held_to_a_form(local: LocalChat) -> None:
+    question = [Message("user", "What is the capital of France? Answer with a poem.")]
+    reply = "".join(delta.text for delta in local.form(question, SCHEMA, Sampling(max_tokens=40)))
+    value = json.loads(reply)
+    assert list(value) == ["capital", "sure"]
+    assert value["capital"] in ("Paris", "Lyon")
+    with pytest.raises(ChatError, match="No reply can be held to this schema"):
+        local.form(question, {"type": "nothing"})
 
 
 @pytest.mark.models
