@@ -43,9 +43,19 @@ def test_recall_counts_what_was_found() -> None:
         recall(np.array([[1]]), np.array([[1], [2]]))
 
 
-def test_clouds_are_unit_vectors_with_structure() -> None:
-    vectors, queries = clouds(500, 20)
+def test_clouds_are_unit_vectors_with_structure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of vectors scattered evenly the nearest is nearly as far as the middle one; of these it is not."""
+    vectors, queries = clouds(2000, 20)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
-    assert np.array_equal(vectors, clouds(500, 20)[0])
-    distances = pairwise(queries, vectors)
-    assert float(np.median(distances.min(axis=1))) < 0.5 * float(np.median(distances))
+    assert vectors.dtype == queries.dtype == np.float32
+    assert np.array_equal(vectors, clouds(2000, 20)[0])
+    assert not np.array_equal(vectors, clouds(2000, 20, seed=1)[0])
+    even = np.random.default_rng(0).normal(size=(2020, 384))
+    even = (even / np.linalg.norm(even, axis=1, keepdims=True)).astype(np.float32)
+    near = []
+    for some, asked in ((vectors, queries), (even[20:], even[:20])):
+        distances = pairwise(asked, some)
+        near.append(float(np.mean(distances.min(axis=1) / np.median(distances, axis=1))))
+    assert near[0] < 0.65 < 0.8 < near[1]
+    monkeypatch.setattr("handbook.rag.nearest.clouds._BLOCK", 300)
+    np.testing.assert_allclose(np.linalg.norm(clouds(700, 1)[0], axis=1), 1, atol=1e-5)
