@@ -58,8 +58,9 @@ def by_word(tokenizer: "Tokenizer") -> "ByWord":
     whole = _whole(tokenizer)
 
     def costs(words: Sequence[str]) -> list[int]:
-        found = whole.encode_batch_fast([_sound(word) for word in words], add_special_tokens=False)
-        return [max(len(one.ids), len(word) // LETTERS) for one, word in zip(found, words, strict=True)]
+        # One at a time: a batch wakes the tokenizer's threads, and words are too short for that to pay.
+        lengths = (len(whole.encode(_sound(word), add_special_tokens=False).ids) for word in words)
+        return [max(length, len(word) // LETTERS) for length, word in zip(lengths, words, strict=True)]
 
     def does(character: str) -> int:
         text = _sound(f"a{character}a")
@@ -87,9 +88,24 @@ def estimate() -> "ByWord":
 def ruler(text: str, count: Count) -> Ruler:
     """How pieces of `text` are measured, without the white space around them: by subtraction where the count
     goes by words (white space has no tokens there), else each anew."""
-    return (
-        count.over(text) if isinstance(count, ByWord) else lambda start, end: count(text[start:end].strip())
-    )
+    if isinstance(count, ByWord | Once):
+        return count.over(text)
+    return lambda start, end: count(text[start:end].strip())
+
+
+class Once:
+    """A count as it is, but with a ruler of one text that is made once, for all who ask for it."""
+
+    def __init__(self, text: str, count: Count) -> None:
+        self._text = text
+        self._count = count
+        self._ruler = ruler(text, count)
+
+    def __call__(self, text: str) -> int:
+        return self._count(text)
+
+    def over(self, text: str) -> Ruler:
+        return self._ruler if text is self._text else ruler(text, self._count)
 
 
 class ByWord:
