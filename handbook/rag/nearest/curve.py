@@ -62,8 +62,7 @@ def timed(search: Callable[[Vectors], Ids], queries: Vectors, k: int) -> tuple[I
 def indexes(vectors: Vectors, k: int, links: int = 16, width: int = 100) -> Iterator[Built]:
     """Each index over the vectors, built as it is asked for, with the settings to try.
 
-    Cells: the square root of N. Product codes have a byte for four dimensions, twice RaBitQ's bit a
-    dimension.
+    Cells: the square root of N. Product codes have a byte for eight dimensions, as long as RaBitQ's.
     """
     count, dimension = vectors.shape
 
@@ -88,7 +87,7 @@ def indexes(vectors: Vectors, k: int, links: int = 16, width: int = 100) -> Iter
         lambda: HNSW(vectors, links, width),
         [(f"width {w}", {"width": w}) for w in (10, 20, 40, 80, 160)],
     )
-    parts = next(part for part in range(max(1, dimension // 4), 0, -1) if dimension % part == 0)
+    parts = next(part for part in range(max(1, dimension // 8), 0, -1) if dimension % part == 0)
     products = Products(parts, min(256, count))
     yield built(
         "IVF + PQ",

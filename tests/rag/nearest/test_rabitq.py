@@ -4,6 +4,8 @@ import pytest
 from handbook.rag.nearest.clouds import clouds
 from handbook.rag.nearest.exact import Vectors, squared_distances
 from handbook.rag.nearest.rabitq import (
+    bits_set,
+    bits_set_plain,
     cosines,
     cosines_plain,
     decode,
@@ -112,6 +114,14 @@ def test_counting_bits_is_the_product(pairs: tuple[Vectors, Vectors]) -> None:
     query = rounded(pairs[1][0], np.random.default_rng(0))
     products = decode(codes, D) @ unrounded(query) / codes.aligned
     np.testing.assert_allclose(cosines(query, codes), products, atol=1e-5)
+
+
+def test_counting_by_table_and_by_instruction(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = np.random.default_rng(0).integers(256, size=(5, 3, 16), dtype=np.uint8)
+    expected = [[sum(int(byte).bit_count() for byte in row) for row in some] for some in rows]
+    assert bits_set(rows).tolist() == bits_set_plain(rows).tolist() == expected
+    monkeypatch.delattr(np, "bitwise_count", raising=False)  # as NumPy 1.26 is
+    assert bits_set(rows).tolist() == expected
 
 
 def test_rounding_has_no_bias(pairs: tuple[Vectors, Vectors]) -> None:
