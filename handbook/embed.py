@@ -105,6 +105,22 @@ class LocalEmbedder:
                 rows[batch] = encoder.embed_packed(packed, [len(ids[index]) for index in batch]).numpy()
             return rows
 
+    def token_vectors(self, text: str) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+        """Where the tokens of a text lie, [T, 2] as (start, end), and what the encoder makes of each, [T, D].
+
+        The first and the last are [CLS] and [SEP], of no characters. Reads as far as the model has positions
+        (512 for all-MiniLM-L6-v2), which is more than its makers trained it to.
+        """
+        import torch
+
+        with self._lock, torch.inference_mode():
+            encoder, _ = self.load()
+            tokenizer = self.tokenizer()
+            tokenizer.enable_truncation(encoder.config.positions)
+            encoding = tokenizer.encode(text)
+            vectors = encoder.forward_packed(torch.tensor(encoding.ids), [len(encoding.ids)]).numpy()
+        return np.array(encoding.offsets, np.intp), vectors
+
     def tokenizer(self) -> Tokenizer:
         """The model's tokenizer, for counting: it cuts nothing off. No weights are loaded."""
         tokenizer = _read_tokenizer(self._folder())

@@ -157,9 +157,13 @@ class ByWord:
         tokens, within = memoryview(before), inside.tobytes()  # type: ignore[arg-type]
 
         def measure(start: int, end: int) -> int:
-            if within[start] or within[end]:  # a part of a word is another word
-                return self(text[start:end])
-            return tokens[end] - tokens[start]
+            parts = []  # of words that a cut goes through, which are other words
+            if within[start]:
+                parts.append(text[start : (start := min(end, within.index(0, start)))])
+            if within[end] and start < end:
+                parts.append(text[(stop := within.rindex(0, 0, end)) : end])
+                end = stop
+            return tokens[end] - tokens[start] + (sum(self._costs(parts)) if parts else 0)
 
         return measure
 

@@ -2,6 +2,7 @@
 
 import string
 
+from hypothesis import settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
@@ -11,6 +12,8 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 from handbook.rag.tokens import Count
 
 WORDS = ("the", "token", "##s", "##ing", "cut", "chunk", "##er", "一", "=")
+
+unhurried = settings(deadline=None)  # a busy machine is no fault of a splitter
 
 
 def small_tokenizer() -> Tokenizer:

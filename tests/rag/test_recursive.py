@@ -11,7 +11,7 @@ from handbook.rag import places
 from handbook.rag.places import CUTS, trimmed
 from handbook.rag.recursive import recursive, split
 from handbook.rag.tokens import by_word, estimate, plain
-from tests.rag.pieces import documents, faults, small_tokenizer, texts
+from tests.rag.pieces import documents, faults, small_tokenizer, texts, unhurried
 
 PLAIN = plain(small_tokenizer())
 WORDS = by_word(small_tokenizer())
@@ -36,18 +36,21 @@ def test_nothing_comes_of_nothing() -> None:
     assert recursive("", 5) == recursive(" \n\n\t", 5) == []
 
 
+@unhurried
 @given(st.one_of(documents, texts), st.integers(1, 40))
 def test_every_character_is_in_one_chunk_within_the_limit(text: str, limit: int) -> None:
     found = [(span.start, span.end) for span in recursive(text, limit, WORDS)]
     assert faults(text, found, limit, PLAIN) == []
 
 
+@unhurried
 @given(documents, st.integers(1, 40))
 def test_the_fast_count_cuts_where_the_plain_one_does(text: str, limit: int) -> None:
     text = text.replace("x" * 40, "x" * 20)  # below LETTERS, from where the two count differently
     assert recursive(text, limit, WORDS) == recursive(text, limit, PLAIN)
 
 
+@unhurried
 @given(documents, st.integers(1, 12))
 def test_no_two_neighbours_would_fit_together(text: str, limit: int) -> None:
     pieces = split(text, 0, len(text), limit, WORDS.over(text))
@@ -55,6 +58,7 @@ def test_no_two_neighbours_would_fit_together(text: str, limit: int) -> None:
     assert all(measure(a[0], b[1]) > limit for a, b in pairwise(pieces))
 
 
+@unhurried
 @given(st.one_of(documents, texts), st.data())
 def test_places_are_inside_and_in_order(text: str, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(text)))

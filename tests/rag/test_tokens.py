@@ -9,7 +9,7 @@ from tokenizers.models import BPE
 from handbook.embed import LocalEmbedder
 from handbook.rag.tokens import LETTERS, ByWord, by_word, count_of, estimate, of_tokenizer, plain, ruler
 from handbook.settings import Settings
-from tests.rag.pieces import small_tokenizer, texts
+from tests.rag.pieces import small_tokenizer, texts, unhurried
 
 PLAIN = plain(small_tokenizer())
 WORDS = by_word(small_tokenizer())
@@ -25,6 +25,7 @@ def test_by_hand() -> None:
     assert measure(6, 10) == 4  # "kens": k ##e ##n ##s
 
 
+@unhurried
 @given(texts, st.data())
 def test_words_count_what_the_tokenizer_counts(text: str, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(text)))
@@ -33,6 +34,7 @@ def test_words_count_what_the_tokenizer_counts(text: str, data: st.DataObject) -
     assert WORDS.over(text)(start, end) == ruler(text, PLAIN)(start, end) == PLAIN(text[start:end])
 
 
+@unhurried
 @given(st.text(max_size=40))
 @example("\xae \xad\x00")  # of one hash, where length is only added to it
 def test_and_any_text_whatever(text: str) -> None:

@@ -8,7 +8,7 @@ from handbook.rag.places import sentences as sentence_places
 from handbook.rag.recursive import recursive
 from handbook.rag.tokens import by_word, estimate, plain
 from handbook.rag.windows import fixed, overlapped, sentences
-from tests.rag.pieces import documents, faults, small_tokenizer, texts
+from tests.rag.pieces import documents, faults, small_tokenizer, texts, unhurried
 
 PLAIN = plain(small_tokenizer())
 WORDS = by_word(small_tokenizer())
@@ -31,6 +31,7 @@ def test_by_hand() -> None:
     ]
 
 
+@unhurried
 @given(st.one_of(documents, texts), st.integers(1, 40))
 def test_every_character_is_in_one_chunk_within_the_limit(text: str, limit: int) -> None:
     for splitter in (fixed, sentences):
@@ -38,6 +39,7 @@ def test_every_character_is_in_one_chunk_within_the_limit(text: str, limit: int)
         assert faults(text, found, limit, PLAIN) == []
 
 
+@unhurried
 @given(documents, st.integers(1, 40))
 def test_the_fast_count_cuts_where_the_plain_one_does(text: str, limit: int) -> None:
     text = text.replace("x" * 40, "x" * 20)
@@ -45,6 +47,7 @@ def test_the_fast_count_cuts_where_the_plain_one_does(text: str, limit: int) -> 
     assert sentences(text, limit, WORDS) == sentences(text, limit, PLAIN)
 
 
+@unhurried
 @given(documents, st.integers(8, 40))
 def test_no_word_more_fits_into_a_window(text: str, limit: int) -> None:
     text = text.replace("x" * 40, "the").replace("一二三。", "the ")
@@ -54,6 +57,7 @@ def test_no_word_more_fits_into_a_window(text: str, limit: int) -> None:
         assert WORDS(text[span.start : span.end] + " " + rest) > limit
 
 
+@unhurried
 @given(documents, st.integers(12, 40))
 def test_whole_sentences_stay_whole(text: str, limit: int) -> None:
     starts = [0, *sentence_places(text, 0, len(text)), len(text)]
@@ -63,6 +67,7 @@ def test_whole_sentences_stay_whole(text: str, limit: int) -> None:
             assert not any(a < begin < b and text[a:begin].strip() for begin in begins)
 
 
+@unhurried
 @given(documents, st.integers(6, 40), st.integers(0, 5))
 def test_overlap(text: str, limit: int, overlap: int) -> None:
     chunks = recursive(text, limit - overlap, WORDS)
