@@ -1,4 +1,4 @@
-"""Small vectors in cells: what a large index is made of, in a hundred lines.
+"""Small vectors in cells: what a large index is made of.
 
 A cell's vectors are coded by what is left of them after the cell's centre is taken away, because that is
 small and alike in all cells. Estimates from the codes choose which few full vectors are read. Jégou, Douze
@@ -16,8 +16,6 @@ from handbook.rag.nearest.ivf import SAMPLE, grouped, learned
 from handbook.rag.nearest.kmeans import assign
 
 READ = 32  # full vectors read at a time where a bound decides how many
-
-
 Runs = list[tuple[int, int]]  # places of codes: start and end of each probed cell
 
 
