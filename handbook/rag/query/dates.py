@@ -20,6 +20,8 @@ _POINT = (
     rf"|{_MONTH} \d{{1,2}}(?:st|nd|rd|th)?,? {_YEAR}|{_MONTH} {_YEAR}|q[1-4] {_YEAR}|{_YEAR}"
     r"|(?:last|this) (?:week|month|year|quarter)|today|yesterday))"
 )
+_COUNTS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_NUMBER = rf"(?:\d{{1,3}}|{'|'.join(_COUNTS)})"
 _NOT_A_COUNT = r"(?!\s*(?:[-%/]|\w+ (?:token|dimension|sample)))(?=$|[\s,.;:?!)])"
 _SPAN = re.compile(
     rf"\b(?:(?P<two>between|from) (?P<a>{_POINT}) (?:and|to|until|-) (?P<b>{_POINT})"
@@ -27,8 +29,9 @@ _SPAN = re.compile(
     rf"later than) "
     rf"(?P<point>{_POINT})"
     r"|(?:in |over |during |from |within )?(?:the )?(?:last|past)"
-    r" (?P<n>\d{1,3}|few|couple of) (?P<unit>day|week|month|year)s?"
-    r"|(?P<bare>(?:last|this) (?:week|month|year|quarter)|today|yesterday)"
+    rf" (?P<n>{_NUMBER}|few|couple of) (?P<unit>day|week|month|year)s?"
+    rf"|(?P<not>not |no )?older than (?P<age>{_NUMBER}) (?P<ages>day|week|month|year)s?"
+    r"|(?P<bare>(?:last|this) (?:week|month|year|quarter)|today|yesterday)(?P<whose>'s)?"
     rf"){_NOT_A_COUNT}",
     re.IGNORECASE,
 )
@@ -53,7 +56,7 @@ def times(text: str, today: date) -> list[Times]:
     tokens") is none, nor one in the future, nor a day that no calendar has."""
     found = []
     for match in _SPAN.finditer(text):
-        if not _CLOSING.match(text, match.end()):
+        if not match["whose"] and not _CLOSING.match(text, match.end()):
             continue
         days = _days(match, today)
         if days is not None and days[0] <= today.isoformat() and (not days[1] or days[0] <= days[1]):
@@ -65,14 +68,24 @@ def _days(match: re.Match[str], today: date) -> tuple[str, str] | None:
     if match["two"]:
         first, last = _point(match["a"], today), _point(match["b"], today)
         return (first[0].isoformat(), last[1].isoformat()) if first and last else None
-    if match["unit"]:
-        count = {"few": 3, "couple of": 2}.get(match["n"].lower()) or int(match["n"])
-        first_day = today - timedelta(days=count * _DAYS[match["unit"].lower()])
-        return first_day.isoformat(), today.isoformat()
+    if match["unit"] or match["age"]:
+        first_day = today - timedelta(
+            days=_count(match["n"] or match["age"]) * _DAYS[(match["unit"] or match["ages"]).lower()]
+        )
+        if match["age"] and not match["not"]:
+            return "", first_day.isoformat()
+        return first_day.isoformat(), "" if match["age"] else today.isoformat()
     point = _point(match["point"] or match["bare"], today)
     if point is None:
         return None
     return _BOUNDS.get((match["word"] or "in").lower(), _within)(*point)
+
+
+def _count(said: str) -> int:
+    low = said.lower()
+    return (
+        int(low) if low.isdigit() else _COUNTS.index(low) + 1 if low in _COUNTS else 3 if low == "few" else 2
+    )
 
 
 def _within(first: date, last: date) -> tuple[str, str]:

@@ -50,6 +50,8 @@ def filled(question: str, before: str) -> tuple[str, str] | None:
         return None
     if any(word.low in ("it", "its", "they", "them", "their", "this", "that") for word in words):
         return None  # a pronoun's case
+    if words[0].low in ("together", "combined", "along") and len(words) > 1:
+        return _with(before, said, "with"), f"{said!r} is asked of the question before"
     preposition = words[0].low if words[0].low in PREPOSITIONS else ""
     if not preposition or preposition in _OF_A_THING:
         thing = said[words[1].start :] if preposition and len(words) > 1 else said
@@ -83,6 +85,8 @@ def _replaced(before: str, thing: str, preposition: str) -> tuple[str, str] | No
     ]
     alike = [one for one in found if name_like(one.text) == name_like(_head(thing))]
     shares = [one for one in found if set(content(one.text)) & set(content(thing))]
+    if preposition and not behind and not shares and not name_like(_head(thing)):
+        return None  # a circumstance, and no other thing
     chosen = (behind or shares or alike or found)[0]
     article = re.search(r"\b(?:the|an?)\s+$", before[: chosen.start], re.IGNORECASE)
     start = article.start() if article and tokens(thing)[0].low in ("the", "a", "an") else chosen.start

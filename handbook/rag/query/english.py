@@ -54,7 +54,7 @@ _LEMMAS = _words(
     "represent require return run save say scale see select serve set share show slow solve split stand "
     "start stay stop store suffer take tell think tune turn understand use want work write yield hurt "
     "speed replay compete extrapolate generalise generalize decrease limit differ raise rise shrink "
-    "waste"
+    "waste buy sell eat drink play read watch visit meet call send receive open close try"
 )
 
 
@@ -70,7 +70,7 @@ def _forms(lemma: str) -> set[str]:
 
 
 VERBS = frozenset(form for lemma in _LEMMAS for form in _forms(lemma)) | _words(
-    "became broke brought built chose cut found gave given got grew kept knew known learnt lost made "
+    "became came broke brought built chose cut found gave given got grew kept knew known learnt lost made "
     "meant put ran said saw shown stood taken took thought told understood went wrote written held"
 )
 

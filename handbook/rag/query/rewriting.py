@@ -18,6 +18,7 @@ from handbook.rag.query import ellipsis
 from handbook.rag.query.asking import foreign, quoted, say
 from handbook.rag.query.english import (
     AUXILIARIES,
+    POINTERS,
     PREPOSITIONS,
     SIDES,
     STANDINS,
@@ -131,7 +132,8 @@ def candidates(text: str) -> list[str]:
     joined = []
     for a, b in pairwise(kept):
         between = text[a.end : b.start].strip().lower()
-        if between in ("and", "or", "vs", "vs.", "versus", "and the", "or the"):
+        compared = between in ("with", "to") and text.lower().startswith("compar")
+        if compared or between.removesuffix(" the") in ("and", "or", "vs", "vs.", "versus"):
             joined.append(f"{a.text} and {b.text}")
     return [*joined, *dict.fromkeys(_definite(text, one) for one in kept)]
 
@@ -146,30 +148,27 @@ def _pronoun(question: str, topics: Sequence[str]) -> tuple[str, str] | None:
     words = tokens(question)
     first = phrases(question)
     for i, token in enumerate(words):
-        after = words[i + 1] if i + 1 < len(words) else Token("", len(question), len(question))
+        after = words[i + 1] if i + 1 < len(words) else Token(".", len(question), len(question))
         low = token.low
+        several = low in ("these", "those", *_SEVERAL)
+        if low == "the" and after.low in ("former", "latter") and " and " in topics[0]:
+            return _put(question, token, after.end, topics[0].split(" and ")[after.low == "latter"], False)
+        if low in POINTERS and (singular(after.low) in STANDINS or after.low in ("one", "ones", "two")):
+            return _put(question, token, after.end, _choose(topics, several), False)
+        if low == "that" and not after.is_word and words[i - 1].low in PREPOSITIONS:
+            return _put(question, token, token.end, _choose(topics, several), False)
         named = any(one.end <= token.start for one in first)  # here, so "it" may be that
         if low in _PERSON or (named and low not in ("this", "these")):
             continue
-        if low in _ONE and not _EMPTY_IT.search(question[max(0, token.start - 4) :]):
-            return _put(question, token, token.end, _choose(topics, several=False), low == "its")
-        if low in _SEVERAL:
-            return _put(question, token, token.end, _choose(topics, several=True), low in ("their", "theirs"))
-        if low in ("this", "that", "these", "those"):
-            several = low in ("these", "those")
-            if singular(after.low) in STANDINS or after.low in ("one", "ones", "two"):
-                return _put(question, token, after.end, _choose(topics, several), False)
-            said_of = words[max(0, i - 1)].low in AUXILIARIES and len(words) - i <= 4  # "is that exact?"
-            ends = (
-                not (after.text and after.is_word)
-                or after.low in AUXILIARIES | PREPOSITIONS
-                or not first
-                or said_of
+        if (low in _ONE and not _EMPTY_IT.search(question[max(0, token.start - 4) :])) or low in _SEVERAL:
+            return _put(
+                question, token, token.end, _choose(topics, several), low in ("its", "their", "theirs")
             )
+        if low in POINTERS:
+            said_of = words[max(0, i - 1)].low in AUXILIARIES and len(words) - i <= 4  # "is that exact?"
+            ends = not after.is_word or after.low in AUXILIARIES | PREPOSITIONS or not first or said_of
             if ends and not _inside(words, i):
                 return _put(question, token, token.end, _choose(topics, several), False)
-        if low == "the" and after.low in ("former", "latter") and " and " in topics[0]:
-            return _put(question, token, after.end, topics[0].split(" and ")[after.low == "latter"], False)
     return None
 
 

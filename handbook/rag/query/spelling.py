@@ -68,9 +68,6 @@ class Speller:
         plain = [(start, piece) for start, piece in pieces if not _is_code(piece)]
         found = [(start + m.start(), m.group()) for start, piece in plain for m in _WORD.finditer(piece)]
         strange = [(at, word) for at, word in found if not self._right(word.lower(), also)]
-        if len(found) > 2 and 2 * len(strange) > len(found):
-            why = "most words of the question are unknown here"
-            return Spelled(question, question, kept=tuple((word, why) for _, word in strange))
         corrections, kept = [], []
         for at, word in strange:
             right, why = self.nearest(word.lower())
@@ -79,6 +76,9 @@ class Speller:
                 corrections.append(Correction(at, at + len(word), word, right, why))
             else:
                 kept.append((word, why))
+        if len(found) > 2 and 2 * len(strange) > len(found) and 3 * len(kept) > len(strange):
+            why = "most words of the question are unknown here"
+            return Spelled(question, question, kept=tuple((word, why) for _, word in strange))
         text = question
         for one in reversed(corrections):
             text = text[: one.start] + one.right + text[one.end :]
@@ -104,14 +104,15 @@ class Speller:
         return "", "no word of the corpus is near"
 
     def _split(self, word: str, least: int) -> tuple[str, str] | None:
-        """Two words that this one is, with the rarer of them as frequent as can be."""
-        frequency = self.lexicon.frequency
+        """Two words that this one is, with the rarer of them as frequent as can be. Short ones have to be
+        in the corpus as they are; of longer ones a form is enough."""
+        lexicon = self.lexicon
+
+        def often(part: str) -> int:
+            return lexicon.frequency.get(part, 0) if len(part) < 5 else lexicon.count(part)
+
         cuts = [(word[:i], word[i:]) for i in range(2, len(word) - 2)]
-        able = [
-            (min(frequency.get(a, 0), frequency.get(b, 0)), a, b)
-            for a, b in cuts
-            if a not in CLOSED and b not in CLOSED
-        ]
+        able = [(min(often(a), often(b)), a, b) for a, b in cuts if not {a, b} & CLOSED]
         best = max(able, default=(0, "", ""))
         return (best[1], best[2]) if best[0] >= 2 * least else None
 
