@@ -45,6 +45,9 @@ class Settings(BaseModel):
     sets: Path | None = Field(
         default=None, description="Folder with the public sets to train on; sets/ in the data folder."
     )
+    retrieval: Path | None = Field(
+        default=None, description="Folder of golden sets (scifact, cacm) that `handbook bench rag` reads."
+    )
     chat_url: str | None = Field(
         default=None, description="An OpenAI-compatible server; `model` is then its model's name."
     )

@@ -97,3 +97,13 @@ def with_sets(sets_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """As `sets_path`, and the settings find them too."""
     monkeypatch.setenv("HANDBOOK_SETS", str(sets_path))
     return sets_path
+
+
+@pytest.fixture(scope="session")
+def retrieval_path() -> Path:
+    """The folder of the retrieval sets: what HANDBOOK_RETRIEVAL names, else those beside the checkout."""
+    named = os.environ.get("HANDBOOK_RETRIEVAL")
+    path = Path(named) if named else Path(__file__).parents[2] / "shared/data/retrieval"
+    if not path.is_dir():
+        pytest.skip(f"{path} is not here; HANDBOOK_RETRIEVAL names the folder of retrieval sets")
+    return path

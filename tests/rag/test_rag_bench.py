@@ -1,0 +1,100 @@
+"""`handbook bench rag` on a small set with a fake encoder, and its full text on the public ones."""
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from handbook.errors import DataError, HandbookError
+from handbook.rag import cacm
+from handbook.rag.beir import Golden, Text, write
+from handbook.rag.evaluate import scores
+from tests.rag.fakes import HashEmbedder
+
+WORDS = ["attention", "cache", "router", "token", "page", "head", "loss", "rank", "batch", "kernel"]
+SMALL = Golden(
+    "small",
+    {f"d{n}": Text(f"On the {word}", f"{word} and {WORDS[n - 1]}") for n, word in enumerate(WORDS)},
+    {f"q{n}": f"What is the {word}?" for n, word in enumerate(WORDS)},
+    {f"q{n}": {f"d{n}": 2, f"d{(n + 1) % len(WORDS)}": 1} for n in range(len(WORDS))},
+)
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
+    folder = Path(__file__).parents[2] / "bench"
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setenv("HANDBOOK_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr("handbook.embed.open_embedder", lambda settings: HashEmbedder())
+    spec = importlib.util.spec_from_file_location("bench_rag", folder / "rag.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> str:
+    write(SMALL, tmp_path / "sets/small")
+    return str(tmp_path / "sets/small")
+
+
+def test_every_stage_is_scored(
+    bench: ModuleType, folder: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench, "SWEPT", {"depth": (3, 10)})
+    assert bench.main([folder, "--json", "--sweep"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)["sets"]
+    assert (found["set"], found["documents"], found["queries"]) == ("small", 10, 10)
+    rows = {row["stage"]: row for row in found["stages"]}
+    assert list(rows)[:3] == ["BM25", "dense", "hybrid"]
+    assert rows["BM25"]["nDCG@10"] == rows["BM25"]["R@10"] == 1
+    assert rows["dense"]["R@10"] == 1  # of ten documents
+    assert rows["BM25"]["nDCG@10"] >= rows["hybrid"]["nDCG@10"] > 0.5
+    assert all(0 < row["p50_ms"] <= row["p99_ms"] for row in rows.values())
+    assert [(step["stage"], step["over"]) for step in found["steps"][:2]] == [
+        ("dense", "BM25"),
+        ("hybrid", "dense"),
+    ]
+    assert all(step["low"] <= step["mean"] <= step["high"] for step in found["steps"])
+    assert all(0 <= row["quoted"] <= 1 for row in found["sweep"]["front"])
+
+
+def test_a_folder_of_sets(
+    bench: ModuleType, folder: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(HandbookError, match="No golden set is named"):
+        bench.main([])
+    monkeypatch.setenv("HANDBOOK_RETRIEVAL", str(Path(folder).parent))
+    assert bench.main([]) == 0
+    said = capsys.readouterr().out
+    assert "small: 10 documents, 10 questions" in said
+    assert "dense over BM25" in said
+
+
+def test_the_gate(bench: ModuleType, folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kept = tmp_path / "kept.json"
+    assert bench.main([folder, "--store", str(kept)]) == 0
+    assert bench.main([folder, "--gate", str(kept)]) == 0
+    write(
+        Golden("small", {**SMALL.documents, "d3": Text("", "gone")}, SMALL.queries, SMALL.judged),
+        Path(folder),
+    )
+    capsys.readouterr()
+    assert bench.main([folder, "--gate", str(kept)]) == 1
+    assert "BM25, nDCG@10: from 1.0000 to" in capsys.readouterr().err
+    write(Golden("small", SMALL.documents, SMALL.queries, {"q1": {"d1": 1}}), Path(folder))
+    with pytest.raises(DataError, match="other questions or judgements"):
+        bench.main([folder, "--gate", str(kept)])
+
+
+@pytest.mark.shared
+def test_bm25_on_cacm(bench: ModuleType, retrieval_path: Path, tmp_path: Path) -> None:
+    golden = cacm.read(retrieval_path / "cacm")
+    found = sys.modules["_golden"].Words(golden, tmp_path)
+    ranked = {query: [id for id, _ in found.search(text, 10)] for query, text in golden.queries.items()}
+    assert scores("BM25", ranked, golden.judged, ["nDCG@10"]).mean("nDCG@10") >= 0.5
