@@ -61,8 +61,9 @@ def rotation(dimension: int, seed: int = 0) -> Vectors:  # [D, D]
 
 def packed(bits: NDArray[np.bool_]) -> Bits:  # [N, D] -> [N, B]
     """Eight bits a byte, and zeros up to a multiple of 8 bytes."""
-    found = np.packbits(bits, axis=1)
-    return np.pad(found, ((0, 0), (0, -found.shape[1] % _WORD)))
+    found = np.zeros((len(bits), -(-bits.shape[1] // (8 * _WORD)) * _WORD), np.uint8)
+    found[:, : -(-bits.shape[1] // 8)] = np.packbits(bits, axis=1)
+    return found
 
 
 def encode(vectors: Vectors) -> Codes:  # [N, D], rotated, relative to a centre
