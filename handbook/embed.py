@@ -63,6 +63,7 @@ class LocalEmbedder:
         self._lock = threading.RLock()
         self._dimension: int | None = None
         self._loaded: tuple[Encoder, Tokenizer] | None = None
+        self._reader: Tokenizer | None = None
 
     @property
     def dimension(self) -> int:
@@ -115,9 +116,10 @@ class LocalEmbedder:
 
         with self._lock, torch.inference_mode():
             encoder, _ = self.load()
-            tokenizer = self.tokenizer()
-            tokenizer.enable_truncation(encoder.config.positions)
-            encoding = tokenizer.encode(text)
+            if self._reader is None:
+                self._reader = self.tokenizer()
+                self._reader.enable_truncation(encoder.config.positions)
+            encoding = self._reader.encode(text)
             vectors = encoder.forward_packed(torch.tensor(encoding.ids), [len(encoding.ids)]).numpy()
         return np.array(encoding.offsets, np.intp), vectors
 

@@ -75,14 +75,14 @@ def chunk(
         here = [replace(b, start=b.start - begin, end=min(b.end, end) - begin) for b in within]
         spans = _cut(text, method, limit - overlap, once, here, embed)
         groups = families(text, spans, here, parent, once.over(text))
+        spans = [replace(s, headings=titles.over(s.start + begin, s.end + begin)) for s in spans]
         if overlap:
             spans = overlapped(text, spans, overlap, limit, once.over(text))
         for first, last in groups:
             family = spans[first:last]
             larger = (family[0].start + begin, family[-1].end + begin) if len(family) > 1 else None
             for span in family:
-                place = span.start + begin, span.end + begin
-                found.append(Span(*place, titles.over(*place), larger))
+                found.append(Span(span.start + begin, span.end + begin, span.headings, larger))
     return found
 
 

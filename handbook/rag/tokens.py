@@ -202,20 +202,16 @@ class ByWord:
         hashes *= np.uint64(_MULTIPLIER)  # the high bits, which choose the slot, hang on all
         slots = (hashes >> np.uint64(64 - _BITS)).astype(np.intp)
         tokens: NDArray[np.int32] = self._tokens[slots]
-        ask = np.flatnonzero((self._hashes[slots] != hashes) | (stops - starts > LONG))
+        long = stops - starts > LONG
+        ask = np.flatnonzero((self._hashes[slots] != hashes) | long)
         if len(ask):
-            keys = hashes[ask]
-            keys[stops[ask] - starts[ask] > LONG] = 0  # a hash of a part says nothing: each for itself
-            new, which = np.unique(keys, return_index=True)
-            long = ask[keys == 0]
-            chosen = np.concatenate([ask[which[new != 0]], long])
-            words = [text[a:b] for a, b in zip(starts[chosen].tolist(), stops[chosen].tolist(), strict=True)]
-            asked = np.array(self._costs(words), np.int32)
-            tokens[ask[keys != 0]] = asked[np.searchsorted(new[new != 0], keys[keys != 0])]
-            tokens[long] = asked[len(chosen) - len(long) :]
-            kept = slots[chosen[: len(chosen) - len(long)]]
-            self._hashes[kept] = new[new != 0]
-            self._tokens[kept] = asked[: len(kept)]
+            words = [text[a:b] for a, b in zip(starts[ask].tolist(), stops[ask].tolist(), strict=True)]
+            new = list(dict.fromkeys(words))
+            costs = dict(zip(new, self._costs(new), strict=True))
+            tokens[ask] = [costs[word] for word in words]
+            kept = ask[~long[ask]]  # the hash of a long word is that of its beginning
+            self._hashes[slots[kept]] = hashes[kept]
+            self._tokens[slots[kept]] = tokens[kept]
         return tokens
 
 

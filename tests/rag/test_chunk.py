@@ -99,6 +99,12 @@ def test_parents_hold_their_chunks_and_none_other(
     assert families == [parent for parent in order for _ in range(families.count(parent))]
 
 
+def test_an_overlap_takes_no_title_away() -> None:
+    plain, lapped = (chunk(parsed(TEXT), "markdown", 18 + n, n, WORDS) for n in (0, 3))
+    assert [span.headings for span in lapped] == [span.headings for span in plain]
+    assert [span.start for span in lapped] != [span.start for span in plain]
+
+
 def test_parents_are_sections_where_those_fit() -> None:
     text = "\n\n".join(f"## {name}\n\n" + "The cut.\n\n" * 6 for name in ("a", "b", "c"))
     found = chunk(parsed(text), limit=10, parent=50, count=WORDS)
