@@ -16,6 +16,7 @@ from typing import Any
 from handbook.errors import DiskFull, HandbookError
 
 LOCK_SECONDS = 300.0
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no room: of the disk, one's share of it, or a file
 DAMAGE = (
     ValueError,
     RuntimeError,
@@ -36,10 +37,13 @@ class Store:
         self.uri = uri
         self._lock = lock
         self._db: Any = None
+        self._root: Store | None = None
 
     @property
     def db(self) -> Any:
         """The connection. Importing lancedb takes about a second, so this is the first to do it."""
+        if self._root is not None:
+            return self._root.db
         if self._db is None:
             import lancedb
 
@@ -66,6 +70,12 @@ class Store:
             shutil.rmtree(folder)
         else:
             folder.unlink(missing_ok=True)
+
+    def part(self, name: str) -> "Store":
+        """The same database with another lock, for tables whose writers need not wait for others."""
+        other = Store(self.uri, self._lock.with_name(f"{name}.lock"))
+        other._root = self._root or self
+        return other
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -96,10 +106,10 @@ def clear_disk_errors(place: str) -> Iterator[None]:
         yield
     except (OSError, RuntimeError) as error:
         number = getattr(error, "errno", None)
-        if number in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error):
+        if number in FULL or any(f"(os error {full})" in str(error) for full in FULL):
             raise DiskFull(
                 f"No room left for the search index in {place}.",
-                "Free some space; the index is made again from the book.",
+                "Free some space and try again; what could be searched before still can.",
             ) from error
         if number in (errno.EACCES, errno.EROFS) or "Permission denied" in str(error):
             raise HandbookError(
