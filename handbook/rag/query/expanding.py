@@ -94,8 +94,10 @@ def multi_query(
                     dropped.append((line[:LONGEST], fault))
                 else:
                     found.append(Query(line, "worded by the chat model"))
-    distinct = {" ".join(query.text.lower().rstrip(" ?.!").split()): query for query in reversed(found)}
-    return Queries(question, tuple(reversed(distinct.values()))[:most], tuple(dropped), why, cost)
+    distinct: dict[str, Query] = {}
+    for query in found:
+        distinct.setdefault(" ".join(query.text.lower().rstrip(" ?.!").split()), query)
+    return Queries(question, tuple(distinct.values())[:most], tuple(dropped), why, cost)
 
 
 def _telling(question: str, lexicon: Lexicon | None) -> str:
