@@ -72,7 +72,8 @@ def language_of(text: str) -> str:
     for word, count in words.items():
         for language in common.get(word, ()):
             recognised[language] += count
-            scores[language] = scores.get(language, 0.0) + count / len(common[word])  # a word of many languages says little
+            # A word of many languages says little.
+            scores[language] = scores.get(language, 0.0) + count / len(common[word])
     if not scores:
         return ""
     (best, score), (_, second) = [*sorted(scores.items(), key=lambda item: -item[1])[:2], ("", 0.0)][:2]

@@ -7,6 +7,7 @@ pictures, forms.
 """
 
 import ctypes
+import math
 import re
 import threading
 from collections import Counter
@@ -23,9 +24,10 @@ from handbook.rag.nouns import BlockKind
 LARGER = 1.12  # times the body's size: a heading
 LONGEST_HEADING = 200  # characters
 GAP = 1.35  # times the usual distance of lines: a new paragraph
-RECURS = 0.3  # share of pages on which a first or last line must stand to be a running title
+RECURS = 0.5  # share of pages that have a first or last line where running titles stand
 FEWEST = 4  # pages, below which nothing is one
 _PDFIUM = threading.Lock()  # pdfium is not made for threads
+_CATALOGUE = re.compile(rb"\b(\d{1,9}) 0 obj\s{0,8}<<[^>]{0,2000}?/Type\s{0,8}/Catalog\b")
 _DIGITS = re.compile(r"\d+|\b[ivxlc]+\b")
 _BULLET = re.compile(r"[\u2022\u25aa\u25cf\u25e6\u2023\u2043\u2013*-]\s|\(?\d{1,2}[.)]\s")
 _BROKEN = "\x02\ufffe"  # how pdfium gives a hyphen at which a word was broken
@@ -35,7 +37,7 @@ _NAMES = {"Title": "title", "Author": "author", "Subject": "description", "Keywo
 
 @dataclass(slots=True)
 class Line:
-    """A line of a page: its text, left edge, baseline (both in points), height of its letters."""
+    """A line of a page: its text, where its first letter stands (left, on its baseline), its font's size."""
 
     text: str
     left: float
@@ -44,15 +46,13 @@ class Line:
 
 
 def read(data: bytes, declared: str = "") -> Draft:
-    """A PDF with a text layer. Raises Unreadable where it is encrypted, broken, or has no text on any
-    page.
-    """
+    """A PDF with a text layer. Raises Unreadable where it is encrypted, broken, or has no text at all."""
     import pypdfium2
 
     draft = Draft()
     with _PDFIUM:
         try:
-            document = pypdfium2.PdfDocument(data)
+            document = _opened(data)
         except pypdfium2.PdfiumError as error:
             raise _why(error, data) from error
         try:
@@ -75,6 +75,25 @@ def read(data: bytes, declared: str = "") -> Draft:
     draft.finish()
     draft.title = draft.metadata.pop("title", "") or draft.first_heading()
     return draft
+
+
+def _opened(data: bytes) -> Any:
+    """The document. One that is cut off has lost the trailer that says where its pages are; if the catalogue
+    is found all the same, a trailer that names it is put behind. Raises PdfiumError.
+    """
+    import pypdfium2
+
+    try:
+        return pypdfium2.PdfDocument(data)
+    except pypdfium2.PdfiumError:
+        catalogue = _CATALOGUE.search(data)
+        if b"%%EOF" in data[-2048:] or not catalogue:
+            raise
+        whole = data[
+            : data.rfind(b"endobj") + len(b"endobj")
+        ]  # what was cut in two would swallow the trailer
+        trailer = b"\ntrailer\n<</Root %s 0 R>>\nstartxref\n0\n%%%%EOF\n" % catalogue[1]
+        return pypdfium2.PdfDocument(whole + trailer)
 
 
 def _why(error: Exception, data: bytes) -> Unreadable:
@@ -139,15 +158,17 @@ def _lines(textpage: Any) -> tuple[list[Line], bool]:
     got = pdfium.FPDFText_GetText(textpage, 0, count, buffer)
     text = bytes(buffer)[: 2 * max(0, got - 1)].decode("utf-16-le", "replace")
     exact = len(text) == count  # an index into the text is one of pdfium's
-    box = pdfium.FS_RECTF()
+    left, base, scale = ctypes.c_double(), ctypes.c_double(), pdfium.FS_MATRIX()
     lines: list[Line] = []
     at = 0
     for raw in text.splitlines(keepends=True):
         said = raw.strip()
         if said:
             first = at + raw.index(said[0])
-            if exact and pdfium.FPDFText_GetLooseCharBox(textpage, first, box):
-                lines.append(Line(said, box.left, box.bottom, round(abs(box.top - box.bottom) * 4) / 4))
+            if exact and pdfium.FPDFText_GetCharOrigin(textpage, first, left, base):
+                pdfium.FPDFText_GetMatrix(textpage, first, scale)
+                size = pdfium.FPDFText_GetFontSize(textpage, first) * math.hypot(scale.b, scale.d)
+                lines.append(Line(said, left.value, base.value, round(size * 4) / 4))
             else:
                 lines.append(Line(said, 0, 0, 0))
         at += len(raw)
@@ -182,7 +203,7 @@ def _compose(pages: list[list[Line]], draft: Draft) -> None:
 
 
 def _edge(i: int, lines: list[Line]) -> bool:
-    return i < 2 or i >= len(lines) - 2
+    return len(lines) > 4 and i in (0, len(lines) - 1)
 
 
 def _mask(text: str) -> str:
@@ -190,15 +211,22 @@ def _mask(text: str) -> str:
 
 
 def _running(pages: list[list[Line]]) -> dict[str, int]:
-    """First and last lines, numbers masked, that stand on many pages."""
+    """First and last lines that stand on several pages, their numbers aside, at a place where most pages have
+    one."""
     if len(pages) < FEWEST:
         return {}
-    seen: Counter[str] = Counter()
+    places: Counter[int] = Counter()
+    seen: Counter[tuple[str, int]] = Counter()
     for lines in pages:
-        seen.update(
-            {_mask(line.text) for i, line in enumerate(lines) if _edge(i, lines) and len(line.text) < 120}
-        )
-    return {text: count for text, count in seen.items() if count >= max(3, RECURS * len(pages))}
+        edges = [line for i, line in enumerate(lines) if _edge(i, lines) and len(line.text) < 120]
+        places.update({round(line.base) for line in edges})
+        seen.update({(_mask(line.text), round(line.base)) for line in edges})
+    running: Counter[str] = Counter()
+    for (text, place), count in seen.items():
+        near = places[place - 1] + places[place] + places[place + 1]
+        if near >= RECURS * len(pages) and count >= (2 if "#" in text else 3):
+            running[text] += count
+    return dict(sorted(running.items(), key=lambda item: (-item[1], item[0])))
 
 
 class _Paragraph:
