@@ -202,14 +202,13 @@ class ByWord:
         hashes *= np.uint64(_MULTIPLIER)  # the high bits, which choose the slot, hang on all
         slots = (hashes >> np.uint64(64 - _BITS)).astype(np.intp)
         tokens: NDArray[np.int32] = self._tokens[slots]
-        long = stops - starts > LONG
-        ask = np.flatnonzero((self._hashes[slots] != hashes) | long)
+        ask = np.flatnonzero(self._hashes[slots] != hashes)
         if len(ask):
             words = [text[a:b] for a, b in zip(starts[ask].tolist(), stops[ask].tolist(), strict=True)]
             new = list(dict.fromkeys(words))
             costs = dict(zip(new, self._costs(new), strict=True))
             tokens[ask] = [costs[word] for word in words]
-            kept = ask[~long[ask]]  # the hash of a long word is that of its beginning
+            kept = ask[stops[ask] - starts[ask] <= LONG]  # the hash of a longer one is that of its beginning
             self._hashes[slots[kept]] = hashes[kept]
             self._tokens[slots[kept]] = tokens[kept]
         return tokens

@@ -24,6 +24,7 @@ def small_tokenizer() -> Tokenizer:
     tokenizer = Tokenizer(WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=100))
     tokenizer.normalizer = BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = BertPreTokenizer()
+    tokenizer.add_special_tokens(["[SEP]"])
     tokenizer.enable_truncation(8)
     return tokenizer
 
@@ -43,6 +44,22 @@ _words = st.sampled_from(
 _breaks = st.sampled_from(["\n", "\n\n", "\n\n\n", " "])
 documents = st.lists(st.one_of(_words, _words, _words, _breaks), max_size=80).map(_document)
 """Prose of short words in sentences, lines and paragraphs."""
+
+_lines = st.sampled_from(
+    [
+        "# the",
+        "## cut",
+        "### token",
+        "the the the",
+        "The cut. The token. The the",
+        "- the",
+        "",
+        "",
+        "```",
+        "a | b",
+    ]
+)
+markdowns = st.lists(_lines, max_size=24).map("\n".join)
 
 
 def faults(text: str, places: list[tuple[int, int]], limit: int, count: Count) -> list[str]:

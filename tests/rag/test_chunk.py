@@ -13,7 +13,7 @@ from handbook.rag.chunk import SIZE, Method, chunk, rows, stretches
 from handbook.rag.nouns import Block, Kind, Parsed, Span
 from handbook.rag.tokens import Once, by_word, count_of, estimate, plain
 from handbook.settings import Settings
-from tests.rag.pieces import documents, faults, small_tokenizer, unhurried
+from tests.rag.pieces import documents, faults, markdowns, small_tokenizer, unhurried
 
 PLAIN = plain(small_tokenizer())
 WORDS = by_word(small_tokenizer())
@@ -73,14 +73,14 @@ _methods = st.sampled_from(["fixed", "sentences", "recursive", "markdown", "sema
 
 
 @unhurried
-@given(documents, _methods, st.integers(1, 30), st.integers(0, 60))
+@given(st.one_of(documents, markdowns), _methods, st.integers(1, 30), st.integers(0, 60))
 def test_every_method_holds_every_character_once(text: str, method: Method, limit: int, more: int) -> None:
     found = everything(text, method, limit, parent=limit + more)
     assert faults(text, [(span.start, span.end) for span in found], limit, PLAIN) == []
 
 
 @unhurried
-@given(documents, _methods, st.integers(6, 30), st.integers(0, 5), st.integers(0, 60))
+@given(st.one_of(documents, markdowns), _methods, st.integers(6, 30), st.integers(0, 5), st.integers(0, 60))
 def test_parents_hold_their_chunks_and_none_other(
     text: str, method: Method, limit: int, overlap: int, more: int
 ) -> None:
@@ -102,6 +102,7 @@ def test_parents_hold_their_chunks_and_none_other(
 def test_an_overlap_takes_no_title_away() -> None:
     plain, lapped = (chunk(parsed(TEXT), "markdown", 18 + n, n, WORDS) for n in (0, 3))
     assert [span.headings for span in lapped] == [span.headings for span in plain]
+    assert [span.end for span in lapped] == [span.end for span in plain]
     assert [span.start for span in lapped] != [span.start for span in plain]
 
 
@@ -133,7 +134,9 @@ def test_stretches_change_no_titles_and_lose_nothing(monkeypatch: pytest.MonkeyP
     found = chunk(parsed(text), limit=12, count=WORDS)
     assert faults(text, [(span.start, span.end) for span in found], 12, PLAIN) == []
     assert {span.headings for span in found} == {span.headings for span in whole}
-    assert any(span not in whole for span in found)
+    places = {(span.start, span.end) for span in whole}
+    same = [(span.start, span.end) in places for span in found]
+    assert 0.8 < sum(same) / len(same) < 1
 
 
 def test_other_kinds_have_the_structure_their_parser_found() -> None:

@@ -39,10 +39,12 @@ def test_windows_take_whole_chunks_and_read_some_of_the_one_before() -> None:
         read.append(text)
         return letters(text)
 
-    text = "a1 a2 a3 b1 b2 b3 a4 a5 a6 b4"
-    chunks = [Span(0, 8), Span(9, 17), Span(18, 26), Span(27, 29)]
-    late(text, chunks, reading, window=8, context=2)  # an estimate: each word is a token
-    assert read == ["a1 a2 a3 b1 b2 b3", "b2 b3 a4 a5 a6 b4"]
+    text = "a1 a2 a3 b1 b2 b3 a4 a5 b4"
+    chunks = [Span(0, 8), Span(9, 17), Span(18, 23), Span(24, 26)]
+    found = late(text, chunks, reading, window=8, context=2)  # an estimate: each word is a token
+    assert read == ["a1 a2 a3 b1 b2 b3", "b2 b3 a4 a5 b4"]
+    expected = np.array([[1, 0, 1], [0, 1, 4], [1, 0, 2.5], [0, 1, 4]])  # words are numbered in each window
+    np.testing.assert_allclose(found, expected / np.linalg.norm(expected, axis=1, keepdims=True), atol=1e-6)
     assert len(late(text, chunks, letters, window=1)) == 4
     assert late(text, [], letters, window=8).shape[0] == 0
 

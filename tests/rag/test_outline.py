@@ -74,6 +74,24 @@ def test_titles_above() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "over"),
+    [
+        ("# A\n\n## B\n\ntext", ("A", "B")),
+        ("# A\n\n## B", ("A",)),
+        ("# A\n\nx\n\n# B\n\ny", ()),
+        ("# A\n\n## B\n\nx\n\n# A\n\ny", ("A",)),
+        ("x\n\n# A\n\ny", ()),
+    ],
+)
+def test_titles_over_all_of_a_text(text: str, over: tuple[str, ...]) -> None:
+    assert Titles(text, markdown_blocks(text)).over(0, len(text)) == over
+
+
+def test_what_is_indented_below_an_item_is_no_code() -> None:
+    assert [block.kind for block in markdown_blocks("- item\n\n    goes on")] == ["list", "paragraph"]
+
+
+@pytest.mark.parametrize(
     ("line", "level", "words"),
     [
         ("## C# and F# ##", 2, "C# and F#"),

@@ -37,6 +37,7 @@ def test_likeness_and_depths_by_hand() -> None:
     )
     assert valleys(np.array([0, 0.6, 0, 0.5, 0.0, 0.1, 0], np.float32), 0.5) == [1, 3]
     assert valleys(np.array([0, 0.6, 0, 0.5, 0.0, 0.1, 0], np.float32), -0.5) == [1]
+    assert valleys(np.array([0, 0.3, 0.6, 0], np.float32), 2.0) == [2]  # the slope is no valley
     assert valleys(np.zeros(5, np.float32), 0.5) == []
 
 

@@ -11,7 +11,7 @@ from handbook.rag.nouns import Block
 from handbook.rag.outline import Titles, markdown_blocks
 from handbook.rag.structure import markdown
 from handbook.rag.tokens import by_word, estimate, plain
-from tests.rag.pieces import documents, faults, small_tokenizer, texts, unhurried
+from tests.rag.pieces import documents, faults, markdowns, small_tokenizer, texts, unhurried
 
 PLAIN = plain(small_tokenizer())
 WORDS = by_word(small_tokenizer())
@@ -66,6 +66,16 @@ def test_an_empty_section_ends_before_a_higher_heading() -> None:
     assert chunks(text, 10) == ["## cut\n\n### the", "## token\n\nthe the the the the the"]
 
 
+def test_a_higher_heading_right_below_a_lower_one_begins_a_section() -> None:
+    text = "the the the the\n\n### cut\n\n## token\n\nthe the the the the the\n"
+    assert chunks(text, 10) == ["the the the the\n\n### cut", "## token\n\nthe the the the the the"]
+
+
+def test_no_cut_goes_through_a_heading_that_something_follows() -> None:
+    text = "## The cut? The token?\n\nThe the the the the the the. The the."
+    assert chunks(text, 12) == ["## The cut? The token?\n\nThe the the the", "the the the. The the."]
+
+
 def test_code_is_cut_at_blank_lines_then_at_lines_and_keeps_its_indent() -> None:
     text = "```\nthe. The\n    cut\n\n    the\n    the\n```\n"
     assert chunks(text, 10) == ["```\nthe. The\n    cut", "    the\n    the\n```"]
@@ -78,38 +88,21 @@ def test_blocks_of_a_parser_are_taken_as_they_are() -> None:
     assert [text[span.start : span.end] for span in found] == [text[:23], text[24:]]
 
 
-_lines = st.sampled_from(
-    [
-        "# the",
-        "## cut",
-        "### token",
-        "the the the",
-        "The cut. The token. The the",
-        "- the",
-        "",
-        "",
-        "```",
-        "a | b",
-    ]
-)
-_markdown = st.lists(_lines, max_size=24).map("\n".join)
-
-
 @unhurried
-@given(st.one_of(_markdown, documents, texts), st.integers(1, 30))
+@given(st.one_of(markdowns, documents, texts), st.integers(1, 30))
 def test_every_character_is_in_one_chunk_within_the_limit(text: str, limit: int) -> None:
     found = [(span.start, span.end) for span in markdown(text, limit, WORDS)]
     assert faults(text, found, limit, PLAIN) == []
 
 
 @unhurried
-@given(_markdown, st.integers(1, 30))
+@given(markdowns, st.integers(1, 30))
 def test_the_fast_count_cuts_where_the_plain_one_does(text: str, limit: int) -> None:
     assert markdown(text, limit, WORDS) == markdown(text, limit, PLAIN)
 
 
 @unhurried
-@given(_markdown, st.integers(8, 30))
+@given(markdowns, st.integers(8, 30))
 def test_what_fits_stays_whole_and_no_heading_stands_at_an_end(text: str, limit: int) -> None:
     found = [(span.start, span.end) for span in markdown(text, limit, WORDS)]
     assert cut_blocks(text, found, limit) == 0

@@ -61,6 +61,11 @@ def test_a_word_is_asked_once() -> None:
     assert sorted(asked) == ["one", "three", "two"]
 
 
+def test_a_character_of_code_zero_is_a_character() -> None:
+    by_length = ByWord(lambda words: [len(word) for word in words], lambda c: 0 if c == " " else 1)
+    assert by_length("a a\0 \0a a") == 6
+
+
 def test_an_unknown_word_of_any_length_is_no_single_token() -> None:
     blob = "x" * 200_000
     assert PLAIN(blob) == 1
