@@ -63,7 +63,13 @@ def test_a_word_is_asked_once() -> None:
 
 def test_a_character_of_code_zero_is_a_character() -> None:
     by_length = ByWord(lambda words: [len(word) for word in words], lambda c: 0 if c == " " else 1)
-    assert by_length("a a\0 \0a a") == 6
+    assert [by_length("a a\0 \0a a") for _ in range(2)] == [6, 6]  # asked, then looked up
+
+
+def test_long_words_that_begin_alike_are_told_apart() -> None:
+    ending = ByWord(lambda words: [word.endswith("y") for word in words], lambda c: 0 if c == " " else 1)
+    text = "x" * 101 + "y " + "x" * 102
+    assert [ending(text) for _ in range(2)] == [1, 1]
 
 
 def test_an_unknown_word_of_any_length_is_no_single_token() -> None:
