@@ -57,7 +57,10 @@ def judged(row: dict[str, Any], understood: Any) -> dict[str, tuple[bool, bool]]
     rewritten = str(by["rewrite"].produced["text"])
     spelled = by["rewrite"].received["question"]
     found: dict[str, tuple[bool, bool]] = {}
-    found["spell"] = row["spelled"] != row["question"], spelled == row["spelled"]
+    found["spell"] = (
+        row["spelled"] is not None,
+        spelled == (row["spelled"] or by["spell"].received["question"]),
+    )
     if row["needs"]:
         right = has(rewritten, row["needs"]) and not any(word in rewritten for word in row["lacks"])
         found["rewrite"] = True, right

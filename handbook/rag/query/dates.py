@@ -18,6 +18,7 @@ _POINT = (
     rf"(?:(?:the )?(?:(?:early|late) )?(?:{_YEAR}-\d\d-\d\d|{_YEAR}-\d\d\b"
     rf"|\d{{1,2}}(?:st|nd|rd|th)? {_MONTH},? {_YEAR}"
     rf"|{_MONTH} \d{{1,2}}(?:st|nd|rd|th)?,? {_YEAR}|{_MONTH} {_YEAR}|q[1-4] {_YEAR}|{_YEAR}"
+    rf"|(?-i:{'|'.join(month.capitalize() for month in _MONTHS)})"  # "march" may be a verb
     r"|(?:last|this) (?:week|month|year|quarter)|today|yesterday))"
 )
 _COUNTS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
@@ -122,6 +123,9 @@ def _point(said: str, today: date) -> tuple[date, date] | None:
         return day, day
     if match := re.fullmatch(r"(last|this) (week|month|year|quarter)", low):
         return _period(match[2], today, back=match[1] == "last")
+    if low in _MONTHS:  # the last one that has begun
+        month = _MONTHS.index(low) + 1
+        return _month(today.year - (month > today.month), month)
     year = int(re.search(_YEAR, low)[0])  # type: ignore[index] # every other form has one
     if match := re.fullmatch(rf"{_YEAR}-(\d\d)-(\d\d)", low):
         return _day(year, int(match[1]), int(match[2]))

@@ -12,7 +12,7 @@ from typing import Literal
 from handbook.chat import Chat
 from handbook.errors import ChatError
 from handbook.rag.query.asking import foreign, quoted, say_json
-from handbook.rag.query.english import AUXILIARIES, content, name_like, phrases
+from handbook.rag.query.english import AUXILIARIES, content, name_like, phrases, plural
 from handbook.rag.query.rewriting import by_rule
 from handbook.records import Message
 
@@ -41,7 +41,12 @@ TASK = (
 )
 
 _QUESTION = r"(?:how|why|what|when|where|which|who|does|do|did|is|are|can|could|should|will)"
-_AND = re.compile(rf"(?:,\s*(?:and|but)?|\s+and|\s+but|;)\s+(?:also\s+)?(?={_QUESTION}\b)", re.IGNORECASE)
+_WH = "how|why|what|when|where|which|who"
+_SUBJECT = "it|they|we|i|you|he|she|there|this|that|these|those|the|an?|my|your|its|their|any"
+_AND = re.compile(
+    rf"(?:,\s*(?:and|but)?|\s+and|\s+but|;)\s+(?:also\s+)?(?=(?:{_WH})\b|{_QUESTION}\s+(?:{_SUBJECT})\b)",
+    re.IGNORECASE,
+)
 _OPENS = re.compile(rf"\s*(?:{_QUESTION}|explain|describe|define|compare|list)\b", re.IGNORECASE)
 _THING = r"[^,?;]+?"
 _TAIL = r"(?P<tail>\s+(?:in terms of|with respect to|regarding|for|when|on|in|at|during|over)\s+[^?]+)?"
@@ -67,6 +72,7 @@ _COMPARISONS = (
         r"(?:when )?(?:should|would) (?:i|we|you) (?:use|pick|choose|prefer) ",
         "or|over|instead of|rather than",
     ),
+    _sides(r"(?:which|what) [^,?]+[,:] ", "or"),
     _sides("", r"vs\.?|versus"),
 )
 _LIST = re.compile(
@@ -172,7 +178,10 @@ def _comparison(question: str) -> tuple[str, ...]:
             continue
         a, b = _shared_head(a, b)
         aspect = f" {match['aspect']}" if "aspect" in match.groupdict() else ""
-        return tuple(f"{one}{aspect}{tail}" if aspect or tail else f"What is {one}?" for one in (a, b))
+        return tuple(
+            f"{one}{aspect}{tail}" if aspect or tail else f"What {'are' if plural(one) else 'is'} {one}?"
+            for one in (a, b)
+        )
     return ()
 
 

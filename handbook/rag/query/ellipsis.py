@@ -5,7 +5,20 @@ What is said takes the place of its like in the question before (Dalrymple, Shie
 
 import re
 
-from handbook.rag.query.english import AUXILIARIES, PREPOSITIONS, Token, content, name_like, phrases, tokens
+from handbook.rag.query.english import (
+    AUXILIARIES,
+    PREDICATES,
+    PREPOSITIONS,
+    PRONOUNS,
+    SIDES,
+    VERBS,
+    Token,
+    content,
+    name_like,
+    phrases,
+    singular,
+    tokens,
+)
 
 LONGEST = 8  # words of a fragment
 
@@ -29,6 +42,7 @@ _AND = re.compile(r"(?:and|but|or),? (?:only |just )?(.+?)\s*[?.!]*", re.IGNOREC
 _FRAGMENT = re.compile(
     r"((?:in|for|with|without|during|at|on|under|after|before) .+?)\s*[?.!]*", re.IGNORECASE
 )
+_NOUN = re.compile(r"((?:the |an? )?[\w./+-]+(?: [\w./+-]+)?)\s*\?")  # "top-k?", "the formula?"
 _OF_A_THING = frozenset({"for", "of", "with", "about", "to"})
 
 
@@ -37,7 +51,7 @@ def filled(question: str, before: str) -> tuple[str, str] | None:
     if bare := _BARE.fullmatch(question):
         return _asked(bare.group(1), before), f"{question!r} asks it of the question before"
     about = _ABOUT.fullmatch(question)
-    match = about or _AND.fullmatch(question) or _FRAGMENT.fullmatch(question)
+    match = about or _AND.fullmatch(question) or _FRAGMENT.fullmatch(question) or _NOUN.fullmatch(question)
     if match is None:
         return None
     said = match.group(1)
@@ -48,10 +62,15 @@ def filled(question: str, before: str) -> tuple[str, str] | None:
         not about and words[0].low in ("how", "what", "why", "which", "when", "where", "who")
     ):
         return None
+    bare = _NOUN.fullmatch(question) is not None
+    if bare and any(word.low in VERBS | PREDICATES | PRONOUNS for word in words):
+        return None
     if any(word.low in ("it", "its", "they", "them", "their", "this", "that") for word in words):
         return None  # a pronoun's case
     if words[0].low in ("together", "combined", "along") and len(words) > 1:
         return _with(before, said, "with"), f"{said!r} is asked of the question before"
+    if not about and singular(words[-1].low) in SIDES:
+        return f"{said} of: {before}", f"{said!r} is asked of the question before"
     preposition = words[0].low if words[0].low in PREPOSITIONS else ""
     if not preposition or preposition in _OF_A_THING:
         thing = said[words[1].start :] if preposition and len(words) > 1 else said

@@ -38,7 +38,7 @@ ADVERBS = _words(
     "not also only just even still then now again ever never always often usually really actually "
     "exactly very too much many more most less least few well better worse best worst same other else "
     "than rather quite so both either neither such long far fast soon ok okay yes please yesterday "
-    "today first last next"
+    "today first last next latter former thanks thank hello also away else once yet almost"
 )
 CLOSED = (
     ARTICLES | DETERMINERS | PREPOSITIONS | AUXILIARIES | ASKING | PRONOUNS | CONJUNCTIONS | ADVERBS
@@ -79,6 +79,7 @@ PREDICATES = _words(
     "bad better big cheap common different difficult easy enough expensive good hard high important "
     "large long low necessary possible quick short slow small sure true useful wrong worth"
 )
+_NO_ADVERBS = _words("family assembly anomaly reply supply apply multiply monopoly assembly only")
 # Heads that name a side of something, and not the thing: "the purpose of X" is about X.
 SIDES = _words(
     "advantage alternative assumption benefit case complexity con cost definition detail difference "
@@ -152,7 +153,8 @@ def phrases(text: str) -> list[Token]:
         noun = before in (DETERMINERS | PREPOSITIONS) - {"to"}
         verb = low in VERBS and not noun and not name_like(token.text)
         said_of = bool(run) and low in PREDICATES
-        if token.is_word and low not in CLOSED and not verb and not said_of:
+        adverb = low.endswith("ly") and len(low) > 4 and low not in _NO_ADVERBS
+        if token.is_word and low not in CLOSED and not verb and not said_of and not adverb:
             ahead = ahead if run else before
             run.append(token)
         elif run:

@@ -18,11 +18,13 @@ from handbook.rag.query import ellipsis
 from handbook.rag.query.asking import foreign, quoted, say
 from handbook.rag.query.english import (
     AUXILIARIES,
+    CLOSED,
     POINTERS,
     PREPOSITIONS,
     SIDES,
     STANDINS,
     Token,
+    content,
     phrases,
     plural,
     singular,
@@ -119,7 +121,8 @@ def _one(question: str, before: str, answer: str) -> Rewritten:
     topics = candidates(before) or candidates(answer[:CUT])
     if not topics:
         return Rewritten(question, question, "nothing", "what was said before names nothing")
-    if made := _order(question, before) or _pronoun(question, topics) or _side(question, topics):
+    made = _order(question, before) or _pronoun(question, topics) or _side(question, topics)
+    if made := made or _pointed(question, before, answer, topics):
         return Rewritten(question, made[0], "rule", made[1])
     return Rewritten(question, question, "nothing", "it stands alone")
 
@@ -157,6 +160,12 @@ def _pronoun(question: str, topics: Sequence[str]) -> tuple[str, str] | None:
             return _put(question, token, after.end, _choose(topics, several), False)
         if low == "that" and not after.is_word and words[i - 1].low in PREPOSITIONS:
             return _put(question, token, token.end, _choose(topics, several), False)
+        if low in ("one", "ones") and words[i - 1].low in ("which", "the"):
+            of = next((topic for topic in topics if plural(topic)), "")
+            if low == "ones" and of and " and " not in of:
+                start = words[i - 1] if words[i - 1].low == "the" and of.startswith("the ") else token
+                return _put(question, start, token.end, of, False)
+            return _put(question, token, token.end, f"{token.text} of {of}", False) if of else None
         named = any(one.end <= token.start for one in first)  # here, so "it" may be that
         if low in _PERSON or (named and low not in ("this", "these")):
             continue
@@ -164,11 +173,31 @@ def _pronoun(question: str, topics: Sequence[str]) -> tuple[str, str] | None:
             return _put(
                 question, token, token.end, _choose(topics, several), low in ("its", "their", "theirs")
             )
-        if low in POINTERS:
+        if low in POINTERS and words[i - 1].low not in ("ones", "those", "all", "anything", "everything"):
             said_of = words[max(0, i - 1)].low in AUXILIARIES and len(words) - i <= 4  # "is that exact?"
             ends = not after.is_word or after.low in AUXILIARIES | PREPOSITIONS or not first or said_of
             if ends and not _inside(words, i):
                 return _put(question, token, token.end, _choose(topics, several), False)
+    return None
+
+
+def _pointed(question: str, before: str, answer: str, topics: Sequence[str]) -> tuple[str, str] | None:
+    """ "Do those tokens get new weights?": what is pointed at is of the topic, if its noun was said
+    before."""
+    said = {*content(before), *content(answer)}
+    for token, after in pairwise(tokens(question)):
+        if (
+            token.low in POINTERS
+            and after.is_word
+            and singular(after.low) in said
+            and after.low not in CLOSED
+        ):
+            if any(singular(after.low) in content(topic) for topic in topics[:1]):
+                return _put(question, token, after.end, topics[0], False)
+            return (
+                f"{question.rstrip(' ?.!')} ({topics[0]})?",
+                f"{token.text} {after.text} are of {topics[0]!r}",
+            )
     return None
 
 

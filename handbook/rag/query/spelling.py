@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from handbook.rag.query.edits import Deletions
-from handbook.rag.query.english import ADVERBS, CLOSED, STANDINS, VERBS, singular
+from handbook.rag.query.english import CLOSED, PREDICATES, SIDES, STANDINS, VERBS, singular
 from handbook.rag.query.lexicon import Lexicon, inflections
 
 SHORTEST = 4  # letters of a word that is corrected
 TWO_EDITS = 8  # letters from which two edits are allowed
 INDEXED = 100_000  # words, the most frequent ones
+SLIP = 8.0  # how much likelier letters left out, put in or swapped are taken to be than others in their place
+COMMON = 50  # a part of two letters is a word where one passage in so many has it
 SEEN = 2  # passages that have a word which others are corrected to, in a corpus of `LARGE` and more
 LARGE = 100
 
@@ -87,21 +89,30 @@ class Speller:
     def nearest(self, word: str) -> tuple[str, str]:
         """What an unknown word is corrected to, '' for nothing, and why."""
         if len(word) < SHORTEST:
-            return "", f"shorter than {SHORTEST} letters"
+            swapped = next((one for one in _swaps(word) if one in CLOSED), "")
+            return swapped, "two letters swapped" if swapped else f"shorter than {SHORTEST} letters"
         least = SEEN if self.lexicon.size >= LARGE else 1
         near = self._index.within(word, 2 if len(word) >= TWO_EDITS else 1)
         able = [
-            (edits, other[0] != word[0], -self.lexicon.frequency.get(other, 0), other)
+            (edits, other[0] != word[0], -self._likely(word, other), other)
             for other, edits in near.items()
             if len(other) >= 3 and _plausible(word, other)
         ]
-        able = [one for one in able if -one[2] >= least or one[3] in _COMMON]
+        able = [one for one in able if self._often(one[3]) >= least or one[3] in _COMMON]
         if able:
-            edits, _, negative, right = min(able)
-            return right, f"{edits} edit{'s' * (edits > 1)}; {-negative} passages have {right!r}"
+            edits, _, _, right = min(able)
+            return right, f"{edits} edit{'s' * (edits > 1)}; {self._often(right)} passages have {right!r}"
         if parts := self._split(word, least):
             return " ".join(parts), "two words of the corpus without the space"
         return "", "no word of the corpus is near"
+
+    def _often(self, word: str) -> int:
+        return self.lexicon.frequency.get(word, 0)
+
+    def _likely(self, word: str, other: str) -> float:
+        """How likely `other` was meant: letters left out, put in twice or swapped come before others."""
+        kept = _inside(word, other) or _inside(other, word) or sorted(word) == sorted(other)
+        return self._often(other) * (SLIP if kept else 1.0)
 
     def _split(self, word: str, least: int) -> tuple[str, str] | None:
         """Two words that this one is, with the rarer of them as frequent as can be. Short ones have to be
@@ -112,13 +123,20 @@ class Speller:
             return lexicon.frequency.get(part, 0) if len(part) < 5 else lexicon.count(part)
 
         cuts = [(word[:i], word[i:]) for i in range(2, len(word) - 2)]
-        able = [(min(often(a), often(b)), a, b) for a, b in cuts if not {a, b} & CLOSED]
+        able = [(min(often(a), often(b)), a, b) for a, b in cuts if not {a, b} & _COMMON]
+        able = [one for one in able if min(map(len, one[1:])) > 2 or COMMON * one[0] >= lexicon.size]
         best = max(able, default=(0, "", ""))
         return (best[1], best[2]) if best[0] >= 2 * least else None
 
     def _right(self, word: str, also: Collection[str]) -> bool:
         plain = word.removesuffix("'s")
-        if plain in _COMMON or plain in also or "'" in plain or self._known(plain):
+        if (
+            plain in _COMMON
+            or plain in also
+            or "'" in plain
+            or self._known(plain)
+            or self._known(singular(plain))
+        ):
             return True
         return any(form in self.lexicon.frequency for form in inflections(plain))
 
@@ -131,7 +149,18 @@ class Speller:
         return Deletions(list(dict.fromkeys([*able[:INDEXED], *sorted(_COMMON)])))
 
 
-_COMMON = frozenset(CLOSED | VERBS | STANDINS | {singular(word) for word in STANDINS} | ADVERBS)
+_NOUNS = STANDINS | SIDES
+_COMMON = frozenset(CLOSED | VERBS | PREDICATES | _NOUNS | {word + "s" for word in _NOUNS})
+
+
+def _inside(short: str, long: str) -> bool:
+    """Whether all letters of one are in the other, in order."""
+    rest = iter(long)
+    return all(letter in rest for letter in short)
+
+
+def _swaps(word: str) -> list[str]:
+    return [word[:i] + word[i + 1] + word[i] + word[i + 2 :] for i in range(len(word) - 1) if len(word) > 2]
 
 
 def _plausible(word: str, other: str) -> bool:

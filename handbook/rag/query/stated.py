@@ -26,6 +26,7 @@ _OF_DOCUMENTS = re.compile(
 _SEVERAL = rf"(?={DOCUMENT}(?<=s)\b){DOCUMENT}"
 _OWN = r"(?:(?:the|my|our|all|all the|all my|these|those|any|some)\s+)"
 _WHERE = r"(?:,?\s*(?:only\s+)?(?:in|from|within|among|across|only|using)\s+)"
+_ENDS = r"(?=\s*(?:$|[^\w\s]|(?:about|on|for|that|which|from|since|with|and|or|by|of)\b))"
 _SHOW = r"(?:show|find|list|search|get|give)(?:\s+me)?\s+"
 _WRITTEN = (
     r"(?:(?:that (?:is|are|was|were) )?(?:written|published|dated|created|modified|updated|added|saved)\s+)?"
@@ -85,7 +86,7 @@ def _forms(one: Field, value: str) -> list[str]:
     "tagged x"."""
     forms = [
         rf"{_WHERE}{_OWN}?{value}s?\s+{DOCUMENT}(?:\s+only)?",
-        rf"(?:(?:in|from|within)\s+)?{DOCUMENT}\s+(?:that are\s+)?(?:written\s+)?in\s+{value}",
+        rf"(?:(?:in|from|within)\s+)?{DOCUMENT}\s+(?:that are\s+)?(?:written\s+)?in\s+{value}{_ENDS}",
         rf"(?:in\s+)?{_OWN}?(?:{DOCUMENT}\s+)?(?:tagged|labelled|marked|filed under)\s+(?:as\s+"
         rf"|with\s+)?{value}",
     ]
@@ -124,8 +125,11 @@ def of_days(question: str, one: Field, today: date) -> tuple[list[Stated], list[
     about = _OF_DOCUMENTS.search(question) is not None
     for span in times(question, today):
         said = question[span.start : span.end]
-        if not about:
-            left.append((said, "the question names no documents, so the time may be its subject"))
+        loose = said.lower().startswith("of ") and not re.search(
+            rf"{DOCUMENT}\s*$", question[: span.start], re.IGNORECASE
+        )
+        if not about or loose:
+            left.append((said, "it isn't said of documents, so it may be the subject"))
             continue
         start = span.start
         if written := re.search(rf"{_WRITTEN}$", question[:start], re.IGNORECASE):
