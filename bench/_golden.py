@@ -25,7 +25,7 @@ class Setting:
     it, where the dense one has 1. pool: candidates that are reranked."""
 
     depth: int = 100
-    flatness: float = 10.0
+    flatness: float = 60.0
     lexical: float = 1.0
     pool: int = 50
 

@@ -7,12 +7,13 @@ part the luckiest.
 """
 
 import hashlib
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
 from handbook.rag.beir import Golden
-from handbook.rag.evaluate import Rank, evaluate
+from handbook.rag.evaluate import Rank, scores
 
 Setting = Mapping[str, float | int | str]
 
@@ -59,10 +60,24 @@ def sweep(
     share: float = 0.5,
 ) -> list[Point]:
     """Each setting's point, in order: the mean of a measure, and the seconds that `share` of the queries took
-    at most. build: a setting -> the stage that has it."""
+    at most. build: a setting -> the stage that has it.
+
+    A query is asked with every setting before the next one is, so that a machine that slows down for a while
+    slows all of them. The first query is asked once before, outside the clock.
+    """
+    stages = [build(setting) for setting in settings]
+    runs: list[dict[str, Sequence[str]]] = [{} for _ in settings]
+    seconds: list[list[float]] = [[] for _ in settings]
+    for place, (query, text) in enumerate(golden.queries.items()):
+        for rank, run, took in zip(stages, runs, seconds, strict=True):
+            if place == 0:
+                rank(text)
+            begin = time.perf_counter()
+            run[query] = rank(text)
+            took.append(time.perf_counter() - begin)
     points = []
-    for setting in settings:
-        (scored,) = evaluate({"swept": build(setting)}, golden, [measure])
+    for setting, run, took in zip(settings, runs, seconds, strict=True):
+        scored = scores("swept", run, golden.judged, [measure], took)
         points.append(Point(setting, scored.mean(measure), scored.percentile(share)))
     return points
 

@@ -19,14 +19,18 @@ BENCH = Path(__file__).parents[2] / "bench" / "ask.py"
 SETS = ("answerable", "unanswerable")
 
 
-@pytest.fixture(scope="module")
-def bench() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("bench_ask", BENCH)
+def loaded(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"bench_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def bench() -> ModuleType:
+    return loaded(BENCH)
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +97,9 @@ def test_the_book_is_asked_and_answers(
     capsys: Any,
     monkeypatch: Any,
 ) -> None:
-    """Floors some way below what was measured: they catch a break, not a wobble."""
+    """Floors some way below what was measured: they catch a break, not a wobble. Then the gate, over the same
+    index: no stage is worse than the scores that are kept beside the questions.
+    """
     monkeypatch.setenv("HANDBOOK_DATA", str(model_settings.data))
     monkeypatch.setenv("HANDBOOK_STORE_URL", str(tmp_path / "index"))
     assert bench.main(["--json"]) == 0
@@ -104,3 +110,9 @@ def test_the_book_is_asked_and_answers(
         assert report["refusal"][split]["answered"] >= 0.85
         assert report["refusal"][split]["refused"] >= 0.78
     assert report["latency"]["search"]["p50_ms"] < 100
+
+    monkeypatch.syspath_prepend(str(BENCH.parent))
+    status = loaded(BENCH.with_name("rag.py")).main(
+        ["--book", "--gate", str(BENCH.with_name("ask") / "scores.json")]
+    )
+    assert status == 0, capsys.readouterr().err
