@@ -91,6 +91,7 @@ class Index(Reader):
         search below tuning.EXACT rows), and bring all others up to date. Takes minutes for a million rows."""
         with self._table(tenant).writing() as table:
             optimise(table)
+            columns.index_fields(table)
             return tuning.build(table, kind or tuning.choose(table.count_rows()))
 
     def compact(self, tenant: str) -> None:
@@ -99,6 +100,7 @@ class Index(Reader):
         what it has: twice the rows."""
         held = self._table(tenant)
         with held.writing() as table:
+            columns.index_fields(table)
             held.compact(table)
             rows, have = table.count_rows(), tuning.of(table)
             if tuning.choose(rows) != "exact" and rows >= 2 * have.rows:

@@ -65,14 +65,10 @@ class Reader:
 
         def ask(table: Any) -> list[Found]:
             where = self._where(table, conditions)
-            chosen = tuning.of(table)
             search = table.search(query).distance_type("cosine")
             if where:
                 search = search.where(where, prefilter=True)
-            if chosen.kind == "exact" or (where and table.count_rows(where) <= tuning.EXACT):
-                search = search.bypass_vector_index()
-            else:
-                search = tuning.tuned(search, chosen)
+            search = tuning.tuned(search, tuning.of(table), table.count_rows(where) if where else None)
             found = search.limit(limit).select([*SHOWN, "_distance"]).to_arrow().to_pylist()
             hits = [(columns.row(one, tenant), 1.0 - one["_distance"]) for one in found]
             return [Found(row, cosine, dense=cosine) for row, cosine in hits]

@@ -24,6 +24,7 @@ Vectors = NDArray[np.float32]
 Kind = Literal["exact", "ivf_rq", "hnsw_sq"]
 
 EXACT = 20_000  # rows; below, all are compared
+FEW = 1_000  # rows that meet a condition; up to so many are compared whole
 CELL = 1_000  # rows of a cell, about
 GRAPH = 100_000  # rows of a graph, about: few graphs, as each is walked from its start
 TARGET = 0.97  # share of the true 10 nearest; some above what is wanted, as questions are not passages
@@ -89,12 +90,18 @@ def build(table: Any, kind: Kind, target: float = TARGET) -> Tuning:
     return tuning
 
 
-def tuned(query: Any, tuning: Tuning) -> Any:
-    """A search of the vector index, with what was chosen for it."""
+def tuned(query: Any, tuning: Tuning, matching: int | None = None) -> Any:
+    """A search of the vector index, with what was chosen for it. matching: rows that meet its condition, None
+    where it has none."""
+    wider = 1.0 if matching is None else (max(tuning.rows, matching) / max(matching, 1)) ** 0.5
+    if tuning.kind == "exact" or (matching is not None and matching <= FEW):
+        return query.bypass_vector_index()
+    effort = round(tuning.effort * wider)
     if tuning.kind == "hnsw_sq":
         parts = cells("hnsw_sq", tuning.rows)
-        return query.nprobes(max(2, parts // 2) if parts > 1 else 1).ef(10 * tuning.effort).refine_factor(2)
-    return query.nprobes(tuning.effort).refine_factor(REFINE) if tuning.kind == "ivf_rq" else query
+        return query.nprobes(parts).ef(10 * effort).refine_factor(2)
+    query = query.minimum_nprobes(min(effort, cells("ivf_rq", tuning.rows)))
+    return query.maximum_nprobes(0 if matching else effort).refine_factor(REFINE)
 
 
 def measured(table: Any, kind: Kind, rows: int, target: float) -> Tuning:
