@@ -54,12 +54,13 @@ def has(text: str, words: Sequence[str]) -> bool:
 def judged(row: dict[str, Any], understood: Any) -> dict[str, tuple[bool, bool]]:
     """By step: whether there was something to do, and whether the outcome is right."""
     by = {step.stage.removeprefix("understand."): step for step in understood.steps}
-    rewritten = str(by["rewrite"].produced["text"])
-    spelled = by["rewrite"].received["question"]
+    normal = str(by["normalise"].produced["text"])
+    spelled = str(by["spell"].produced["text"]) if "spell" in by else normal
+    rewritten = str(by["rewrite"].produced["text"]) if "rewrite" in by else spelled  # small talk has neither
     found: dict[str, tuple[bool, bool]] = {}
     found["spell"] = (
         row["spelled"] is not None,
-        spelled == (row["spelled"] or by["spell"].received["question"]),
+        spelled == (row["spelled"] or normal),
     )
     if row["needs"]:
         right = has(rewritten, row["needs"]) and not any(word in rewritten for word in row["lacks"])

@@ -27,7 +27,7 @@ from handbook.rag.query.fields import BASIC, Field
 from handbook.rag.query.lexicon import Lexicon
 from handbook.rag.query.normal import LONGEST, normalise
 from handbook.rag.query.rewriting import rewrite
-from handbook.rag.query.routing import Profile, Route, route
+from handbook.rag.query.routing import Profile, Route, route, small_talk
 from handbook.rag.query.spelling import Speller
 from handbook.rag.text import words
 from handbook.records import Message
@@ -117,6 +117,8 @@ class Understanding:
         trace = Trace()
         chat, use = self._chat, self.use
         text = trace.of("normalise", question, lambda: normalise(question)).text
+        if "route" in use and small_talk(text):
+            use = use & {"route"}  # nothing to spell, and nothing that it leans on
         turns = self._tidy(history)
         if "spell" in use:
             typed, said = text, {word for turn in turns for word in words(turn.content)}

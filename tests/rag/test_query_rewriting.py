@@ -5,7 +5,8 @@ import pytest
 from handbook.chat import ScriptedChat
 from handbook.errors import ChatError
 from handbook.rag.query.english import phrases, plural, singular
-from handbook.rag.query.rewriting import by_rule, candidates, rewrite
+from handbook.rag.query.pronouns import candidates
+from handbook.rag.query.rewriting import by_rule, rewrite
 from handbook.records import Message
 
 
@@ -40,6 +41,24 @@ def asked(*questions: str) -> list[Message]:
         ("Compare RMSNorm with LayerNorm", "Who uses the latter?", "Who uses LayerNorm?"),
         ("What is speculative decoding?", "Why is that exact?", "Why is speculative decoding exact?"),
         ("What is speculative decoding?", "Does this method pay?", "Does speculative decoding pay?"),
+        ("What is a KL penalty?", "what if it's zero?", "what if KL penalty is zero?"),
+        (
+            "Which encodings do models use?",
+            "Do older models use them too?",
+            "Do older models use encodings too?",
+        ),
+        (
+            "Compare a cross-encoder with a bi-encoder",
+            "Which one pays?",
+            "Which one of cross-encoder and bi-encoder pays?",
+        ),
+        (
+            "How does the scheduler pick requests?",
+            "What do the ones that wait cost?",
+            "What do the requests that wait cost?",
+        ),
+        ("What is a warmup?", "is there a rule of thumb for that?", "is there a rule of thumb for warmup?"),
+        ("What is top-p sampling?", "Drawbacks?", "Drawbacks of: What is top-p sampling?"),
         ("What is paged attention?", "Give me an example", "Give me an example: What is paged attention?"),
     ],
 )
@@ -61,6 +80,9 @@ def test_what_points_back_is_filled_in(before: str, question: str, alone: str) -
         "What is a model that ignores its context?",
         "Who was Alan Turing and what did he do?",
         "Explain attention",
+        "What does a page table do when it is full?",
+        "How do I load a model and merge it?",
+        "Which one of the two heads of a layer is first?",
     ],
 )
 def test_what_stands_alone_stays(question: str) -> None:
@@ -77,6 +99,13 @@ def test_without_a_question_before_the_answer_names_the_topic() -> None:
     turns = [Message("user", "Why?"), Message("assistant", "Paged attention keeps keys in pages.")]
     assert by_rule("What does it cost?", turns).text == "What does Paged attention cost?"
     assert by_rule("What does it cost?", []).why == "nothing was asked before"
+
+
+def test_what_an_answer_named_in_order_can_be_counted() -> None:
+    turns = [Message("user", "Which encodings are used?"), Message("assistant", "Mostly RoPE, some ALiBi.")]
+    assert by_rule("why the first one?", turns).text == "why RoPE?"
+    assert by_rule("and why the second one?", turns).text == "and why ALiBi?"
+    assert by_rule("what is in the first layer?", turns).by == "nothing"
 
 
 def test_the_most_prominent_comes_first() -> None:

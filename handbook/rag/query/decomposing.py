@@ -12,7 +12,7 @@ from typing import Literal
 from handbook.chat import Chat
 from handbook.errors import ChatError
 from handbook.rag.query.asking import foreign, quoted, say_json
-from handbook.rag.query.english import AUXILIARIES, content, name_like, phrases, plural
+from handbook.rag.query.english import AUXILIARIES, VERBS, content, name_like, phrases, plural
 from handbook.rag.query.rewriting import by_rule
 from handbook.records import Message
 
@@ -69,10 +69,11 @@ _COMPARISONS = (
     _sides("(?:is|are) ", f"{_MORE} than"),
     _sides(rf"(?:which|what) (?:one )?is {_MORE}[,:]? ", "or"),
     _sides(
-        r"(?:when )?(?:should|would) (?:i|we|you) (?:use|pick|choose|prefer) ",
+        r"(?:when )?(?:should|would) (?:i|we|you) \w+ ",
         "or|over|instead of|rather than",
     ),
     _sides(r"(?:which|what) [^,?]+[,:] ", "or"),
+    _sides(r"(?:what are )?(?:the )?(?:benefits?|advantages?|gains?) of ", "over|compared (?:to|with)"),
     _sides("", r"vs\.?|versus"),
 )
 _LIST = re.compile(
@@ -188,7 +189,12 @@ def _comparison(question: str) -> tuple[str, ...]:
 def _thing(text: str) -> bool:
     """Whether a text may be one side: short, with a noun, without a verb of its own."""
     words = text.lower().split()
-    return 0 < len(words) <= ITEM + 1 and bool(phrases(text)) and not AUXILIARIES & set(words)
+    return (
+        0 < len(words) <= ITEM + 1
+        and bool(phrases(text))
+        and not AUXILIARIES & set(words)
+        and words[0] not in VERBS
+    )
 
 
 def _shared_head(a: str, b: str) -> tuple[str, str]:

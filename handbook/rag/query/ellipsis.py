@@ -62,8 +62,7 @@ def filled(question: str, before: str) -> tuple[str, str] | None:
         not about and words[0].low in ("how", "what", "why", "which", "when", "where", "who")
     ):
         return None
-    bare = _NOUN.fullmatch(question) is not None
-    if bare and any(word.low in VERBS | PREDICATES | PRONOUNS for word in words):
+    if _NOUN.fullmatch(question) and any(word.low in VERBS | PREDICATES | PRONOUNS for word in words):
         return None
     if any(word.low in ("it", "its", "they", "them", "their", "this", "that") for word in words):
         return None  # a pronoun's case

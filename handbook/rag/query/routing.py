@@ -21,7 +21,7 @@ from handbook.rag.query.lexicon import Lexicon
 
 Vectors = NDArray[np.float32]
 
-LEAST = 0.4  # of a score from which a corpus is asked
+LEAST = 0.45  # of a score from which a corpus is asked; between questions that the book answers and far ones
 SURE = 0.7  # of a score from which no chat model is
 NEAR = 0.75  # of the best score from which another corpus is asked too
 MOST = 2  # corpora
@@ -32,16 +32,17 @@ TASK = (
     "Choose the collection of documents in which the question should be looked up, by its name. Choose "
     "none if it is for none of them, such as small talk."
 )
-_SMALL_TALK = re.compile(
-    r"(?:hi|hello|hey|thanks?|thank you|thx|cheers|ok(?:ay)?|great|nice|cool|good (?:morning|evening"
-    r"|night|job)|bye"
-    r"|goodbye|yes|no|sure|please|help|test(?:ing)?|lol|who are you|what are you|how are you|what(?:'s| "
-    r"is) your name"
-    r"|what can you do|tell me a joke|are you (?:there|human|an? (?:ai|bot|robot)))(?:[\s,!.?]+(?:there"
-    r"|all|today"
-    r"|so much|a lot|very much|doing|you))*[\s!.?]*",
-    re.IGNORECASE,
-)
+_SAID = (
+    "hi", "hello", "hey", "thanks?", "thank you", "thx", "cheers", "ok(?:ay)?", "great", "nice",
+    "cool", "perfect", "good (?:morning|evening|night|job)", "bye", "goodbye", "yes", "no", "sure",
+    "please", "help", "test(?:ing)?", "got it", "i see", "understood",
+    "(?:that )?(?:makes sense|helps|helped)", "who are you", "what are you", "how are you",
+    "what(?:'s| is) your name", "what can you do", "tell me a joke",
+    "are you (?:there|human|an? (?:ai|bot|robot))",
+)  # fmt: skip
+_AFTER = "there|all|today|so much|a lot|very much|doing|you|for (?:that|your help|the help)"
+_TALK = rf"(?:{'|'.join(_SAID)})(?:[\s,!.?]+(?:{_AFTER}))*"
+_SMALL_TALK = re.compile(rf"{_TALK}(?:[\s,!.?]+{_TALK}){{0,3}}[\s,!.?]*", re.IGNORECASE)
 _SUM = re.compile(r"(?:what(?:'s| is)|calculate|compute)?[\d\s.,+*/^()%=x-]{3,}\??", re.IGNORECASE)
 
 
@@ -95,7 +96,7 @@ def route(
 
 def by_rule(question: str, profiles: Sequence[Profile], vector: Vectors | None = None) -> Route:
     """As `route`, without a chat model."""
-    if _SMALL_TALK.fullmatch(question.strip()):
+    if small_talk(question):
         return Route(question, (), {}, "rule", "small talk")
     if _SUM.fullmatch(question.strip()):
         return Route(question, (), {}, "rule", "a sum: no document is needed")
@@ -112,6 +113,11 @@ def by_rule(question: str, profiles: Sequence[Profile], vector: Vectors | None =
     chosen = tuple(name for name in ranked if scores[name] >= max(LEAST, NEAR * best))[:MOST]
     why = ", ".join(f"{name} {scores[name]:.2f}" for name in ranked)
     return Route(question, chosen, scores, "rule", f"by the words that each has: {why}")
+
+
+def small_talk(question: str) -> bool:
+    """Whether it greets, thanks or asks after the machine."""
+    return _SMALL_TALK.fullmatch(question.strip()) is not None
 
 
 def telling(question: str) -> list[str]:

@@ -71,8 +71,11 @@ class Speller:
         found = [(start + m.start(), m.group()) for start, piece in plain for m in _WORD.finditer(piece)]
         strange = [(at, word) for at, word in found if not self._right(word.lower(), also)]
         corrections, kept = [], []
+        titled = all(word[0].isupper() for _, word in found)
         for at, word in strange:
             right, why = self.nearest(word.lower())
+            if word[0].isupper() and not titled and re.search(r"[\w,;]\s*$", question[:at]):
+                right, why = "", "it may be a name"
             if right:
                 right = right.capitalize() if word[0].isupper() else right
                 corrections.append(Correction(at, at + len(word), word, right, why))

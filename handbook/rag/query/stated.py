@@ -93,7 +93,7 @@ def _forms(one: Field, value: str) -> list[str]:
     if one.name == "kind":  # these are documents themselves: "in the PDFs", not "how are PDFs read"
         forms += [rf"{_WHERE}{_OWN}(?:[a-z]+\s+)?{value}s?(?:\s+only)?", rf"{_WHERE}{value}s(?:\s+only)?"]
         forms += [rf"(?:my|our)\s+{value}s(?:\s+{DOCUMENT})?", rf"(?:^|{_SHOW}){_OWN}?{value}s?\s+{_SEVERAL}"]
-        forms += [rf"(?:^|{_SHOW}){_OWN}?{value}s(?=\s+(?:on|about|from|that|since|of)\b)"]
+        forms += [rf"(?:^|{_SHOW}){_OWN}?{value}s(?=\s+(?:on|about|for|from|that|since|of)\b)"]
     else:
         forms += [rf"{_OWN}?{value}\s+{_SEVERAL}"]
     if one.name in ("author", "sender", "owner"):
