@@ -2,21 +2,17 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from handbook.rag import retrieve
+from handbook.rag import retrieve, search
 from handbook.rag.beir import Golden, Text, golden
-from handbook.rag.embed import VectorCache
 from handbook.rag.evaluate import Rank
-from handbook.rag.fuse import reciprocal_rank_fusion
-from handbook.rag.store import Store
+from handbook.rag.index import Index
+from handbook.rag.nouns import Found, Row
 
 Ranking = list[tuple[str, float]]
-Rerank = Callable[[str, Sequence[str]], list[str]]
-"""A question and the ids of candidates, best first -> the ids in a better order."""
+Rerank = Callable[[str, Sequence[Found]], Sequence[Found]]
+"""A question and candidates, best first -> the candidates in a better order."""
 
 
 @dataclass(frozen=True)
@@ -30,69 +26,58 @@ class Setting:
     pool: int = 50
 
 
-class Words:
-    """Full text over a golden set, as the index has it, in a folder of its own. A document is its title and
-    text."""
-
-    def __init__(self, found: Golden, folder: Path) -> None:
-        import lancedb
-        import pyarrow as pa
-        from lancedb.index import FTS
-
-        self.ids = list(found.documents)
-        self.bodies = [text.whole for text in found.documents.values()]
-        rows = pa.table({"id": self.ids, "body": self.bodies})
-        self._table = lancedb.connect(folder).create_table("golden", rows, mode="overwrite")
-        self._table.create_index("body", config=FTS())
-
-    def search(self, text: str, depth: int) -> Ranking:
-        """BM25, best first."""
-        from lancedb.query import MatchQuery
-
-        asked = self._table.search(MatchQuery(text, "body"), query_type="fts").limit(depth)
-        found = asked.select(["id", "_score"]).to_arrow()
-        return list(zip(found["id"].to_pylist(), found["_score"].to_pylist(), strict=True))
+TENANT = ""
 
 
 class Searcher:
-    """Both retrievers over a golden set. A document has one vector."""
+    """Stages over a golden set, in an index of its own. A document is one row with one vector.
 
-    def __init__(
-        self, found: Golden, folder: Path, embedder: Any, cache: Store, progress: Any = None
-    ) -> None:
-        self._words = Words(found, folder)
-        self.ids = self._words.ids
+    Args:
+        index: a new one of the embedder's dimension.
+        vectors: of the documents in their order, [N, D].
+    """
+
+    def __init__(self, found: Golden, index: Index, embedder: Any, vectors: Any) -> None:
+        rows = [
+            Row(id, id, text.text, 0, len(text.text), text.title, tenant=TENANT)
+            for id, text in found.documents.items()
+        ]
+        index.write(rows, vectors)
+        index.compact(TENANT)
+        self._index = index
         self._embedder = embedder
-        self._vectors = VectorCache(cache, embedder).vectors(self._words.bodies, progress)
+        self._retriever = search.Retriever(index)
 
-    def lexical(self, text: str, depth: int) -> Ranking:
-        return self._words.search(text, depth)
+    def lexical(self, text: str, depth: int) -> list[str]:
+        found = self._index.lexical(retrieve.subject(text), depth, (), TENANT)
+        return [one.row.id for one in found]
 
-    def dense(self, text: str, depth: int) -> Ranking:
-        """Exact cosines."""
-        cosines = self._vectors @ self._embedder.embed([text])[0]
-        best = np.argsort(-cosines, kind="stable")[:depth]
-        return [(self.ids[place], float(cosines[place])) for place in best]
+    def dense(self, text: str, depth: int) -> list[str]:
+        found = self._index.dense(self._embedder.embed([text])[0], depth, (), TENANT)
+        return [one.row.id for one in found]
 
-    def hybrid(self, text: str, setting: Setting) -> list[str]:
-        lexical, dense = self.lexical(text, setting.depth), self.dense(text, setting.depth)
-        rankings = [[id for id, _ in lexical], [id for id, _ in dense]]
-        return [id for id, _ in reciprocal_rank_fusion(rankings, setting.flatness, (setting.lexical, 1.0))]
+    def hybrid(self, text: str, setting: Setting) -> list[Found]:
+        vector = self._embedder.embed([text])[0]
+        both = self._retriever.both(text, vector, (), TENANT, setting.depth)
+        return search.fused(both, setting.flatness, (setting.lexical, 1.0))
 
     def reranked(self, text: str, setting: Setting, rerank: Rerank) -> list[str]:
         found = self.hybrid(text, setting)
-        return [*rerank(text, found[: setting.pool]), *found[setting.pool :]]
+        return [one.row.id for one in (*rerank(text, found[: setting.pool]), *found[setting.pool :])]
 
     def stages(self, setting: Setting, rerank: Rerank | None = None) -> dict[str, Rank]:
         """By name, in the pipeline's order."""
         found: dict[str, Rank] = {
-            "BM25": lambda text: [id for id, _ in self.lexical(text, setting.depth)],
-            "dense": lambda text: [id for id, _ in self.dense(text, setting.depth)],
-            "hybrid": lambda text: self.hybrid(text, setting),
+            "BM25": lambda text: self.lexical(text, setting.depth),
+            "dense": lambda text: self.dense(text, setting.depth),
+            "hybrid": lambda text: [one.row.id for one in self.hybrid(text, setting)],
         }
         if rerank is not None:
             found["hybrid + rerank"] = lambda text: self.reranked(text, setting, rerank)
         return found
+
+    def close(self) -> None:
+        self._retriever.close()
 
 
 def book_golden(corpus: Any, rows: Sequence[Mapping[str, Any]]) -> Golden:

@@ -172,6 +172,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
 
     from handbook.embed import open_embedder
+    from handbook.rag.embed import VectorCache
+    from handbook.rag.index import Index
     from handbook.rag.store import Store
     from handbook.settings import load
 
@@ -184,14 +186,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         cache = Store(str(settings.data / "golden"), settings.data / "golden.lock")
         for golden in sets(options.folders, settings.retrieval, options.split):
+            bodies = [text.whole for text in golden.documents.values()]
+            vectors = VectorCache(cache, embedder).vectors(bodies, progress)
             with tempfile.TemporaryDirectory() as folder:
-                searcher = Searcher(golden, Path(folder), embedder, cache, progress)
+                store = Store(folder, Path(folder) / "lock")
+                index = Index(store, "golden", embedder.dimension, embedder.name)
+                searcher = Searcher(golden, index, embedder, vectors)
                 rerank = reranker(golden)
                 scored = evaluate(searcher.stages(Setting(), rerank), golden, MEASURES)
                 told = report(golden, scored)
                 if options.sweep:
                     told["sweep"] = swept(searcher, golden, rerank)
-                found.append((golden, scored, told))
+                searcher.close()
+            found.append((golden, scored, told))
     if (options.store or options.gate) and len(found) != 1:
         parser.error("--store and --gate are of one set")
     said = {
