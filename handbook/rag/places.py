@@ -20,7 +20,12 @@ _IDEOGRAPHIC = re.compile("[\u3002\uff01\uff1f\uff61][\u300d\u300f\u201d\u2019\u
 _OTHER_MARKS = re.compile(r"[\u0964\u0965\u061f\u06d4\u1362]\s+")
 _CLAUSE = re.compile(r"[,;:\u2014]\s+|[\uff0c\u3001\uff1b\uff1a]")  # ASCII and a long dash, then full-width
 _WORD = re.compile(r"\s+")
-_MARK = re.compile(r"[^\w\s](?=\w)|[\u2e80-\ud7ff]")
+# Marks that are tokens of their own to every tokenizer (a combining accent or a joiner is not one), and
+# ideographs.
+_MARK = re.compile(
+    r"[!-/:-@\[-`{-~\u00a1\u00a7\u00ab\u00b6\u00b7\u00bb\u00bf\u2010-\u2027\u2030-\u2043\u2045-\u2051]"
+    "(?=\\w)|[\u3001-\u3003\u3008-\u3011\uff0c\uff1a\uff1b\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"
+)
 
 
 def _ends(pattern: re.Pattern[str], text: str, start: int, end: int) -> list[int]:

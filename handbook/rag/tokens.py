@@ -54,13 +54,19 @@ def plain(tokenizer: "Tokenizer") -> Count:
 
 
 def by_word(tokenizer: "Tokenizer") -> "ByWord":
-    """For a tokenizer that begins as BERT's does. Equals `plain` but for words of LETTERS or more."""
+    """For a tokenizer that begins as BERT's does. Equals `plain`, but for words of LETTERS or more: they have
+    no fewer tokens here, since WordPiece makes one [UNK] of a word that is too long for it."""
     whole = _whole(tokenizer)
+    longest = int(json.loads(whole.to_str())["model"]["max_input_chars_per_word"])
+
+    def cost(word: str) -> int:
+        if len(word) > 4 * longest:  # not worth reading: it has no more tokens than the longest word can have
+            return max(longest, len(word) // LETTERS)
+        return max(len(whole.encode(_sound(word), add_special_tokens=False).ids), len(word) // LETTERS)
 
     def costs(words: Sequence[str]) -> list[int]:
         # One at a time: a batch wakes the tokenizer's threads, and words are too short for that to pay.
-        lengths = (len(whole.encode(_sound(word), add_special_tokens=False).ids) for word in words)
-        return [max(length, len(word) // LETTERS) for length, word in zip(lengths, words, strict=True)]
+        return [cost(word) for word in words]
 
     def does(character: str) -> int:
         text = _sound(f"a{character}a")

@@ -1,5 +1,6 @@
 """The recursive splitter, the places it cuts at, and semantic-text-splitter beside it."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from handbook.rag import places
 from handbook.rag.places import CUTS, trimmed
 from handbook.rag.recursive import recursive, split
-from handbook.rag.tokens import by_word, estimate, plain
+from handbook.rag.tokens import ByWord, by_word, estimate, plain
 from tests.rag.pieces import documents, faults, small_tokenizer, texts, unhurried
 
 PLAIN = plain(small_tokenizer())
@@ -100,6 +101,20 @@ def test_long_texts_of_every_kind_end() -> None:
         text = part * (100_000 // len(part))
         found = [(span.start, span.end) for span in recursive(text, 200)]
         assert faults(text, found, 200, estimate()) == []
+
+
+def test_a_word_without_end_is_read_a_few_times_not_once_a_letter() -> None:
+    for part in ("e\u0301", "a\u200b", "x"):
+        asked: list[str] = []
+
+        def costs(words: Sequence[str], asked: list[str] = asked) -> list[int]:
+            asked.extend(words)
+            return [-(-len(word) // 8) for word in words]
+
+        count = ByWord(costs, lambda character: 0 if character.isspace() else 1)
+        recursive(part * (40_000 // len(part)), 100, count)
+        assert sum(map(len, asked)) < 40 * 40_000
+        assert len(asked) < 2_000
 
 
 def badness(text: str, found: list[tuple[int, int]]) -> int:

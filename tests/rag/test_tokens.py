@@ -76,6 +76,8 @@ def test_an_unknown_word_of_any_length_is_no_single_token() -> None:
     blob = "x" * 200_000
     assert PLAIN(blob) == 1
     assert WORDS(f"the {blob} the") == 2 + len(blob) // LETTERS
+    assert WORDS("x" * 400) == 400 // LETTERS
+    assert WORDS("x" * 401) == 100  # not read: as many as a word can have that the tokenizer takes
     assert WORDS("the " + "x" * 101 + " " + "y" * 102) == 1 + 101 // LETTERS + 102 // LETTERS
 
 
