@@ -22,11 +22,21 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_UNSEEN_ASCII = bytes((*range(9), 11, *range(14, 32), 127))
-_UNSEEN = re.compile(
-    "[\x00-\x08\x0b\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u2060\ufeff\ufffe\uffff\U000e0000-\U000e007f]"
+_CONTROLS = bytes((*range(9), 11, *range(14, 32), 127))
+_SEEN_AS_ENDS = (b"\r\n", b"\r", b"\x0c", "\x85".encode(), "\u2028".encode(), "\u2029".encode())
+# Beyond ASCII, as UTF-8: U+0080 to U+009F, soft hyphen; U+2060; byte order mark; U+FFFE, U+FFFF; tags. Each
+# begins with bytes that are looked for as fast as memory is read.
+_UNSEEN = tuple(
+    re.compile(pattern, re.DOTALL)
+    for pattern in (
+        rb"\xc2[\x80-\x9f\xad]",
+        rb"\xe2\x81\xa0",
+        rb"\xef\xbb\xbf",
+        rb"\xef\xbf[\xbe\xbf]",
+        rb"\xf3\xa0[\x80\x81].",
+    )
 )
-_LINE_ENDS = re.compile("\r\n?|[\x0c\x85\u2028\u2029]")
+_ODD = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ufffd]")
 _HALVES = re.compile("[\ud800-\udfff]")
 _REPLACED = "\ufffd"
 # What is declared as these is Windows' or China's larger set, as browsers read it (WHATWG Encoding, section
@@ -104,20 +114,24 @@ def _guess(data: bytes) -> str:
 
 def _refuse_binary(text: str) -> None:
     sample = text[:SAMPLE]
-    unseen = sum(1 for _ in _UNSEEN.finditer(sample)) + sample.count(_REPLACED)
-    if len(sample) >= 16 and unseen > CONTROLS * len(sample) and sample.count("\0") + unseen > 8:
+    odd = len(_ODD.findall(sample))
+    if len(sample) >= 16 and odd > max(8, CONTROLS * len(sample)):
         raise Unreadable("This is no text: control characters and bytes of no encoding are in it.")
 
 
 def clean(text: str) -> str:
-    """A text in NFC with \\n as its line ends and without what can't be seen; as fast as can be where it is
-    so.
-    """
-    if text.isascii():
-        data = text.encode("ascii").translate(None, _UNSEEN_ASCII)
-        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\x0c", b"\n")
+    """A text in NFC with \\n as its line ends and without what can't be seen."""
+    try:
+        data = text.encode("utf-8")
+    except UnicodeEncodeError:  # halves of pairs, as JSON can hold them
+        data = _HALVES.sub(_REPLACED, text).encode("utf-8")
+    data = data.translate(None, _CONTROLS)
+    ascii_only = data.isascii()
+    for end in _SEEN_AS_ENDS[: 3 if ascii_only else None]:
+        data = data.replace(end, b"\n")
+    if ascii_only:
         return data.decode("ascii")
-    text = _UNSEEN.sub("", text)
-    text = _LINE_ENDS.sub("\n", text)
-    text = _HALVES.sub(_REPLACED, text)
+    for unseen in _UNSEEN:
+        data = unseen.sub(b"", data)
+    text = data.decode("utf-8")
     return text if unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", text)

@@ -2,14 +2,11 @@
 start.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from handbook.rag.formats.faults import BLOCKS, CHARACTERS, Unreadable
 from handbook.rag.nouns import Block, BlockKind
-
-_SPACES = re.compile(r"[ \t\n\xa0\u2000-\u200a\u202f\u3000]+")
 
 
 @dataclass
@@ -68,4 +65,4 @@ class Draft:
 
 def one_line(text: str) -> str:
     """A text without line ends and double spaces."""
-    return _SPACES.sub(" ", text).strip()
+    return " ".join(text.split())

@@ -17,10 +17,11 @@ from handbook.rag.formats.outlined import Outlined
 from handbook.rag.formats.plain import text_of
 
 if TYPE_CHECKING:
-    from lxml.html import HtmlElement
+    from lxml.etree import _Element
 
 LINKED = 0.3  # share of a page's characters that are links, above which it is asked what its content is
 CONTENT = 0.2  # share of a page's characters that a marked part must have to be its content
+LEAST = 400  # characters that are no links, below which a page is a list of links
 CAREFUL = 4 << 20  # bytes of a page, above which trafilatura is not asked
 _DECLARED = re.compile(
     rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w.:-]{2,40})|<\?xml[^>]{0,200}encoding=[\"']([\w.:-]+)", re.I
@@ -107,13 +108,8 @@ INLINE = (
         "msub",
     ),
 )
-_LOWER = "translate(@style, 'DISPLAYNOVITHEB: ', 'displaynovitheb:')"
-_HIDDEN = (
-    f"//*[@hidden or @aria-hidden='true' or (@style and (contains({_LOWER}, 'display:none') or "
-    f"contains({_LOWER}, 'visibility:hidden')))]"
-)
-_ROLES = ("navigation", "banner", "contentinfo", "search", "complementary")
-_OF_THE_SITE = f"//*[{' or '.join(f'@role={role!r}' for role in _ROLES)}]"
+ROLES = ("navigation", "banner", "contentinfo", "search", "complementary")  # of a site's frame
+_UNSHOWN = re.compile(r"(?:display\s*:\s*none|visibility\s*:\s*hidden)\b", re.IGNORECASE)
 META = {
     **dict.fromkeys(("author", "article:author", "dc.creator", "citation_author"), "author"),
     **dict.fromkeys(("date", "article:published_time", "dc.date", "citation_publication_date"), "date"),
@@ -131,12 +127,14 @@ def _paths() -> Any:
     return {
         name: etree.XPath(path)
         for name, path in {
-            "hidden": _HIDDEN,
-            "site": _OF_THE_SITE,
+            "hidden": "//@hidden/.. | //@aria-hidden[.='true']/..",
+            "styled": "//@style/..",
+            "roles": "//@role/..",
+            "length": "string-length(normalize-space(.))",
             "main": "//main | //*[@role='main']",
             "articles": "//article[not(ancestor::article)]",
             "frame": "|".join(f"/html/body//{tag}" for tag in FRAME),
-            "links": "//a//text()",
+            "links": "//a[@href]",
             "counts": "//script | //iframe | //img",
         }.items()
     }
@@ -169,25 +167,27 @@ def read(data: bytes, declared: str = "") -> Draft:
     return draft
 
 
-def _tree(text: str, draft: Draft) -> "HtmlElement":
+def _tree(text: str, draft: Draft) -> "_Element":
     """The page's tree, within libxml2's own limits on depth and size; no entity is loaded from anywhere."""
-    from lxml import etree, html
+    from lxml import etree
 
-    parser = html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, no_network=True)
+    parser = etree.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, no_network=True)
     try:
-        root = html.document_fromstring(text.encode("utf-8", "replace"), parser=parser)
+        root = etree.fromstring(text.encode("utf-8"), parser=parser)
     except (etree.LxmlError, ValueError) as error:
         raise Unreadable(f"This page can't be parsed: {error}.") from error
+    if root is None:
+        raise Unreadable("The page has no text.")
     fatal = [fault for fault in parser.error_log if fault.level_name == "FATAL"]
     if fatal:
         draft.lost.append(f"parts of the page from line {fatal[0].line} on: {fatal[0].message.strip()}")
     return root
 
 
-def _head(root: "HtmlElement", draft: Draft) -> None:
+def _head(root: "_Element", draft: Draft) -> None:
     """Title, language and metadata, as the page declares them."""
     title = root.find(".//title")
-    draft.title = one_line(title.text_content())[:300] if title is not None else ""
+    draft.title = one_line("".join(title.itertext()))[:300] if title is not None else ""
     draft.language = (root.get("lang") or root.get("{http://www.w3.org/XML/1998/namespace}lang") or "")[:12]
     for meta in root.iter("meta"):
         key = META.get((meta.get("name") or meta.get("property") or "").lower())
@@ -195,29 +195,43 @@ def _head(root: "HtmlElement", draft: Draft) -> None:
             draft.metadata[key] = value[:500]
 
 
-def _without_junk(root: "HtmlElement", draft: Draft) -> int:
-    """Take out what is not shown; says how many scripts there were."""
+def _without_junk(root: "_Element", draft: Draft) -> int:
+    """Take out what is not shown, and what is a site's; says how many scripts there were."""
     from lxml import etree
 
     seen = [element.tag for element in _paths()["counts"](root)]
-    draft.lost += [
-        f"{n} {what}" for tag, what in (("img", "pictures"), ("iframe", "frames")) if (n := seen.count(tag))
-    ]
-    for element in _paths()["hidden"](root):
-        if element.tag not in ("html", "body"):
-            element.drop_tree()
+    for tag, what in (("img", "pictures"), ("iframe", "frames")):
+        if count := seen.count(tag):
+            draft.lost.append(f"{count} {what}")
     etree.strip_elements(root, "head", *JUNK, with_tail=False)
-    for element in _paths()["site"](root):
-        if element.getparent() is not None and element.tag not in ("html", "body"):
-            element.drop_tree()
+    unshown = _paths()["hidden"](root)
+    unshown += [element for element in _paths()["styled"](root) if _UNSHOWN.search(element.get("style"))]
+    unshown += [element for element in _paths()["roles"](root) if element.get("role") in ROLES]
+    for element in unshown:
+        _drop(element)
     return seen.count("script")
 
 
-def _length(element: "HtmlElement") -> int:
-    return len("".join(element.itertext()).strip())
+def _drop(element: "_Element") -> None:
+    """Take an element out, and leave the text after it."""
+    parent = element.getparent()
+    if parent is None or element.tag in ("html", "body"):
+        return
+    if element.tail:
+        before = element.getprevious()
+        if before is None:
+            parent.text = (parent.text or "") + element.tail
+        else:
+            before.tail = (before.tail or "") + element.tail
+    parent.remove(element)
 
 
-def _marked(root: "HtmlElement", whole: int) -> "HtmlElement | None":
+def _length(element: "_Element") -> int:
+    """Characters of an element's text."""
+    return int(_paths()["length"](element))
+
+
+def _marked(root: "_Element", whole: int) -> "_Element | None":
     """The part that the page marks as its content, where it is one and no small share of it."""
     for name in ("main", "articles"):
         found = _paths()[name](root)
@@ -226,34 +240,34 @@ def _marked(root: "HtmlElement", whole: int) -> "HtmlElement | None":
     return None
 
 
-def _asks(root: "HtmlElement", whole: int, size: int) -> bool:
-    """Whether the page is so full of links that its content has to be told from them."""
-    return size <= CAREFUL and sum(map(len, _paths()["links"](root))) > LINKED * whole
+def _asks(root: "_Element", whole: int, size: int) -> bool:
+    """Whether the page is so full of links that its content has to be told from them, and has any."""
+    if size > CAREFUL:
+        return False
+    linked = sum(map(_length, _paths()["links"](root)))
+    return linked > LINKED * whole and whole - linked > LEAST
 
 
-def _without_frame(root: "HtmlElement") -> "HtmlElement":
+def _without_frame(root: "_Element") -> "_Element":
     """The page's body without its header, footer and asides, where something remains."""
     body = root.find("body")
     body = root if body is None else body
     frame = _paths()["frame"](root)
     if sum(map(_length, frame)) < 0.8 * _length(body):
         for element in frame:
-            if element.getparent() is not None:
-                element.drop_tree()
+            _drop(element)
     return body
 
 
-def _by_trafilatura(root: "HtmlElement", draft: Draft) -> bool:
+def _by_trafilatura(root: "_Element", draft: Draft) -> bool:
     """Read what trafilatura takes for the content; whether it found any."""
-    from copy import deepcopy
-
+    from lxml import etree
     from trafilatura import bare_extraction
 
-    found = bare_extraction(
-        deepcopy(root), with_metadata=False, include_comments=False, include_formatting=False
-    )
+    page = etree.tostring(root, encoding="unicode", method="html")
+    found = bare_extraction(page, with_metadata=False, include_comments=False, include_formatting=False)
     body = getattr(found, "body", None)
-    if body is None or _length(body) < CONTENT * 500:
+    if body is None or _length(body) < LEAST // 2:
         return False
     Outlined(draft, dialect="tei").read(body)
     return bool(draft.blocks)

@@ -11,6 +11,7 @@ from handbook.rag.formats.draft import Draft, one_line
 if TYPE_CHECKING:
     from lxml.etree import _Element
 
+ENVELOPE = 0.9  # share of a page's characters that a single `pre` has where the page is a text
 DEPTH = 200  # of blocks within blocks; what is deeper is read as one text
 HTML = {f"h{level}": level for level in range(1, 7)}
 HEAVY = (
@@ -64,7 +65,7 @@ class Outlined:
     def _unmark_text_pages(self, root: "_Element") -> None:
         """A page that is one `pre` is a text in an envelope, and no code."""
         pre = root.findall(".//pre")
-        if len(pre) == 1 and len("".join(pre[0].itertext())) > 0.9 * len("".join(root.itertext())):
+        if len(pre) == 1 and len("".join(pre[0].itertext())) > ENVELOPE * len("".join(root.itertext())):
             text = "".join(pre[0].itertext())
             for child in list(pre[0]):
                 pre[0].remove(child)
