@@ -13,7 +13,6 @@ they are of. `late` embeds the chunks of a text that was read whole, wherever it
 import hashlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Literal, get_args
 
 from handbook.rag.late import late
@@ -72,17 +71,17 @@ def chunk(
         text = parsed.text[begin:end]
         once = Once(text, count)
         within = blocks[bisect_left(starts, begin) : bisect_left(starts, end)]
-        here = [replace(b, start=b.start - begin, end=min(b.end, end) - begin) for b in within]
+        here = [Block(b.kind, b.start - begin, min(b.end, end) - begin, b.level) for b in within]
         spans = _cut(text, method, limit - overlap, once, here, embed)
         groups = families(text, spans, here, parent, once.over(text))
-        spans = [replace(s, headings=titles.over(s.start + begin, s.end + begin)) for s in spans]
+        above = [titles.over(span.start + begin, span.end + begin) for span in spans]
         if overlap:
             spans = overlapped(text, spans, overlap, limit, once.over(text))
         for first, last in groups:
             family = spans[first:last]
             larger = (family[0].start + begin, family[-1].end + begin) if len(family) > 1 else None
-            for span in family:
-                found.append(Span(span.start + begin, span.end + begin, span.headings, larger))
+            for span, headings in zip(family, above[first:last], strict=True):
+                found.append(Span(span.start + begin, span.end + begin, headings, larger))
     return found
 
 
