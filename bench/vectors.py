@@ -17,7 +17,6 @@ asking.
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -254,6 +253,8 @@ def ask(options: argparse.Namespace) -> dict[str, Any]:
 
 def peak() -> float:
     """The most memory that this process has had, MiB."""
+    import resource
+
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most / (2**20 if sys.platform == "darwin" else 2**10)
 

@@ -26,8 +26,9 @@ from handbook.rag.published import optimise
 from handbook.rag.reader import Reader, Vectors, batches
 from handbook.rag.tuning import Kind, Tuning
 
-UNINDEXED = 5_000  # rows that searches may have to look through beside the indexes
-FRAGMENTS = 24  # files that a table may be in
+UNINDEXED = 5_000  # rows that searches may have to look through beside the indexes, ...
+SHARE = 20  # ... or this part of all: compacting writes the corpus anew, so the more there is the rarer
+FRAGMENTS = 24  # files that a table may be in, and one more for each UNINDEXED rows
 
 
 class Index(Reader):
@@ -84,8 +85,6 @@ class Index(Reader):
                     table.add_columns(new)
                 table.add(columns.table(ordered, places, units[order], table.schema))
 
-    # ---- keeping
-
     def optimise(self, kind: Kind | None, tenant: str) -> Tuning:
         """Make the vector index anew, of this kind, or with None of the kind that the size asks for (exact
         search below tuning.EXACT rows), and bring all others up to date. Takes minutes for a million rows."""
@@ -103,18 +102,19 @@ class Index(Reader):
             columns.index_fields(table)
             held.compact(table)
             rows, have = table.count_rows(), tuning.of(table)
-            if tuning.choose(rows) != "exact" and rows >= 2 * have.rows:
+            if tuning.outgrown(have, rows):
                 tuning.build(table, "ivf_rq" if have.kind == "exact" else have.kind)
 
     def crowded(self, tenant: str) -> bool:
-        """Whether `compact` would make searches faster."""
+        """Whether `compact` would pay. It does so rarely while a corpus grows; call `compact` when a large
+        ingestion ends."""
 
         def ask(table: Any) -> bool:
-            behind = max((index.num_unindexed_rows or 0 for index in table.list_indices()), default=0)
-            many = table.stats()["fragment_stats"]["num_fragments"] > FRAGMENTS
             rows, have = table.count_rows(), tuning.of(table)
-            outgrown = tuning.choose(rows) != "exact" and rows >= 2 * have.rows
-            return bool(behind > UNINDEXED or many or outgrown)
+            behind = max((index.num_unindexed_rows or 0 for index in table.list_indices()), default=0)
+            files = table.stats()["fragment_stats"]["num_fragments"]
+            many = behind > max(UNINDEXED, rows // SHARE) or files > FRAGMENTS + rows // UNINDEXED
+            return bool(many or tuning.outgrown(have, rows))
 
         return self._read(ask, False, tenant)
 

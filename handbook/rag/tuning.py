@@ -24,7 +24,7 @@ Vectors = NDArray[np.float32]
 Kind = Literal["exact", "ivf_rq", "hnsw_sq"]
 
 EXACT = 20_000  # rows; below, all are compared
-FEW = 1_000  # rows that meet a condition; up to so many are compared whole
+FEW = 500  # rows that meet a condition; up to so many are compared whole
 CELL = 1_000  # rows of a cell, about
 GRAPH = 100_000  # rows of a graph, about: few graphs, as each is walked from its start
 TARGET = 0.97  # share of the true 10 nearest; some above what is wanted, as questions are not passages
@@ -59,6 +59,11 @@ def keep(table: Any, tuning: Tuning) -> None:
 
 def choose(rows: int) -> Kind:
     return "exact" if rows < EXACT else "ivf_rq"
+
+
+def outgrown(tuning: Tuning, rows: int) -> bool:
+    """Whether a table of so many rows wants its vector index made anew, or a first one."""
+    return choose(rows) != "exact" and rows >= 2 * tuning.rows
 
 
 def cells(kind: Kind, rows: int) -> int:
@@ -125,12 +130,12 @@ def recall(table: Any, tuning: Tuning, queries: Vectors, true: Sequence[frozense
     return found / sum(map(len, true))
 
 
-def sample(table: Any, rows: int, size: int = SAMPLE) -> tuple[Vectors, list[frozenset[str]]]:
+def sample(table: Any, rows: int) -> tuple[Vectors, list[frozenset[str]]]:
     """Some of the table's vectors, [S, D], and the ids of the 10 nearest to each but itself, exactly.
 
     Reads the table twice in batches of bounded memory: once for the vectors, once to compare all with them.
     """
-    places = np.linspace(0, rows - 1, min(size, rows)).astype(int).tolist()
+    places = np.linspace(0, rows - 1, min(SAMPLE, rows)).astype(int).tolist()
     taken = table.take_offsets(places).select(["vector"]).to_arrow()
     queries = _matrix(taken["vector"].combine_chunks())
     best = np.full((len(queries), NEAREST + 1), -2.0, np.float32)
