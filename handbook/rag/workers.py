@@ -89,15 +89,19 @@ def parse_all(
                 yield outcome
     finally:  # also where the caller stops early
         closing.set()
-        for task in tasks:
-            task.kill()
         while any(task.is_alive() for task in tasks) or feeder.is_alive():
-            with contextlib.suppress(queue.Empty):
-                done.get(timeout=0.05)
-            with contextlib.suppress(queue.Empty):
-                todo.get_nowait()
-            with contextlib.suppress(queue.Full):
-                todo.put_nowait(_END)
+            for task in tasks:
+                task.kill()
+            feeder.join(WATCH / 10)
+
+
+def _put(where: "queue.Queue[Any]", value: Any, closing: threading.Event) -> bool:
+    """Put a value, waiting for room; False where it is all over meanwhile."""
+    while not closing.is_set():
+        with contextlib.suppress(queue.Full):
+            where.put(value, timeout=WATCH)
+            return True
+    return False
 
 
 def _watch(tasks: "list[_Keeper]", closing: threading.Event) -> None:
@@ -120,14 +124,13 @@ def _feed(
 ) -> None:
     try:
         for source in sources:
-            if closing.is_set() or stop():
+            if stop() or not _put(todo, source, closing):
                 break
-            todo.put(source)
     except BaseException as error:  # of the caller's own iterator: it is the caller's to see
-        done.put(Outcome(_FAILED, error))
+        _put(done, Outcome(_FAILED, error), closing)
     for _ in range(count):
-        todo.put(_END)
-    done.put(None)
+        _put(todo, _END, closing)
+    _put(done, None, closing)
 
 
 class _Keeper(threading.Thread):
@@ -158,7 +161,7 @@ class _Keeper(threading.Thread):
             while (more or waiting) and not self._closing.is_set():
                 while more and len(waiting) < BATCH:
                     try:
-                        source = self._todo.get(block=not waiting)
+                        source = self._todo.get(block=not waiting, timeout=WATCH)
                     except queue.Empty:
                         break
                     if source is _END:
@@ -168,8 +171,8 @@ class _Keeper(threading.Thread):
                 if waiting:
                     waiting = self._serve(waiting)
         finally:
-            self.kill()
-            self._done.put(None)
+            self._discard()
+            _put(self._done, None, self._closing)
 
     def kill(self) -> None:
         worker = self._worker
@@ -192,11 +195,12 @@ class _Keeper(threading.Thread):
                 answer = self._answer(worker)
                 done += 1
                 self._served += 1
-                self._done.put(Outcome(source, *answer))
+                _put(self._done, Outcome(source, *answer), self._closing)
         except (OSError, EOFError, pickle.UnpicklingError, ValueError):
             why = self._why(worker)
             if not self._closing.is_set():
-                self._done.put(Outcome(sources[done], None, why, self._seconds if self._late else 0.0))
+                seconds = self._seconds if self._late else 0.0
+                _put(self._done, Outcome(sources[done], None, why, seconds), self._closing)
                 done += 1
             self._discard()
         return sources[done:]
