@@ -22,7 +22,6 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +61,7 @@ def reranker(_: Golden) -> Rerank | None:
 
 
 def report(golden: Golden, found: Sequence[Scores]) -> dict[str, Any]:
-    """A set's scores and times, and what each stage adds to the one before, by the first measure."""
+    """A set's scores and times, and what each stage adds to the best of those before, by the first measure."""
     stages = [
         {
             "stage": each.stage,
@@ -73,7 +72,8 @@ def report(golden: Golden, found: Sequence[Scores]) -> dict[str, Any]:
         for each in found
     ]
     steps = []
-    for before, after in pairwise(found):
+    for place, after in enumerate(found[1:], start=1):
+        before = max(found[:place], key=lambda each: each.mean(MEASURES[0]))
         apart = difference(after.values[MEASURES[0]], before.values[MEASURES[0]])
         steps.append(
             {

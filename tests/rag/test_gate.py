@@ -37,6 +37,8 @@ def test_a_fall_says_where(stored: Path) -> None:
     assert (fall.apart.low, fall.apart.high) == (-0.5, -0.25)
     assert "dense, R@10: from 0.7500 to 0.3750 (between -0.5000 to -0.2500); lost at 2, 1" in str(fall)
     assert falls(stored, GOLDEN, [scored(0.75, 0)], allowed=0.4) == []
+    (fall,) = falls(stored, GOLDEN, [scored(0, 0.75)])
+    assert fall.queries == ("1",)
 
 
 def test_what_is_no_longer_measured_is_no_pass(stored: Path) -> None:
@@ -53,7 +55,11 @@ def test_another_set_is_no_pass(stored: Path) -> None:
 
 
 def broken(**fields: Any) -> str:
-    said = {"schema": "handbook.rag.gate/1", "digest": GOLDEN.digest, "stages": {"dense": {"R@10": {"1": 1}}}}
+    said = {
+        "schema": "handbook.rag.gate/1",
+        "digest": GOLDEN.digest,
+        "stages": {"dense": {"R@10": {"1": 1, "2": 1}}},
+    }
     return json.dumps({**said, **fields})
 
 
@@ -65,14 +71,14 @@ def broken(**fields: Any) -> str:
         "[" * 5000,
         broken(schema="other"),
         broken(stages=[]),
-        broken(stages={"dense": {"R@10": {"1": "x"}}}),
+        broken(stages={"dense": {"R@10": {"1": "x", "2": 1}}}),
     ]
-    + [broken(stages={"dense": {"R@10": {"1": value}}}) for value in (2, True, float("nan"))],
+    + [broken(stages={"dense": {"R@10": {"1": value, "2": 1}}}) for value in (2, True, float("nan"))],
 )
 def test_a_broken_file_is_no_pass(tmp_path: Path, text: str) -> None:
     path = tmp_path / "gate.json"
     path.write_text(text)
-    with pytest.raises(DataError):
+    with pytest.raises(DataError, match=r"cannot be read|schema|no scores"):
         falls(path, GOLDEN, [scored(1, 1)])
 
 

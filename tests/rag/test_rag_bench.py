@@ -61,7 +61,7 @@ def test_every_stage_is_scored(
     assert all(0 < row["p50_ms"] <= row["p99_ms"] for row in rows.values())
     assert [(step["stage"], step["over"]) for step in found["steps"][:2]] == [
         ("dense", "BM25"),
-        ("hybrid", "dense"),
+        ("hybrid", "BM25"),
     ]
     assert all(step["low"] <= step["mean"] <= step["high"] for step in found["steps"])
     assert all(0 <= row["quoted"] <= 1 for row in found["sweep"]["front"])

@@ -44,12 +44,13 @@ def test_grid() -> None:
 
 def many(count: int = 40) -> Golden:
     ids = [str(number) for number in range(count)]
-    return Golden("many", {"a": Text("", "")}, dict(zip(ids, ids, strict=True)), {id: {"a": 1} for id in ids})
+    return Golden("many", {"a": Text("", "")}, {id: f"{id}?" for id in ids}, {id: {"a": 1} for id in ids})
 
 
 def test_each_setting_is_measured() -> None:
     def build(setting: Setting) -> object:
         def rank(text: str) -> list[str]:
+            assert text.endswith("?")
             time.sleep(float(setting["wait"]))
             return ["a"] if float(setting["wait"]) else ["b", "a"]
 
