@@ -61,7 +61,7 @@ def reranker(_: Golden) -> Rerank | None:
 
 
 def report(golden: Golden, found: Sequence[Scores]) -> dict[str, Any]:
-    """A set's scores and times, and what each stage adds to the best of those before, by the first measure."""
+    """A set's scores and times, and what each stage adds to the best before it, by the first measure."""
     stages = [
         {
             "stage": each.stage,
