@@ -54,6 +54,7 @@ def test_the_length_of_what_is_chosen(lab: ModuleType, with_sets: Path) -> None:
 
 def run_as_script(**changes: str) -> dict[str, str]:
     environment = {name: value for name, value in os.environ.items() if name != "HANDBOOK_SETS"} | changes
+    environment["OMP_NUM_THREADS"] = "1"  # beside a busy neighbour two threads wait for each other
     done = subprocess.run(
         [sys.executable, str(LAB)], capture_output=True, text=True, env=environment, timeout=280, check=False
     )
