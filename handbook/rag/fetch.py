@@ -166,7 +166,7 @@ def _get(
             raise NotFetched(f"{host} took too long.", "Try again later.") from error
         if isinstance(error, ssl.SSLCertVerificationError):
             raise NotFetched(
-                f"{host} has no certificate that can be trusted: {error.verify_message}."
+                f"{host} has no certificate that can be trusted: {error.verify_message.rstrip('.')}."
             ) from error
         raise NotFetched(
             f"{host} broke off: {type(error).__name__}: {str(error)[:200]}.", "Try again."

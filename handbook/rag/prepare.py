@@ -1,0 +1,27 @@
+"""Stages 1 and 2 together, as a worker does them: a file in, its text and its chunks out, none embedded."""
+
+from dataclasses import dataclass
+
+from handbook.rag.chunk import chunk
+from handbook.rag.ingest import parse
+from handbook.rag.nouns import Parsed, Span
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A document and its chunks."""
+
+    parsed: Parsed
+    spans: tuple[Span, ...]
+
+
+def prepare(path: str) -> Prepared:
+    """A file, parsed and cut along its structure. Raises Unreadable where nothing of it can be read."""
+    parsed = parse(path)
+    return Prepared(parsed, tuple(chunk(parsed)))
+
+
+def measure(path: str) -> tuple[int, int]:
+    """Characters and chunks of a file: for timing, so that nothing large has to be sent back."""
+    prepared = prepare(path)
+    return len(prepared.parsed.text), len(prepared.spans)
