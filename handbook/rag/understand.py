@@ -5,7 +5,8 @@
 
 Each is a function of its own in `handbook.rag.query`, whose result says what it did and why; here they
 follow each other, and each leaves a step of the trace. None needs a chat model. A model that fails costs
-its suggestion, never the question."""
+its suggestion, never the question.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -144,7 +145,7 @@ class Understanding:
             parts, dependent = split.parts, split.dependent
         queries = list(parts)
         if "expand" in use:
-            others = trace.of("expand", bare, lambda: multi_query(bare, self.lexicon, self._acronyms, chat))
+            others = trace.of("expand", bare, lambda: multi_query(bare, self._acronyms, chat))
             queries += [query.text for query in others.queries]
         supposed = None
         if "hyde" in use and self._embed is not None:

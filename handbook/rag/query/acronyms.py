@@ -2,19 +2,24 @@
 
 Schwartz and Hearst 2003 ("A Simple Algorithm for Identifying Abbreviation Definitions in Biomedical Text",
 section 3): the letters of the short form are found in the words before the bracket, from right to left, the
-first one at the start of a word."""
+first one at the start of a word.
+"""
 
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 LONGEST = 10  # letters of a short form
 
 _BRACKET = re.compile(r"([^()\n]{3,160})\(([A-Za-z][\w-]{1,9})(?:[;,][^()]{0,40})?\)")
 
 
-@dataclass(frozen=True, slots=True)
+_WORD = re.compile(r"[^\W_][\w-]*")
+
+
+@dataclass(frozen=True)
 class Acronyms:
     """long: short form -> what it stands for most often, in lower case but for names. times: passages that
     said so."""
@@ -39,19 +44,28 @@ class Acronyms:
         """The text with each short form written out, and with each long form cut short: (text, what was
         done)."""
         made = []
-        for short, long in self.long.items():
-            if re.search(rf"\b{re.escape(short)}s?\b", text) and long.lower() not in text.lower():
-                made.append(
-                    (re.sub(rf"\b{re.escape(short)}(s?)\b", rf"{long}\1", text), f"{short} is {long}")
-                )
-            elif re.search(rf"\b{re.escape(long)}\b", text, re.IGNORECASE) and short not in text:
-                made.append(
-                    (
-                        re.sub(rf"\b{re.escape(long)}\b", short, text, flags=re.IGNORECASE),
-                        f"{long} is {short}",
-                    )
-                )
+        for said in dict.fromkeys(_WORD.findall(text)):
+            for short in (said, said.removesuffix("s")):
+                long = self.long.get(short, "")
+                if long and long.lower() not in text.lower():
+                    whole = long + said.removeprefix(short)
+                    made.append((re.sub(rf"\b{re.escape(said)}\b", whole, text), f"{short} is {long}"))
+                    break
+            for long, short in self._by_first.get(said.lower(), ()):
+                found = re.search(rf"\b{re.escape(long)}\b", text, re.IGNORECASE)
+                if found and short not in text:
+                    shorter = text[: found.start()] + short + text[found.end() :]
+                    made.append((shorter, f"{long} is {short}"))
         return made
+
+    @cached_property
+    def _by_first(self) -> dict[str, list[tuple[str, str]]]:
+        """First word of a long form -> (long, short)."""
+        found: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        for short, long in self.long.items():
+            if first := _WORD.search(long):
+                found[first.group().lower()].append((long, short))
+        return dict(found)
 
 
 def meaning(short: str, before: str) -> str:

@@ -1,5 +1,6 @@
 """How this stage asks a chat model: one short reply, bounded, and nothing in it believed before it is
-checked."""
+checked.
+"""
 
 import json
 import re

@@ -2,7 +2,8 @@
 
 Without a chat model by form (`stated`). With one its reply is held to the schema of the fields (Willard and
 Louf 2023, arXiv:2307.09702, where the model can be), and each condition must stand on words of the
-question: small models fill in whatever a schema offers."""
+question: small models fill in whatever a schema offers.
+"""
 
 import re
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,8 @@
 """Times that a question names, as spans of days: "since March 2021", "last week", "between 2018 and 2020".
 
 Bounds are ISO 8601 days (section 5.2.1.1, extended format), which compare as texts do; both are included,
-"" is open. What a week and a quarter are: ISO 8601, from Monday; the calendar's quarters."""
+"" is open. What a week and a quarter are: ISO 8601, from Monday; the calendar's quarters.
+"""
 
 import re
 from collections.abc import Callable

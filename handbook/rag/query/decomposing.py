@@ -2,7 +2,8 @@
 
 Press et al. 2023 ("Measuring and Narrowing the Compositionality Gap in Language Models", section 3) ask
 follow-up questions one at a time; what can be told apart by form, without a chat model, is several
-questions in one, a comparison and a list. A chain ("the author of the paper that ...") needs a model."""
+questions in one, a comparison and a list. A chain ("the author of the paper that ...") needs a model.
+"""
 
 import re
 from collections.abc import Iterator

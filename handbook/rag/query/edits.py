@@ -3,7 +3,8 @@
 Distance: insertions, deletions, substitutions and swaps of two neighbours (Damerau 1964, "A technique for
 computer detection and correction of spelling errors"), no place edited twice. The index: two words within k
 edits share a string that is left when at most k letters of each are deleted (Mor and Fraenkel 1982, "A hash
-code method for detecting and correcting spelling errors", section 2; SymSpell goes by the same)."""
+code method for detecting and correcting spelling errors", section 2; SymSpell goes by the same).
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 

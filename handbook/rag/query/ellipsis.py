@@ -1,7 +1,8 @@
 """Questions of which most is left out: "why?", "and for LoRA?", "what about the decoder?".
 
 What is said takes the place of its like in the question before (Dalrymple, Shieber and Pereira 1991,
-"Ellipsis and Higher-Order Unification", section 2: the parallel element is replaced, the rest kept)."""
+"Ellipsis and Higher-Order Unification", section 2: the parallel element is replaced, the rest kept).
+"""
 
 import re
 

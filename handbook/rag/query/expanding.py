@@ -1,11 +1,11 @@
 """One question looked for in several ways: other wordings, and the vector of an answer that was never given.
 
 Several wordings whose rankings are fused: Rackauckas 2024 ("RAG-Fusion", arXiv:2402.03367, section 3).
-Without a chat model they come from the corpus: its short forms written out, and the question's telling
-words alone. The vector of a hypothetical answer: Gao et al. 2023 (HyDE, arXiv:2212.10496, equation 8).
-Without a chat model the passages that full text finds first stand in its place, which is Rocchio's feedback
-(1971; Manning, Raghavan and Schütze 2008, "Introduction to Information Retrieval", equation 9.3, with alpha
-1, beta 0.75, gamma 0)."""
+Without a chat model they are the question with the corpus's short forms written out, or cut short. The vector
+of a hypothetical answer: Gao et al. 2023 (HyDE, arXiv:2212.10496, equation 8). Without a chat model the
+passages that full text finds first stand in its place, which is Rocchio's feedback (1971; Manning, Raghavan
+and Schütze 2008, "Introduction to Information Retrieval", equation 9.3, with alpha 1, beta 0.75, gamma 0).
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,8 +18,7 @@ from handbook.chat import Chat
 from handbook.errors import ChatError
 from handbook.rag.query.acronyms import Acronyms
 from handbook.rag.query.asking import foreign, quoted, say
-from handbook.rag.query.english import CLOSED, VERBS, content, tokens
-from handbook.rag.query.lexicon import Lexicon
+from handbook.rag.query.english import content
 from handbook.records import Sampling
 
 Vector = NDArray[np.float32]
@@ -27,7 +26,6 @@ Embed = Callable[[Sequence[str]], Vector]  # texts -> [N, D], unit rows
 Search = Callable[[str], Sequence[str]]  # question -> texts of passages, best first
 
 MOST = 4  # queries, the question's own wording among them
-TELLING = 6  # words of the query that has no others
 LONGEST = 300  # characters of a wording
 FEEDBACK = 3  # passages whose vectors are added to the question's
 BETA = 0.75
@@ -65,7 +63,6 @@ class Queries:
 
 def multi_query(
     question: str,
-    lexicon: Lexicon | None = None,
     acronyms: Acronyms | None = None,
     chat: Chat | None = None,
     most: int = MOST,
@@ -76,8 +73,6 @@ def multi_query(
     is the question again, is dropped."""
     found = [Query(question, "as asked")]
     found += [Query(text, how) for text, how in (acronyms.variants(question) if acronyms else [])]
-    if telling := _telling(question, lexicon):
-        found.append(Query(telling, "its telling words alone"))
     dropped: list[tuple[str, str]] = []
     why, cost = "", {}
     if chat is not None:
@@ -98,17 +93,6 @@ def multi_query(
     for query in found:
         distinct.setdefault(" ".join(query.text.lower().rstrip(" ?.!").split()), query)
     return Queries(question, tuple(distinct.values())[:most], tuple(dropped), why, cost)
-
-
-def _telling(question: str, lexicon: Lexicon | None) -> str:
-    """The question's content words that the corpus has, in order, the rarest where there are many; '' where
-    that is the question itself, or a word alone."""
-    words = [one.text for one in tokens(question) if one.is_word and one.low not in CLOSED | VERBS]
-    if lexicon is not None:
-        words = [word for word in words if any(map(lexicon.knows, content(word)))]
-        rare = sorted(words, key=lambda word: -lexicon.idf(word.lower()))[:TELLING]
-        words = [word for word in words if word in rare]
-    return " ".join(dict.fromkeys(words)) if len(words) > 1 else ""
 
 
 def _fault(line: str, question: str) -> str:

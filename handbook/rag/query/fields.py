@@ -1,5 +1,6 @@
 """What a corpus can be filtered by, and the JSON Schema that a chat model is held to when it reads
-filters."""
+filters.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -2,7 +2,8 @@
 
 Folded are only forms that mean the same in any text: ligatures, full-width letters, curly quotes, hyphens
 of all lengths within words (Unicode Standard Annex 15, compatibility mappings, table 1). "x\u00b2" stays:
-it is not "x2"."""
+it is not "x2".
+"""
 
 import re
 import unicodedata

@@ -4,7 +4,8 @@ What a pronoun stands for is the most prominent phrase of the question before, t
 (Brennan, Friedman and Pollard 1987, "A Centering Approach to Pronouns", section 2), that agrees in number.
 One that has a phrase before it in its own question stands for that, but an object does not stand for the
 subject of its own clause (Chomsky 1981, "Lectures on Government and Binding", principle B): "do models use
-them" points out."""
+them" points out.
+"""
 
 import re
 from collections.abc import Sequence

@@ -2,7 +2,8 @@
 
 The task: Elgohary et al. 2019 ("Can You Unpack That? Learning to Rewrite Questions-in-Context"). Without a
 chat model by rules, which know fragments ("and for LoRA?", `ellipsis`) and what points back (`pronouns`).
-With one it writes, and what it wrote is taken only where its words are the conversation's."""
+With one it writes, and what it wrote is taken only where its words are the conversation's.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace

@@ -3,7 +3,8 @@
 Without a chat model by words: a corpus that has a question's telling words is worth asking, more so where
 the others lack them (the idea of CORI: Callan, Lu and Croft 1995, "Searching Distributed Collections with
 Inference Networks", section 3, whose constants suit collections of thousands of documents). With vectors of
-some of its passages, nearness counts as well. A chat model is asked only where words leave it open."""
+some of its passages, nearness counts as well. A chat model is asked only where words leave it open.
+"""
 
 import re
 from collections.abc import Mapping, Sequence

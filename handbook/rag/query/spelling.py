@@ -5,7 +5,8 @@ stays, and so does a question of whose words most are unknown: it is in another 
 else. The choice among near words is by edits, then by the first letter (few mistype it: Yannakoudakis and
 Fawthrop 1983, "The rules of spelling errors", section 4), then by frequency: Kernighan, Church and Gale
 1990 ("A spelling correction program based on a noisy channel model") with one probability for all edits of
-a number."""
+a number.
+"""
 
 import re
 from collections.abc import Callable, Collection

@@ -1,7 +1,8 @@
 """Filters that a question states, read by form: `field:value`, what documents are, whose, of when.
 
 What may as well be the subject ("attention in 2019", "how are PDFs parsed") is no filter: one that is wrong
-hides the answer, one that is missing costs a rank."""
+hides the answer, one that is missing costs a rank.
+"""
 
 import re
 from collections.abc import Iterator
