@@ -156,6 +156,7 @@ def test_what_a_model_writes_in_words_of_the_conversation_is_taken() -> None:
         ("", "was empty"),
         ("LoRA was invented by Hu and colleagues at Microsoft.", "words that nobody said"),
         ("latency " * 100, "far longer"),
+        ("How does it affect latency?", "saw nothing to do"),
         (ChatError("The server is down."), "gave nothing: The server is down."),
     ],
 )

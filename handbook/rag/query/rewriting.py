@@ -63,6 +63,8 @@ def rewrite(question: str, history: Sequence[Message], chat: Chat | None = None)
     fault = _fault(text, question, [turn.content for turn in turns])
     if fault:
         return replace(ruled, why=f"{ruled.why}; the chat model's rewriting {fault}", cost=dict(said.cost))
+    if text == question and ruled.by == "rule":
+        return replace(ruled, why=f"{ruled.why}; the chat model saw nothing to do", cost=dict(said.cost))
     by: By = "nothing" if text == question else "model"
     return Rewritten(
         question, text, by, "written by the chat model, in words of the conversation", dict(said.cost)
