@@ -59,6 +59,9 @@ def test_neighbours_are_taken_once(tmp_path: Path) -> None:
     assert [one.row.text for one in wide] == [" ".join(BREAD[:2]), " ".join(BREAD[2:])]
     close = with_neighbours([hits[0], replace(hits[2], row=rows["bread.txt-1"])], 2, retriever.corpus, "")
     assert [one.row.text for one in close] == [" ".join(BREAD[:3])]
+    down = [Found(rows["bread.txt-3"], 2.0), Found(rows["bread.txt-1"], 1.0)]
+    below = with_neighbours(down, 1, retriever.corpus, "")
+    assert [one.row.text for one in below] == [" ".join(BREAD[2:]), " ".join(BREAD[:2])]
     none = with_neighbours(hits, 0, retriever.corpus, "")
     assert [one.row for one in none] == [one.row for one in hits]
 
