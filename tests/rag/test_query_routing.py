@@ -52,6 +52,8 @@ def test_a_score_by_hand() -> None:
     )
     shared = by_rule("attention", [models, other]).scores
     assert shared == {"a": 0.75, "b": 0.75}
+    third = Profile("c", Lexicon.of(["attention"]))
+    assert by_rule("attention", [models, other, third]).scores == {"a": 0.75, "b": 0.75, "c": 0.75}
 
 
 def test_telling_words() -> None:

@@ -55,6 +55,9 @@ def test_small_talk_looks_for_nothing() -> None:
     understood = Understanding([NOTES])("thank you!")
     assert (understood.corpora, understood.queries) == ((), ())
     assert understood.steps[-1].stage == "understand.route"
+    after = Understanding([NOTES])("Got it, thanks!", [Message("user", "How does LoRA save memory?")])
+    assert [step.stage for step in after.steps] == ["understand.normalise", "understand.route"]
+    assert after.corpora == ()
 
 
 def test_only_the_steps_in_use_are_made() -> None:

@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import jsonschema
-
 from handbook.chat import Chat
 from handbook.errors import ChatError
 from handbook.rag.query.english import content
@@ -48,6 +46,8 @@ def say_json(
 
     Raises ChatError, also for a reply that is no JSON or that the schema refuses.
     """
+    import jsonschema
+
     messages = [Message("system", task), Message("user", given)]
     form = getattr(chat, "form", None)
     if form is None:
