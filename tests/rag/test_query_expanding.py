@@ -25,7 +25,7 @@ TEXTS = [
         ("BM25", "best match 25", "best match 25"),
         ("SSE", "a scheduled event", ""),
         ("XY", "nothing of the sort", ""),
-        ("TE", "a late example", ""),
+        ("TP", "a late example", ""),
         ("AB", "ab", ""),
     ],
 )
