@@ -17,11 +17,11 @@ Rerank = Callable[[str, Sequence[Found]], Sequence[Found]]
 
 @dataclass(frozen=True)
 class Setting:
-    """depth: candidates of each retriever. flatness: k of the fusion. lexical: weight of BM25's ranking in
-    it, where the dense one has 1. pool: candidates that are reranked."""
+    """depth: candidates of a retriever. flatness: k of the fusion, the question box's, chosen on the book.
+    lexical: weight of BM25's ranking in it, where the dense one has 1. pool: candidates that are reranked."""
 
     depth: int = 100
-    flatness: float = 60.0
+    flatness: float = retrieve.FLATNESS
     lexical: float = 1.0
     pool: int = 50
 

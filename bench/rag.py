@@ -96,7 +96,7 @@ def report(golden: Golden, found: Sequence[Scores]) -> dict[str, Any]:
 
 
 def swept(searcher: Searcher, golden: Golden, rerank: Rerank | None) -> dict[str, Any]:
-    """All settings on one half; those of the front again on the other, and its best."""
+    """All settings on one half; on the other those of the front, and last the one that is not swept."""
     chosen_on, quoted_on = halves(golden)
     choices = {**SWEPT, "pool": POOLS} if rerank else SWEPT
     last = "hybrid + rerank" if rerank else "hybrid"
@@ -105,7 +105,8 @@ def swept(searcher: Searcher, golden: Golden, rerank: Rerank | None) -> dict[str
         return searcher.stages(Setting(**setting), rerank)[last]
 
     points = sweep(build, grid(choices), chosen_on)
-    best = front(points)
+    as_is = {name: getattr(Setting(), name) for name in choices}
+    best = front(points) + [point for point in points if point.setting == as_is]
     quoted = sweep(build, [point.setting for point in best], quoted_on)
     return {
         "table": table(points),
