@@ -14,6 +14,7 @@ import unicodedata
 from handbook.rag.formats.faults import Unreadable
 
 SAMPLE = 64 << 10  # bytes that a guess looks at
+PILE = 30  # marks on a letter
 CONTROLS = 0.02  # share of control characters above which bytes are no text
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -36,6 +37,7 @@ _UNSEEN = tuple(
         rb"\xf3\xa0[\x80\x81].",
     )
 )
+_PILES = re.compile(r"[^\w\s\x00-\x7f]{31,}")
 _ODD = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ufffd]")
 _HALVES = re.compile("[\ud800-\udfff]")
 _REPLACED = "\ufffd"
@@ -119,6 +121,18 @@ def _refuse_binary(text: str) -> None:
         raise Unreadable("This is no text: control characters and bytes of no encoding are in it.")
 
 
+def _safe(pile: re.Match[str]) -> str:
+    """Marks on one letter in streams of at most PILE (UAX 15, section 13): sorting them takes time with the
+    square of their number, and no script has so many.
+    """
+    kept, run = [], 0
+    for character in pile[0]:
+        run = run + 1 if unicodedata.combining(character) else 0
+        if run <= PILE:
+            kept.append(character)
+    return "".join(kept)
+
+
 def clean(text: str) -> str:
     """A text in NFC with \\n as its line ends and without what can't be seen."""
     try:
@@ -133,5 +147,5 @@ def clean(text: str) -> str:
         return data.decode("ascii")
     for unseen in _UNSEEN:
         data = unseen.sub(b"", data)
-    text = data.decode("utf-8")
+    text = _PILES.sub(_safe, data.decode("utf-8"))
     return text if unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", text)

@@ -19,7 +19,8 @@ MATTER = 64 << 10  # characters of a front matter; what is longer is text
 _YAML = re.compile(r"---[ \t]*\n(.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.MULTILINE | re.DOTALL)
 _TOML = re.compile(r"\+\+\+[ \t]*\n(.*?)^\+\+\+[ \t]*(?:\n|\Z)", re.MULTILINE | re.DOTALL)
 _PAIR = re.compile(r"([A-Za-z][\w .-]{0,60}?)[ \t]*:(?:[ \t]+(.*))?")
-_COMMENT = re.compile(r"^ {0,3}<!--(?!-?>).*?-->[ \t]*\n?", re.MULTILINE | re.DOTALL)
+_COMMENT = re.compile(r"^ {0,3}<!--(?!-?>)", re.MULTILINE)
+_LINE_END = re.compile(r"[ \t]*\n?")
 
 
 def read(data: bytes, declared: str = "") -> Draft:
@@ -85,16 +86,20 @@ def _shown(text: str, blocks: tuple[Block, ...], draft: Draft) -> str:
     code = [block for block in blocks if block.kind == "code"]
     starts = [block.start for block in code]
     parts: list[str] = []
-    at = 0
-    count = 0
-    for match in _COMMENT.finditer(text):
+    kept, place, count = 0, 0, 0  # up to where the text is in `parts`, and looked at
+    while match := _COMMENT.search(text, place):
         i = bisect_right(starts, match.start()) - 1
         if i >= 0 and match.start() < code[i].end:
+            place = code[i].end
             continue
-        parts.append(text[at : match.start()])
-        at = match.end()
+        place = text.find("-->", match.end()) + len("-->")
+        if place < len("-->"):
+            break  # never closed; nor is what comes after
+        parts.append(text[kept : match.start()])
+        rest = _LINE_END.match(text, place)
+        kept = place = rest.end() if rest else place
         count += 1
     if not count:
         return text
     draft.lost.append(f"{count} comment{'s' * (count > 1)}, which no reader of the page sees")
-    return "".join((*parts, text[at:]))
+    return "".join((*parts, text[kept:]))

@@ -104,6 +104,11 @@ def test_elements_without_end_are_read_or_told(depth: int) -> None:
     assert "deep" in draft.text or draft.lost
 
 
+def test_elements_that_are_hidden_by_the_thousand_take_no_time() -> None:
+    draft = read(b"<html>" + b"<p hidden>x</p>y" * 200_000)
+    assert draft.text == "y" * 200_000
+
+
 def test_entities_load_and_expand_nothing() -> None:
     bomb = '<!DOCTYPE html [<!ENTITY a "xxxxxxxxxx"><!ENTITY b "&a;&a;&a;"><!ENTITY f SYSTEM "file:///etc/hosts">]>'
     text = read(f"<?xml version='1.0'?>{bomb}<html><body><p>&b; &f; end</p></body></html>".encode()).text

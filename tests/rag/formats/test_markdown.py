@@ -42,6 +42,11 @@ def test_comments_go_where_no_reader_sees_them_and_stay_in_code() -> None:
     assert draft.lost == ["1 comment, which no reader of the page sees"]
 
 
+def test_comments_that_never_close_take_no_time() -> None:
+    text = b"<!-- x\n" * 200_000
+    assert len(read(text).text) == len(text)
+
+
 def test_blocks_stand_where_they_say() -> None:
     parsed = parse(NOTE.encode(), "note.md")
     found = [(b.kind, parsed.text[b.start : b.end].splitlines()[0]) for b in parsed.blocks]
