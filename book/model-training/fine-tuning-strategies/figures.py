@@ -1,7 +1,7 @@
 """Draws the figures of the chapter: one public function a figure, SVG out, its numbers computed here."""
 
+import json
 import math
-import tomllib
 from pathlib import Path
 
 from handbook.book.pen import ACCENT, INK, LINE, MUTED, PAPER, box, circle, drawing, line, text
@@ -167,54 +167,52 @@ def nf4_levels() -> str:
     )
 
 
-def _measured(*names: str) -> dict[str, float]:
-    """Recorded values of claims by id."""
-    claims = tomllib.loads((Path(__file__).parent / "claims.toml").read_text(encoding="utf-8"))["claim"]
-    found = {each["id"]: float(each["measured"]["value"]) for each in claims if "measured" in each}
-    return {name: found[name] for name in names}
-
-
 def rank_loss() -> str:
-    got = _measured(
-        "base-loss", "rank-loss-4", "rank-loss-16", "rank-loss-64", "attention-only-loss", "full-loss"
-    )
-    left, right, top, base = 70.0, 400.0, 40.0, 280.0
-    tuned = {name: value for name, value in got.items() if name != "base-loss"}
-    low, high = min(tuned.values()), max(tuned.values())
-    margin = max(high - low, 0.01) * 0.25
-    low, high = low - margin, high + margin
+    """From ranks.jsonl, which `handbook bench ranks --out` wrote."""
+    losses: dict[tuple[str, int], list[float]] = {}
+    for row in (Path(__file__).parent / "ranks.jsonl").read_text(encoding="utf-8").splitlines():
+        run = json.loads(row)
+        kind = run["trial"]["modules"] if run["name"].startswith("LoRA") else run["name"]
+        losses.setdefault((kind, run["trial"]["rank"] * kind.startswith(("all", "att"))), []).append(
+            run["after"]
+        )
+    mean = {key: sum(values) / len(values) for key, values in losses.items()}
+    left, right, top, base, low, high = 64.0, 400.0, 44.0, 290.0, 1.59, 1.7
 
     def y(value: float) -> float:
         return base - (base - top) * (value - low) / (high - low)
 
     def x(rank: int) -> float:
-        return left + (right - left) * (math.log2(rank) - 1) / 6
+        return left + 14 + (right - left - 28) * math.log2(rank) / 6
 
-    points = [(x(rank), y(got[f"rank-loss-{rank}"])) for rank in (4, 16, 64)]
-    full, attention = got["full-loss"], got["attention-only-loss"]
     parts = [
         line([(left, top), (left, base), (right, base)], MUTED),
         text(12, 24, "held-out loss, nats per answer token", MUTED, size=14),
-        text(508, 24, f"untouched: {got['base-loss']:.3f}", MUTED, "end", 14),
-        line([(left, y(full)), (right, y(full))], INK, 1.5, dash=True),
-        text(right + 6, y(full) + 5, f"full {full:.3f}", INK, size=14),
-        line(points, ACCENT, 2.5),
-        circle(x(16), y(attention), 6, PAPER, ACCENT, width=2),
-        text(x(16) + 12, y(attention) + 5, f"attention only {attention:.3f}", INK, size=14),
-        text((left + right) / 2, base + 46, "rank, on all linear layers", MUTED, "middle", 14),
+        text((left + right) / 2, base + 46, "rank", MUTED, "middle", 14),
     ]
-    for rank, (px, py) in zip((4, 16, 64), points, strict=True):
-        parts.append(circle(px, py, 6, ACCENT, PAPER))
-        parts.append(text(px, py - 12, f"{got[f'rank-loss-{rank}']:.3f}", INK, "middle", 14))
-        parts.append(text(px, base + 20, str(rank), MUTED, "middle", 14))
-    for value in (low + margin, high - margin):
-        parts.append(text(left - 8, y(value) + 5, f"{value:.2f}", MUTED, "end", 14))
-    words = ", ".join(f"{name.replace('-', ' ')} {value:.3f}" for name, value in got.items())
+    parts += [text(left - 8, y(v) + 5, f"{v:.2f}", MUTED, "end", 14) for v in (1.6, 1.65, 1.7)]
+    words = []
+    for name, label in (("base", "untouched"), ("full", "all weights")):
+        value = mean[name, 0]
+        parts.append(line([(left, y(value)), (right, y(value))], INK, 1.5, dash=True))
+        parts.append(text(right + 6, y(value) + 5, f"{label} {value:.3f}", INK, size=14))
+        words.append(f"{label} {value:.3f}")
+    ranks = sorted(rank for kind, rank in mean if kind == "all-linear")
+    parts += [text(x(rank), base + 20, str(rank), MUTED, "middle", 14) for rank in ranks]
+    for kind, label, colour in (("attention", "attention only", INK), ("all-linear", "all layers", ACCENT)):
+        there = [rank for rank in ranks if (kind, rank) in mean]
+        parts.append(line([(x(rank), y(mean[kind, rank])) for rank in there], colour, 2.5))
+        for rank in there:
+            for value in losses[kind, rank]:
+                fill = PAPER if kind == "attention" else ACCENT
+                parts.append(circle(x(rank), y(value), 4.5, fill, colour, width=2))
+        words.append(f"{label}: " + ", ".join(f"rank {rank} {mean[kind, rank]:.3f}" for rank in there))
+    parts.append(text(right - 4, y(1.632), "○ attention only", INK, "end", 14))
+    parts.append(text(right - 4, y(1.624), "● all linear layers", ACCENT, "end", 14))
     return drawing(
-        340,
+        346,
         "Held-out loss over the rank of a LoRA",
-        f"Rank 4, 16 and 64 on all linear layers, joined; rank 16 on attention only; full fine-tuning as a "
-        f"dashed line. {words}.",
+        f"Losses after 64 rows of 512 tokens, a mark a seed, means joined. {'; '.join(words)}.",
         parts,
     )
 
