@@ -61,6 +61,8 @@ _SUSPECTS = (
     ),
 )
 
+_TELLTALE = re.compile(r"[<\\]|\{#|\[\^|:::")  # every suspect has one of these
+
 Report = Callable[[str, int, str, str], None]
 
 
@@ -136,12 +138,17 @@ def links_of(tokens: Sequence[Token], anchor: str, shift: int = 0) -> Iterator[L
                 yield Link(*split(str(child.attrs["src"])), plain(child.children or []), at, anchor)
 
 
+def _blank(span: re.Match[str]) -> str:
+    """As long, in as many lines, with nothing in it."""
+    return "\n".join(" " * len(line) for line in span[0].split("\n"))
+
+
 def suspects(tokens: Sequence[Token], report: Report, shift: int = 0) -> None:
     """Report what looks like markup that was not understood."""
     for token in tokens:
-        if token.type != "inline":
+        if token.type != "inline" or not _TELLTALE.search(token.content):
             continue
-        text = _SPAN.sub(lambda m: re.sub(r"[^\n]", " ", m[0]), token.content)
+        text = _SPAN.sub(_blank, token.content)
         for pattern, kind, what, remedy in _SUSPECTS:
             for match in pattern.finditer(text):
                 line = (token.map or [0])[0] + 1 + shift + text[: match.start()].count("\n")

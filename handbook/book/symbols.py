@@ -139,12 +139,20 @@ def source(symbol: str) -> SourceText:
 
     Raises UnknownSymbol where there is no such module, it does not parse, or it does not define the name.
     """
-    module, _, qualname = symbol.partition(":")
+    module = symbol.partition(":")[0]
     file = module_file(module)
     if file is None:
         raise UnknownSymbol(f"There is no module {module}.", "Correct the name, or write the module.")
+    stat = file.stat()
+    return _found(symbol, file, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=4096)
+def _found(symbol: str, file: Path, mtime: int, size: int) -> SourceText:
+    """`source`, of a module's file, cached until that changes."""
+    module, _, qualname = symbol.partition(":")
     try:
-        text, tree = parse(file)
+        text, tree = _parse(file, mtime, size)
     except SyntaxError as error:
         raise UnknownSymbol(f"{module} does not parse: {error}.", "Correct the module.") from error
     if not qualname:

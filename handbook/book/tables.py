@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +16,19 @@ if TYPE_CHECKING:
 _WHERE = re.compile(r"\(at line (\d+), column \d+\)")
 
 
+@lru_cache(maxsize=256)
+def _loaded(text: str) -> dict[str, Any]:
+    """Most files are as they were when the book is read again."""
+    return tomllib.loads(text)
+
+
 def read(file: Path, faults: Faults) -> tuple[dict[str, Any], str]:
     """The parsed file and its text; empty and a fault where it does not parse."""
     text = faults.read(file)
     if text is None:
         return {}, ""
     try:
-        return tomllib.loads(text), text
+        return deepcopy(_loaded(text)), text
     except tomllib.TOMLDecodeError as error:
         found = _WHERE.search(str(error))
         line = int(found[1]) if found else text.count("\n") + 1

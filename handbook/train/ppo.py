@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 Estimator = Literal["k1", "k2", "k3"]
-FAR = 20.0  # nats; no update that is to be trusted moves a token so far
+FAR = 80.0  # nats; fp32 ends at 88
 
 
 def masked_mean(x: Tensor, mask: Tensor) -> Tensor:
