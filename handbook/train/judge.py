@@ -90,12 +90,12 @@ def open_judge(
 
     Raises CheckpointError where the folder holds no reward model, and what load raises.
     """
-    folder = folder if (folder / SETTINGS).exists() else folder / "reward"
+    given, folder = folder, folder if (folder / SETTINGS).exists() else folder / "reward"
     remedy = "Name the folder that `handbook train reward` wrote."
     try:
         base = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))["base"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{folder.parent} holds no reward model: {error}.", remedy) from error
+        raise CheckpointError(f"{given} holds no reward model: {error}.", remedy) from error
     if not isinstance(base, str) or not base:
         raise CheckpointError(f"{folder / SETTINGS} does not say which model it was made of.", remedy)
     loaded = load(base)
