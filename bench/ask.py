@@ -142,7 +142,7 @@ def latency(corpus: Any, tutor: Any, answerable: Rows) -> dict[str, Any]:
 def opening(settings: Any, embedder: Any) -> tuple[Any, dict[str, Any]]:
     """A corpus built from nothing in a folder of its own, then opened again up to date; seconds of each."""
     from handbook.book.load import open_book
-    from handbook.rag.pipeline import open_corpus
+    from handbook.rag.own import open_corpus
 
     book = open_book(settings.book)
     import lancedb  # noqa: F401  (its import is the process's, not the corpus's)

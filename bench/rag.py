@@ -146,7 +146,7 @@ def book(settings: Any, embedder: Any) -> tuple[Golden, list[Scores]]:
     from ask import read  # the questions' reader, beside this file
 
     from handbook.book.load import open_book
-    from handbook.rag.pipeline import open_corpus
+    from handbook.rag.own import open_corpus
 
     corpus = open_corpus(open_book(settings.book), settings, embedder)
     if embedder is not None:

@@ -92,7 +92,8 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A passage with an address. `url` is where a person reads it: `/book/<part>/<slug>#<anchor>`."""
+    """A passage with an address. `url` is where a person reads it: `/book/<part>/<slug>#<anchor>` of the
+    book, `/corpora/<name>/passage/<id>` of somebody's documents (kind "document", without an anchor)."""
 
     id: str
     document: str
@@ -100,7 +101,7 @@ class Chunk:
     title: str
     text: str
     url: str
-    kind: Literal["paragraph", "question", "code"] = "paragraph"
+    kind: Literal["paragraph", "question", "code", "document"] = "paragraph"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +135,37 @@ class Sentence:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What the book says to a question, or a refusal with the nearest passages.
+class Conflict:
+    """Two sentences of different sources that can't both be right. about: their common subject, in their
+    words. why: what differs ("5 mg" and "50 mg"; one denies it), in words."""
 
-    timings: seconds by stage.
+    one: Citation
+    other: Citation
+    about: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a stage did, for the trace: what it received and produced, in words and numbers that can be shown,
+    and the seconds it took. stage: ingest, chunk, embed, index, understand, retrieve, fuse, rerank, pack,
+    synthesize or evaluate, with a part of it after a dot where there is one ("understand.spell"). cost: what
+    else it used (tokens, calls, bytes), by name."""
+
+    stage: str
+    received: Mapping[str, object]
+    produced: Mapping[str, object]
+    seconds: float
+    cost: Mapping[str, float] = field(default_factory=dict)
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a corpus says to a question, or a refusal with the nearest passages.
+
+    timings: seconds by stage. steps: the same stages, with what each received and produced. corpus: "book" or
+    the name of one's own. conflicts: between the sources that were found.
     """
 
     question: str
@@ -146,6 +174,9 @@ class Answer:
     hits: tuple[Hit, ...]
     confidence: float
     timings: Mapping[str, float] = field(default_factory=dict)
+    steps: tuple[Step, ...] = ()
+    corpus: str = "book"
+    conflicts: tuple[Conflict, ...] = ()
 
     @property
     def text(self) -> str:

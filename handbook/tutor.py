@@ -16,7 +16,7 @@ from handbook.chat import Chat, Delta
 from handbook.embed import Embedder
 from handbook.errors import HandbookError
 from handbook.rag import confidence, sentences, support, synthesize
-from handbook.rag.pipeline import Corpus
+from handbook.rag.own import Corpus
 from handbook.rag.synthesize import Candidate
 from handbook.records import Answer, Citation, Hit, Message, Sampling, Sentence
 

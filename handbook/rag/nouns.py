@@ -8,6 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from handbook.records import Step
+
+__all__ = ["Block", "BlockKind", "Condition", "Found", "Kind", "Parsed", "Row", "Span", "Step"]
+
 Kind = Literal["pdf", "html", "docx", "markdown", "text", "csv", "notebook"]
 BlockKind = Literal["heading", "paragraph", "list", "table", "code"]
 
@@ -100,16 +104,3 @@ class Condition:
     any_of: tuple[str | float, ...] = ()
     least: float | str | None = None
     most: float | str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What a stage did, for the trace: what it received and produced, in words and numbers that can be shown,
-    and the seconds it took. cost: what else it used (tokens, calls, bytes), by name."""
-
-    stage: str
-    received: Mapping[str, object]
-    produced: Mapping[str, object]
-    seconds: float
-    cost: Mapping[str, float] = field(default_factory=dict)
-    note: str = ""

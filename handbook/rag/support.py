@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from handbook.rag.pipeline import Corpus
+from handbook.rag.own import Corpus
 from handbook.rag.rerank import coverage
 from handbook.rag.text import words
 from handbook.records import Citation, Hit, Sentence

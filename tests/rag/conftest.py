@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from handbook.rag.own import Corpus
 from handbook.rag.passages import book_entries
-from handbook.rag.pipeline import Corpus
 from handbook.rag.store import Store
 from tests.rag.fakes import HashEmbedder, small_book
 

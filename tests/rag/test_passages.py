@@ -73,7 +73,7 @@ def test_compounds_are_indexed_in_parts_too() -> None:
 
 def test_importing_and_chunking_load_neither_lancedb_nor_torch() -> None:
     check = (
-        "import sys, handbook.tutor, handbook.rag.pipeline\n"
+        "import sys, handbook.tutor, handbook.rag.own\n"
         "from handbook.rag.passages import code_entries\n"
         "assert list(code_entries())\n"
         "heavy = {'torch', 'lancedb', 'pyarrow', 'transformers'} & set(sys.modules)\n"

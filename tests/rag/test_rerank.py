@@ -38,8 +38,8 @@ def test_one_sentence_that_says_it_all_beats_words_scattered_over_a_passage(open
 
 
 def test_code_is_retrieved_too_without_vectors(open_small: Open) -> None:
+    from handbook.rag.own import Corpus
     from handbook.rag.passages import book_entries, code_entries
-    from handbook.rag.pipeline import Corpus
     from tests.rag.fakes import HashEmbedder, small_book
 
     small = open_small()

@@ -161,7 +161,7 @@ import json, sys, time
 from pathlib import Path
 import lancedb
 from handbook.rag.passages import book_entries
-from handbook.rag.pipeline import Corpus
+from handbook.rag.own import Corpus
 from handbook.rag.store import Store
 from tests.rag.fakes import HashEmbedder, small_book
 

@@ -51,7 +51,7 @@ def _tutor(settings: Settings, with_chat: bool, adapter: Path | None = None) -> 
     from handbook.book.load import open_book
     from handbook.chat import open_chat
     from handbook.embed import open_embedder
-    from handbook.rag.pipeline import open_corpus
+    from handbook.rag.own import open_corpus
     from handbook.tutor import Tutor
 
     embedder = open_embedder(settings)
@@ -114,7 +114,7 @@ def answer_json(answer: Answer) -> dict[str, Any]:
 def search_command(text: str, limit: int, as_json: bool) -> int:
     """Search book, questions and code for TEXT. Exit code 1 when nothing is found."""
     from handbook.book.load import open_book
-    from handbook.rag.pipeline import open_corpus
+    from handbook.rag.own import open_corpus
 
     settings = load()
     hits = open_corpus(open_book(settings.book), settings).search(text, limit)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from handbook.chat import Chat
     from handbook.database import Database
     from handbook.embed import Embedder
-    from handbook.rag.pipeline import Corpus
+    from handbook.rag.own import Corpus
     from handbook.records import Answer
     from handbook.tutor import Tutor
 
@@ -116,7 +116,7 @@ class Shelf:
         book, embedder = self.book, self.embedder
         with self._corpus_lock:
             if self._corpus is None or self._corpus[0] is not book:
-                from handbook.rag.pipeline import open_corpus
+                from handbook.rag.own import open_corpus
 
                 self._corpus = (book, open_corpus(book, self.settings, embedder))
                 self._answers.clear()

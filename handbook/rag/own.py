@@ -1,4 +1,4 @@
-"""The stages composed: a corpus that is searched while someone types and asked when they have a question.
+"""The book's own corpus, searched while someone types and asked when they have a question.
 
     chunk -> index (full text) -> search
        `---> embed -> retrieve (both in parallel) -> fuse -> rerank -> [Tutor]
