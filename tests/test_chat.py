@@ -102,6 +102,7 @@ def test_http_shows_the_address_without_its_secrets() -> None:
     assert "hunter" not in str(caught.value)
 
 
+@pytest.mark.alone
 def test_http_streams_and_takes_the_servers_usage(server: State) -> None:
     chat = HttpChat(server.url, "plain")
     begin = perf_counter()

@@ -3,6 +3,8 @@
 import statistics
 import time
 
+import pytest
+
 from handbook.book.load import open_book
 from handbook.book.render import render
 
@@ -20,6 +22,7 @@ def test_seventeen_chapters_on_two_paths() -> None:
     assert [len(path.steps) for path in book.paths] == [5, 4]
 
 
+@pytest.mark.alone
 def test_reading_takes_less_than_150_ms() -> None:
     """Median of five, once the modules are imported; the page of a chapter after that from memory."""
     book = open_book()

@@ -13,6 +13,8 @@ from handbook.book.claims import Claim
 from handbook.book.load import open_book
 from tests.labs.conftest import ROOT
 
+pytestmark = pytest.mark.alone
+
 LAB = ROOT / "book/inference-ops/llm-serving-optimization/lab.py"
 CHAPTER = open_book(ROOT / "book").chapters["llm-serving-optimization"]
 CLAIMS = {claim.id: claim for claim in CHAPTER.claims}

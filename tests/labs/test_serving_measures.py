@@ -39,6 +39,8 @@ from handbook.lab.serving.streams import Job, Lengths, stream
 from handbook.model.transformer import Transformer
 from tests.labs.conftest import ROOT
 
+pytestmark = pytest.mark.alone
+
 CLAIMS = {claim.id: claim for claim in open_book(ROOT / "book").chapters["llm-serving-optimization"].claims}
 
 

@@ -17,6 +17,8 @@ from handbook.model import attention, routing
 from handbook.model.transformer import Transformer
 from tests.labs.conftest import LAB, ROOT
 
+pytestmark = pytest.mark.alone
+
 CHAPTER = open_book(ROOT / "book").chapters["transformer-deep-dive"]
 CLAIMS = {claim.id: claim for claim in CHAPTER.claims}
 PROMISED = """cached-decode-speedup prefill-over-decode gqa-equals-repeated-mha kv-bytes-per-token-smollm2

@@ -29,6 +29,8 @@ from handbook.train.characters import Corpus
 from handbook.train.loop import Point
 from tests.labs.conftest import ROOT
 
+pytestmark = pytest.mark.alone
+
 CLAIMS = {claim.id: claim for claim in open_book(ROOT / "book").chapters["transformer-deep-dive"].claims}
 
 

@@ -115,6 +115,7 @@ def test_generate_continues_alike(smollm2, prompts, expected):
     assert max(map(len, got)) == 32
 
 
+@pytest.mark.alone
 def test_it_loads_fast(smollm2_path):
     """Well under 2 s on two cores; the bound leaves room for a machine that does other things too."""
     seconds = []

@@ -25,6 +25,7 @@ def test_they_hold(claim, with_text: Path) -> None:
     assert claim.holds(samples[len(samples) // 2]), samples
 
 
+@pytest.mark.alone
 @pytest.mark.text
 def test_a_model_is_trained_once(with_text: Path) -> None:
     first = training.trained("dense")
