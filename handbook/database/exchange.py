@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import inspect, select
 from sqlalchemy.orm import Session
 
-from handbook.database.tables import Base
+from handbook.database.tables import Base, OfThisMachine
 from handbook.errors import DatabaseError
 
 FORMAT = "handbook-state"
@@ -28,7 +28,7 @@ def rows_to_add(state: Mapping[str, Any], session: Session) -> list[Base]:
         raise DatabaseError(
             f"Expected an export of version {VERSION}, got {state.get('version')!r}.", "Upgrade the handbook."
         )
-    classes = {mapper.class_.__tablename__: mapper.class_ for mapper in Base.registry.mappers}
+    classes = {cls.__tablename__: cls for cls in state_tables()}
     tables = state.get("tables")
     if not isinstance(tables, Mapping):
         raise DatabaseError("The export has no tables.", "Choose a whole file from Export.")
@@ -55,6 +55,12 @@ def rows_to_add(state: Mapping[str, Any], session: Session) -> list[Base]:
     return rows
 
 
+def state_tables() -> list[type[Base]]:
+    """The tables that travel in an export: what the reader did, not what lies on this machine's disks."""
+    classes: list[type[Base]] = [mapper.class_ for mapper in Base.registry.mappers]
+    return [cls for cls in classes if not issubclass(cls, OfThisMachine)]
+
+
 def _row(cls: type[Base], values: Any) -> Base:
     columns = {column.key: column for column in inspect(cls).columns}
     if not isinstance(values, Mapping):
@@ -67,6 +73,9 @@ def _row(cls: type[Base], values: Any) -> Base:
     for key, column in columns.items():
         if key == "id":
             continue  # numbered anew: two machines count alike
+        if column.info.get("local"):
+            kept[key] = None  # the number of such a row
+            continue
         value = datetime.fromisoformat(values[key]) if key == "at" else values[key]
         expected: Any = column.type.python_type
         if expected is float and isinstance(value, int) and not isinstance(value, bool):

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from sqlalchemy import create_engine, delete, event, make_url, select
+from sqlalchemy import create_engine, delete, event, func, make_url, select
 from sqlalchemy.engine import URL, Engine
 from sqlalchemy.exc import (
     ArgumentError,
@@ -22,11 +22,12 @@ from sqlalchemy.exc import (
 from sqlalchemy.orm import Session, sessionmaker
 
 from handbook.database.migrate import bring_up_to_date
-from handbook.database.tables import Ask, Attempt, Base, Measurement, ReadSection
+from handbook.database.tables import Ask, Attempt, Base, Measurement, ReadSection, Signal
 from handbook.errors import DatabaseError, DiskFull
 from handbook.records import Answer
 from handbook.settings import Settings
 
+SignalKind = Literal["cited", "helped", "not_helped"]
 FULL = ("disk is full", "no space left", "disk i/o error")
 
 
@@ -117,7 +118,8 @@ class Database:
         self.url = shown
 
     @contextmanager
-    def _session(self, reads: bool = False) -> Iterator[Session]:
+    def session(self, reads: bool = False) -> Iterator[Session]:
+        """A transaction, for the tables that have files of their own here (`database.corpora`)."""
         try:
             with (self._reads if reads else self._writes).begin() as session:
                 yield session
@@ -130,7 +132,7 @@ class Database:
     # Reading
 
     def mark_read(self, chapter: str, section: str) -> None:
-        with self._session() as session:
+        with self.session() as session:
             session.merge(ReadSection(chapter=chapter, section=section))
 
     def unmark_read(self, chapter: str, section: str | None = None) -> None:
@@ -138,13 +140,13 @@ class Database:
         statement = delete(ReadSection).where(ReadSection.chapter == chapter)
         if section is not None:
             statement = statement.where(ReadSection.section == section)
-        with self._session() as session:
+        with self.session() as session:
             session.execute(statement)
 
     def read(self) -> dict[str, set[str]]:
         """Sections read, by chapter slug."""
         marks: dict[str, set[str]] = {}
-        with self._session(reads=True) as session:
+        with self.session(reads=True) as session:
             for chapter, section in session.execute(select(ReadSection.chapter, ReadSection.section)):
                 marks.setdefault(chapter, set()).add(section)
         return marks
@@ -153,20 +155,42 @@ class Database:
 
     def log_ask(self, answer: Answer) -> int:
         row = Ask(question=answer.question, refused=answer.refused, answer=asdict(answer))
-        with self._session() as session:
+        with self.session() as session:
             session.add(row)
         return row.id
 
     def asks(self, limit: int = 20) -> list[dict[str, Any]]:
         """The newest first."""
-        with self._session(reads=True) as session:
+        with self.session(reads=True) as session:
             return [
                 _as_dict(row) for row in session.scalars(select(Ask).order_by(Ask.id.desc()).limit(limit))
             ]
 
     def forget_ask(self, ask: int) -> None:
-        with self._session() as session:
+        with self.session() as session:
             session.execute(delete(Ask).where(Ask.id == ask))
+
+    # Signals
+
+    def signal(
+        self, kind: SignalKind, question: str, corpus: str = "book", chunk: str = "", ask: int | None = None
+    ) -> None:
+        """Keep that a citation was opened (its chunk's id), or that an answer helped or did not."""
+        row = Signal(kind=kind, question=question, corpus=corpus, chunk=chunk, ask=ask)
+        with self.session() as session:
+            session.add(row)
+
+    def signals(self, corpus: str, limit: int = 100) -> list[dict[str, Any]]:
+        """The newest first."""
+        statement = select(Signal).where(Signal.corpus == corpus).order_by(Signal.id.desc()).limit(limit)
+        with self.session(reads=True) as session:
+            return [_as_dict(row) for row in session.scalars(statement)]
+
+    def signal_counts(self, corpus: str) -> dict[str, int]:
+        """How many of each kind."""
+        statement = select(Signal.kind, func.count()).where(Signal.corpus == corpus).group_by(Signal.kind)
+        with self.session(reads=True) as session:
+            return {kind: int(count) for kind, count in session.execute(statement)}
 
     # Exercises
 
@@ -178,7 +202,7 @@ class Database:
         ]
         passed = sum(bool(row["passed"]) for row in rows)
         attempt = Attempt(exercise=exercise, code=code, passed=passed, total=len(rows), results=rows)
-        with self._session() as session:
+        with self.session() as session:
             session.add(attempt)
         return attempt.id
 
@@ -187,7 +211,7 @@ class Database:
         statement = (
             select(Attempt).where(Attempt.exercise == exercise).order_by(Attempt.id.desc()).limit(limit)
         )
-        with self._session(reads=True) as session:
+        with self.session(reads=True) as session:
             return [_as_dict(row) for row in session.scalars(statement)]
 
     def solved(self) -> set[str]:
@@ -195,7 +219,7 @@ class Database:
         statement = (
             select(Attempt.exercise).where(Attempt.passed == Attempt.total, Attempt.total > 0).distinct()
         )
-        with self._session(reads=True) as session:
+        with self.session(reads=True) as session:
             return set(session.scalars(statement))
 
     # Own measurements
@@ -204,26 +228,29 @@ class Database:
         self, claim: str, value: float, low: float, high: float, samples: int, machine: str
     ) -> None:
         row = Measurement(claim=claim, value=value, low=low, high=high, samples=samples, machine=machine)
-        with self._session() as session:
+        with self.session() as session:
             session.add(row)
 
     def measurements(self) -> dict[str, dict[str, Any]]:
         """The newest per claim."""
-        with self._session(reads=True) as session:
+        with self.session(reads=True) as session:
             rows = session.scalars(select(Measurement).order_by(Measurement.id))
             return {row.claim: _as_dict(row) for row in rows}
 
     # All of it
 
     def export(self) -> dict[str, Any]:
-        """Every row of every table, as JSON can hold it. `import_` takes it back."""
+        """Every row of the reader's state, as JSON can hold it. `import_` takes it back. Corpora are not part
+        of it: their documents and indexes lie on this machine."""
+        from handbook.database.exchange import state_tables
+
         tables: dict[str, list[dict[str, Any]]] = {}
-        with self._session(reads=True) as session:
-            for mapper in Base.registry.mappers:
-                rows = [_as_dict(row) for row in session.scalars(select(mapper.class_))]
+        with self.session(reads=True) as session:
+            for cls in state_tables():
+                rows = [_as_dict(row) for row in session.scalars(select(cls))]
                 for row in rows:
                     row["at"] = row["at"].isoformat()
-                tables[mapper.class_.__tablename__] = rows
+                tables[cls.__tablename__] = rows
         return {"format": "handbook-state", "version": 1, "tables": tables}
 
     def import_(self, state: Mapping[str, Any]) -> int:
@@ -233,15 +260,18 @@ class Database:
         """
         from handbook.database.exchange import rows_to_add
 
-        with self._session() as session:
+        with self.session() as session:
             rows = rows_to_add(state, session)
             session.add_all(rows)
         return len(rows)
 
     def delete_all(self) -> None:
-        with self._session() as session:
-            for mapper in Base.registry.mappers:
-                session.execute(delete(mapper.class_))
+        """What `export` gives. A corpus is deleted with its index, by `rag.corpora.Corpora.delete`."""
+        from handbook.database.exchange import state_tables
+
+        with self.session() as session:
+            for cls in state_tables():
+                session.execute(delete(cls))
 
 
 def _as_dict(row: Base) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, Float, Integer, String, Text, TypeDecorator
+from sqlalchemy import JSON, BigInteger, DateTime, Float, Integer, String, Text, TypeDecorator
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -30,6 +30,10 @@ def now() -> datetime:
 
 class Base(DeclarativeBase):
     type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: JSON, list[Any]: JSON}  # noqa: RUF012
+
+
+class OfThisMachine:
+    """Marks tables about what lies on this machine's disks: no part of the reader's state, which travels."""
 
 
 class ReadSection(Base):
@@ -81,3 +85,89 @@ class Measurement(Base):
     samples: Mapped[int]
     machine: Mapped[str] = mapped_column(Text)
     at: Mapped[datetime] = mapped_column(default=now)
+
+
+class Signal(Base):
+    """What the reader did with an answer: a citation that was opened, a yes or a no to 'did this answer
+    it?'."""
+
+    __tablename__ = "signal"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    ask: Mapped[int | None] = mapped_column(info={"local": True})  # asks are numbered anew elsewhere
+    corpus: Mapped[str] = mapped_column(String(60), index=True)
+    question: Mapped[str] = mapped_column(Text)
+    kind: Mapped[str] = mapped_column(String(20))
+    chunk: Mapped[str] = mapped_column(Text)
+    at: Mapped[datetime] = mapped_column(default=now)
+
+
+class CorpusRow(OfThisMachine, Base):
+    """A corpus of the reader's own: its name, and what its index is made with."""
+
+    __tablename__ = "corpus"
+
+    name: Mapped[str] = mapped_column(String(60), primary_key=True)
+    title: Mapped[str] = mapped_column(Text)
+    model: Mapped[str] = mapped_column(String(200))
+    dimension: Mapped[int]
+    settings: Mapped[dict[str, Any]]
+    created: Mapped[datetime] = mapped_column(default=now)
+    changed: Mapped[datetime] = mapped_column(default=now)
+
+
+class CorpusSource(OfThisMachine, Base):
+    """A folder, file or page that a corpus is made of. key: a hash of the source, which may be longer than
+    an index takes."""
+
+    __tablename__ = "corpus_source"
+
+    corpus: Mapped[str] = mapped_column(String(60), primary_key=True)
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    source: Mapped[str] = mapped_column(Text)
+    kind: Mapped[str] = mapped_column(String(20))  # folder, file, page
+    added: Mapped[datetime] = mapped_column(default=now)
+
+
+class CorpusDocument(OfThisMachine, Base):
+    """A document of a corpus, as it was when it was last ingested. seen: size and times by which it is told
+    whether it changed. origin: key of the source that brought it. lost: in words, what could not be read."""
+
+    __tablename__ = "corpus_document"
+
+    corpus: Mapped[str] = mapped_column(String(60), primary_key=True)
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    source: Mapped[str] = mapped_column(Text)
+    origin: Mapped[str] = mapped_column(String(64))
+    digest: Mapped[str] = mapped_column(String(64))
+    seen: Mapped[dict[str, Any]]
+    title: Mapped[str] = mapped_column(Text)
+    kind: Mapped[str] = mapped_column(String(20))
+    language: Mapped[str] = mapped_column(String(10))
+    chunks: Mapped[int]
+    characters: Mapped[int] = mapped_column(BigInteger)
+    lost: Mapped[list[Any]]
+    fault: Mapped[str] = mapped_column(Text)
+    seconds: Mapped[float] = mapped_column(Float)
+    at: Mapped[datetime] = mapped_column(default=now)
+
+
+class IngestionRow(OfThisMachine, Base):
+    """An ingestion: how far it is, for all processes to see. state: running, waiting, stopping, stopped,
+    failed, done; a process that was killed leaves it at running. wish: 'stop' where somebody asked for it."""
+
+    __tablename__ = "ingestion"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    corpus: Mapped[str] = mapped_column(String(60), index=True)
+    job: Mapped[dict[str, Any]]
+    state: Mapped[str] = mapped_column(String(20))
+    wish: Mapped[str] = mapped_column(String(20))
+    stage: Mapped[str] = mapped_column(String(20))
+    done: Mapped[int] = mapped_column(BigInteger)
+    total: Mapped[int | None] = mapped_column(BigInteger)
+    note: Mapped[str] = mapped_column(Text)
+    counts: Mapped[dict[str, Any]]
+    faults: Mapped[list[Any]]
+    seconds: Mapped[float] = mapped_column(Float)
+    at: Mapped[datetime] = mapped_column(default=now, index=True)

@@ -11,6 +11,7 @@ from sqlalchemy import create_engine, text
 
 from handbook.database import Database, open_database
 from handbook.database.migrate import known_revisions
+from handbook.database.tables import CorpusRow
 from handbook.errors import DatabaseError, NewerDatabase
 from handbook.records import Answer, Chunk, Citation, Hit, Sentence
 from handbook.settings import Settings
@@ -79,6 +80,37 @@ def test_export_imports_into_an_empty_database_once(database: Database, tmp_path
     assert other.import_(state) == 0, "a second import adds nothing"
     assert other.export()["tables"] == database.export()["tables"]
     other.close()
+
+
+def test_signals_are_kept_by_corpus_and_travel_without_the_number_of_their_ask(
+    database: Database, tmp_path: Path
+) -> None:
+    ask = database.log_ask(ANSWER)
+    database.signal("cited", ANSWER.question, "notes", chunk="c1", ask=ask)
+    database.signal("helped", ANSWER.question, "notes", ask=ask)
+    database.signal("not_helped", ANSWER.question)
+    assert [row["kind"] for row in database.signals("notes")] == ["helped", "cited"]
+    assert database.signals("notes")[1]["ask"] == ask
+    assert database.signal_counts("notes") == {"cited": 1, "helped": 1}
+    assert database.signal_counts("book") == {"not_helped": 1}
+    other = open_database(Settings(data=tmp_path / "other"))
+    other.import_(json.loads(json.dumps(database.export())))
+    assert [(row["kind"], row["ask"]) for row in other.signals("notes")] == [
+        ("helped", None),
+        ("cited", None),
+    ]
+    other.close()
+
+
+def test_what_lies_on_this_machine_does_not_travel_and_is_not_deleted_with_the_state(
+    database: Database,
+) -> None:
+    with database.session() as session:
+        session.add(CorpusRow(name="notes", title="", model="m", dimension=3, settings={}))
+    assert "corpus" not in database.export()["tables"]
+    database.delete_all()
+    with database.session(reads=True) as session:
+        assert session.get(CorpusRow, "notes") is not None
 
 
 def test_delete_all_leaves_nothing(database: Database) -> None:
