@@ -30,11 +30,12 @@ from handbook.errors import (
 )
 
 Progress = Callable[[int, int, str], None]
-ABSENT = {
-    ModelUnavailable: "models",
-    TextUnavailable: "text",
-    DataUnavailable: "sets",
-}  # raised where a need is not met
+ABSENT: dict[type[HandbookError], tuple[str, ...]] = {
+    ModelUnavailable: ("models",),
+    TextUnavailable: ("text",),
+    DataUnavailable: ("sets", "retrieval"),
+}  # what is raised where a need is not met, and which needs those can be
+RETRIEVAL = ("scifact/corpus.jsonl", "scifact/queries.jsonl", "scifact/qrels/test.tsv", "cacm/cacm.tar.gz")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +119,10 @@ def measure(claim: Claim, lab: ModuleType, small: bool, compare: bool = True) ->
         if not callable(function):
             return _nothing(claim, f"lab.py has no function {claim.lab}.", small)
         samples = _samples(function(small=small))
-    except (ModelUnavailable, TextUnavailable) as error:
-        skipped = ABSENT[type(error)] in claim.needs
+    except tuple(ABSENT) as error:
+        skipped = any(
+            need in claim.needs for kind in ABSENT if isinstance(error, kind) for need in ABSENT[kind]
+        )
         return _nothing(claim, str(error), small, skipped, time.perf_counter() - begin)
     except Exception as error:
         what = str(error) if isinstance(error, HandbookError) else f"{type(error).__name__}: {error}"
@@ -171,7 +174,19 @@ def _no_sets() -> str:
     return ""
 
 
-LACKING = {"models": _no_model, "text": _no_text, "sets": _no_sets}
+def _no_retrieval() -> str:
+    from handbook.settings import load
+
+    folder = load().retrieval
+    if folder is None:
+        return (
+            "SciFact and CACM are not on this machine: HANDBOOK_RETRIEVAL names the folder that holds them."
+        )
+    absent = [name for name in RETRIEVAL if not (folder / name).is_file()]
+    return f"{folder} lacks {', '.join(absent)}." if absent else ""
+
+
+LACKING = {"models": _no_model, "text": _no_text, "sets": _no_sets, "retrieval": _no_retrieval}
 
 
 def command(chapter: Chapter, small: bool) -> str:

@@ -117,6 +117,35 @@ def test_a_missing_text_skips_only_what_needs_it(
     assert (outcome.skipped, outcome.failed) == (skipped, not skipped)
 
 
+@pytest.mark.parametrize("need", ["sets", "retrieval", "models"])
+def test_data_that_turns_out_to_be_missing_skips_what_needs_it(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch, need: str
+) -> None:
+    tiny.swap(CLAIMS, "exact = true", f'exact = true\nneeds = ["{need}"]')
+    monkeypatch.setattr(verifying, "missing", lambda claim: "")
+    outcome = lab(tiny, "from handbook.errors import DataUnavailable; raise DataUnavailable('Not here.')")
+    assert outcome.skipped == (need != "models")
+    assert outcome.failed == (need == "models")
+    assert "Not here." in outcome.reason
+
+
+def test_needs_retrieval_sets(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny.swap(CLAIMS, "exact = true", 'exact = true\nneeds = ["retrieval"]')
+    monkeypatch.delenv("HANDBOOK_RETRIEVAL", raising=False)
+    (outcome,) = verify(tiny.open())
+    assert outcome.skipped
+    assert "HANDBOOK_RETRIEVAL names the folder" in outcome.reason
+    monkeypatch.setenv("HANDBOOK_RETRIEVAL", str(tiny.base))
+    (outcome,) = verify(tiny.open())
+    assert outcome.skipped
+    assert "scifact/corpus.jsonl, " in outcome.reason
+    for name in verifying.RETRIEVAL:
+        (tiny.base / name).parent.mkdir(parents=True, exist_ok=True)
+        (tiny.base / name).touch()
+    (outcome,) = verify(tiny.open())
+    assert outcome.holds
+
+
 def test_a_lab_as_marimo_writes_it(tiny: Tiny) -> None:
     """Functions declared with @app.function import as plain functions; cells do not run."""
     tiny.put(
