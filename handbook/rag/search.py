@@ -8,12 +8,26 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import Any
+from typing import Any, Literal, get_args
 
-from handbook.rag.fuse import reciprocal_rank_fusion
+from handbook.rag.fuse import (
+    Normalise,
+    min_max,
+    reciprocal_rank_fusion,
+    weighted_score_fusion,
+    within_bounds,
+    z_scores,
+)
 from handbook.rag.nouns import Condition, Found, Row
 from handbook.rag.reader import Reader
 from handbook.rag.retrieve import DEPTH, subject
+
+Method = Literal["rrf", "min-max", "z-score", "bounds"]
+SCALES: dict[str, tuple[Normalise, Normalise]] = {  # of BM25 and of cosines
+    "min-max": (min_max, min_max),
+    "z-score": (z_scores, z_scores),
+    "bounds": (within_bounds(0), within_bounds(-1)),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +77,26 @@ class Retriever:
         self._workers.shutdown()
 
 
-def fused(found: Both, k: float = 60.0, weights: tuple[float, float] = (1.0, 1.0)) -> list[Found]:
-    """Both rankings as one, each row with the scores that brought it. weights: of words and of meaning."""
+def fused(
+    found: Both, k: float = 60.0, weights: tuple[float, float] = (1.0, 1.0), method: Method = "rrf"
+) -> list[Found]:
+    """Both rankings as one, each row with the scores that brought it.
+
+    k: of reciprocal rank fusion. weights: of words and of meaning. method: by rank, or by scores on the scale
+    that it names (handbook/rag/fuse.py). Raises ValueError for another.
+    """
     lexical = {one.row.id: one for one in found.lexical}
     dense = {one.row.id: one for one in found.dense}
+    if method == "rrf":
+        ranked = reciprocal_rank_fusion([list(lexical), list(dense)], k, weights)
+    elif method in SCALES:
+        bm25 = {id: one.score if one.lexical is None else one.lexical for id, one in lexical.items()}
+        cosines = {id: one.score if one.dense is None else one.dense for id, one in dense.items()}
+        ranked = weighted_score_fusion([bm25, cosines], weights, SCALES[method])
+    else:
+        raise ValueError(f"expected a method of {', '.join(get_args(Method))}, got {method!r}")
     hits = []
-    for id, score in reciprocal_rank_fusion([list(lexical), list(dense)], k, weights):
+    for id, score in ranked:
         row = (lexical.get(id) or dense[id]).row
         cosine = dense[id].dense if id in dense else None
         hits.append(Found(row, score, cosine, lexical[id].lexical if id in lexical else None))

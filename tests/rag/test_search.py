@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from handbook.errors import HandbookError
-from handbook.rag.nouns import Condition, Found
-from handbook.rag.search import Retriever, fused, stitched, with_neighbours, with_parents
+from handbook.rag.nouns import Condition, Found, Row
+from handbook.rag.search import Both, Retriever, fused, stitched, with_neighbours, with_parents
 from tests.rag.rows import BREAD, EMBEDDER, chunks, filled, ids
 
 
@@ -35,6 +36,27 @@ def test_both_and_fused(tmp_path: Path) -> None:
         retriever.both("gluten", None, [Condition("x", ("y",))], "")
     assert retriever.both("gluten", None, (), "another").lexical == ()
     retriever.close()
+
+
+def test_fused_by_score() -> None:
+    """BM25 8 and 2 of 8, cosines 0.6, 0.2 and -1; by rank b leads, which both lists have."""
+
+    def row(id: str) -> Row:
+        return Row(id, id, id, 0, 1)
+
+    lexical = (Found(row("a"), 8.0, lexical=8.0), Found(row("b"), 2.0, lexical=2.0))
+    dense = tuple(Found(row(id), c, dense=c) for id, c in (("c", 0.6), ("b", 0.2), ("d", -1.0)))
+    both = Both(dense, lexical)
+    assert ids(fused(both)) == ["b", "a", "c", "d"]
+    assert ids(fused(both, method="min-max")) == ["a", "c", "b", "d"]
+    by_bounds = fused(both, method="bounds")
+    assert ids(by_bounds) == ["c", "a", "b", "d"]
+    assert [one.score for one in by_bounds] == pytest.approx([1.25, 1.0, 0.25 + 1.2 / 1.6, 0.25])
+    assert [(one.dense, one.lexical) for one in by_bounds[1:3]] == [(None, 8.0), (0.2, 2.0)]
+    assert ids(fused(both, weights=(0, 1), method="z-score"))[:2] == ["c", "b"]
+    unknown: Any = "sum"
+    with pytest.raises(ValueError, match="rrf, min-max"):
+        fused(both, method=unknown)
 
 
 def test_parents_stand_once_with_the_best_hit(tmp_path: Path) -> None:
