@@ -31,7 +31,6 @@ _ABBREVIATIONS = frozenset(
 )
 _LAST_WORD = re.compile(r"([\w.]+)[.!?\u2026][^\w]*$")
 _LOOKED_AT = 64  # characters before a mark: more than any abbreviation has, and a long text takes no longer
-_CLOSING = " .!?\u2026)]}\"'\u201d\u2019*_`"
 _ENDINGS = tuple(_ABBREVIATIONS)
 
 
@@ -64,10 +63,14 @@ def _abbreviated(text: str, start: int, mark: int) -> bool:
     """Whether the mark text[mark] belongs to an abbreviation ('sec.') or an initial ('J.')."""
     if text[mark] != ".":
         return False
-    head = text[max(start, mark - _LOOKED_AT) : mark + 1]
-    word = head.rstrip(_CLOSING)
-    if word[-1:].isalnum() and not word[-1].isupper() and not word.lower().endswith(_ENDINGS):
+    last = text[mark - 1] if mark > start else ""
+    if (
+        last.isalnum()
+        and not last.isupper()
+        and not text[max(start, mark - 6) : mark].lower().endswith(_ENDINGS)
+    ):
         return False  # as nearly always
+    head = text[max(start, mark - _LOOKED_AT) : mark + 1]
     match = _LAST_WORD.search(head)
     if match is None:
         return False

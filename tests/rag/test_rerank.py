@@ -46,5 +46,5 @@ def test_code_is_retrieved_too_without_vectors(open_small: Open) -> None:
     entries = [*book_entries(small_book()), *code_entries()]
     corpus = Corpus(entries, small._store, HashEmbedder())
     hits = corpus.retrieve("reciprocal rank fusion", kinds=["code"])
-    assert hits[0].chunk.document == "handbook.rag.fuse"
+    assert "handbook.rag.fuse" in {hit.chunk.document for hit in hits[:3]}
     assert all(hit.dense is None for hit in hits)

@@ -38,6 +38,7 @@ _UNSEEN = tuple(
     )
 )
 _PILES = re.compile(r"[^\w\s\x00-\x7f]{31,}")
+_BEYOND = bytes([32] * 128 + [*range(128, 256)])  # ASCII as spaces
 _ODD = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ufffd]")
 _HALVES = re.compile("[\ud800-\udfff]")
 _REPLACED = "\ufffd"
@@ -147,5 +148,7 @@ def clean(text: str) -> str:
         return data.decode("ascii")
     for unseen in _UNSEEN:
         data = unseen.sub(b"", data)
-    text = _PILES.sub(_safe, data.decode("utf-8"))
+    text = data.decode("utf-8")
+    if max(map(len, data.translate(_BEYOND).split()), default=0) > 2 * PILE:  # else there is no pile
+        text = _PILES.sub(_safe, text)
     return text if unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", text)
