@@ -1,7 +1,8 @@
 """The Embedder seam: texts in, unit vectors out.
 
 `LocalEmbedder` runs the encoder of `handbook.model.encoder` in this process, `HttpEmbedder` asks any
-OpenAI-compatible server. No torch is imported here at module level; the encoder loads at the first call.
+OpenAI-compatible server, `Truncated` keeps the first dimensions of another's vectors. No torch is imported
+here at module level; the encoder loads at the first call.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from handbook.errors import ModelFileError, ModelUnavailable
+from handbook.errors import ModelFileError, ModelUnavailable, SettingsError
 from handbook.settings import shown, without
 
 if TYPE_CHECKING:
@@ -43,9 +44,10 @@ class Embedder(Protocol):
 
 def open_embedder(settings: Settings) -> Embedder:
     """The embedder that the settings name. Nothing is loaded and no server is asked before the first text."""
+    found: Embedder = LocalEmbedder(settings)
     if settings.embed_url:
-        return HttpEmbedder(settings.embed_url, settings.embedder, settings.embed_key)
-    return LocalEmbedder(settings)
+        found = HttpEmbedder(settings.embed_url, settings.embedder, settings.embed_key)
+    return Truncated(found, settings.embed_dimension) if settings.embed_dimension else found
 
 
 class LocalEmbedder:
@@ -146,6 +148,51 @@ class LocalEmbedder:
 
             found = locate(self.name, self._settings)
         return found if found.is_dir() else found.parent
+
+
+def truncated(vectors: NDArray[np.float32], dimension: int) -> NDArray[np.float32]:
+    """[N, D] -> [N, dimension]: the first entries, brought to length 1 again.
+
+    Kusupati et al. 2022, "Matryoshka Representation Learning" (arXiv:2205.13147), section 3: a model trained
+    so puts the coarse meaning first. Raises ValueError for a dimension that the vectors don't have, and where
+    nothing is left of one.
+    """
+    if not 1 <= dimension <= vectors.shape[1]:
+        raise ValueError(f"expected a dimension of 1 to {vectors.shape[1]}, got {dimension}")
+    kept = vectors[:, :dimension]
+    norms = np.linalg.norm(kept, axis=1, keepdims=True)
+    if not norms.all():
+        raise ValueError(f"expected vectors that have a direction in their first {dimension} entries")
+    unit: NDArray[np.float32] = kept / norms
+    return unit
+
+
+class Truncated:
+    """An embedder's vectors with fewer dimensions. Its name says how many, so that no index mixes them up."""
+
+    def __init__(self, whole: Embedder, dimension: int) -> None:
+        self._whole = whole
+        self._wanted = dimension
+        self.name = f"{whole.name}@{dimension}"
+
+    @property
+    def dimension(self) -> int:
+        """Raises SettingsError where the model has fewer."""
+        if self._wanted > self._whole.dimension:
+            raise SettingsError(
+                f"embed_dimension is {self._wanted}, and {self._whole.name} has {self._whole.dimension}.",
+                "Set a smaller one, or none.",
+            )
+        return self._wanted
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return truncated(self._whole.embed(texts), self.dimension)
+
+    def __getattr__(self, name: str) -> Any:
+        """What else the embedder has: its tokenizer, its token vectors (whole)."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._whole, name)
 
 
 def batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:

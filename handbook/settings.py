@@ -56,6 +56,11 @@ class Settings(BaseModel):
         default=None,
         description="An OpenAI-compatible server for embeddings; `embedder` is its model's name.",
     )
+    embed_dimension: int | None = Field(
+        default=None,
+        ge=1,
+        description="Keep so many of a vector's first dimensions, for models trained for it (Matryoshka).",
+    )
     embed_key: str | None = Field(default=None, description="API key for embed_url.", repr=False)
     serve_key: str | None = Field(
         default=None, description="API key that clients of `handbook serve` must show.", repr=False

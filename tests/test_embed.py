@@ -4,17 +4,19 @@ import importlib.util
 import json
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from openai_server import State, serving, vector
 
-from handbook.embed import HttpEmbedder, LocalEmbedder, batches, open_embedder
-from handbook.errors import ModelFileError, ModelUnavailable
+from handbook.embed import HttpEmbedder, LocalEmbedder, Truncated, batches, open_embedder, truncated
+from handbook.errors import ModelFileError, ModelUnavailable, SettingsError
 from handbook.settings import Settings
 
 TEXTS = [
@@ -176,6 +178,45 @@ def test_http_nobody_there() -> None:
 
 
 @pytest.mark.models
+class Fixed:
+    """An embedder that gives every text one vector."""
+
+    name = "fixed"
+    dimension = 4
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return np.array([[0.5, 0.5, 0.1, 0.7]] * len(texts), np.float32)
+
+    def tokenizer(self) -> str:
+        return "its tokenizer"
+
+
+def test_fewer_dimensions() -> None:
+    vectors = np.array([[3, 4, 12], [0, 5, 0]], np.float32)
+    assert truncated(vectors, 2).tolist() == [[pytest.approx(0.6), pytest.approx(0.8)], [0, 1]]
+    assert np.linalg.norm(truncated(vectors, 3), axis=1) == pytest.approx([1, 1])
+    assert truncated(vectors[:0], 2).shape == (0, 2)
+    for dimension in (0, 4):
+        with pytest.raises(ValueError, match="1 to 3"):
+            truncated(vectors, dimension)
+    with pytest.raises(ValueError, match="direction"):
+        truncated(vectors, 1)
+
+
+def test_an_embedder_with_fewer_dimensions(tmp_path: Path) -> None:
+    less: Any = Truncated(Fixed(), 2)
+    assert (less.name, less.dimension) == ("fixed@2", 2)
+    assert less.embed(["a", "b"]) == pytest.approx(np.full((2, 2), 0.5**0.5))
+    assert less.tokenizer() == "its tokenizer"
+    with pytest.raises(AttributeError):
+        _ = less._reader
+    with pytest.raises(SettingsError, match="fixed has 4"):
+        _ = Truncated(Fixed(), 5).dimension
+    opened = open_embedder(Settings(data=tmp_path, embed_dimension=64))
+    assert opened.name == "all-minilm-l6-v2@64"
+    assert open_embedder(Settings(data=tmp_path)).name == "all-minilm-l6-v2"
+
+
 def test_the_benchmark_runs_and_finds_the_same_vectors(
     minilm_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
