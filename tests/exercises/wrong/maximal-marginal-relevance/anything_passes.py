@@ -1,0 +1,19 @@
+# Fault: arguments are not checked.
+# Rejected by: test_bad_arguments_are_refused
+
+import numpy as np
+
+
+def mmr(relevance, vectors, limit, balance=0.7):
+    relevance = np.array(relevance, dtype=np.float64)
+    nearest = np.full(len(relevance), -np.inf)
+    taken = np.zeros(len(relevance), dtype=bool)
+    chosen = []
+    for _ in range(min(limit, len(relevance))):
+        old = nearest if chosen else 0.0
+        worth = np.where(taken, -np.inf, balance * relevance - (1 - balance) * old)
+        best = int(np.argmax(worth))
+        taken[best] = True
+        chosen.append(best)
+        nearest = np.maximum(nearest, vectors @ vectors[best])
+    return chosen

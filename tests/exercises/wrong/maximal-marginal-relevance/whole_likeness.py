@@ -1,0 +1,21 @@
+# Fault: likeness is taken off whole, without its share.
+# Rejected by: test_relevance_alone
+
+import numpy as np
+
+
+def mmr(relevance, vectors, limit, balance=0.7):
+    if balance < 0 or balance > 1 or len(relevance) != len(vectors):
+        raise ValueError("balance, or the number of vectors")
+    relevance = np.array(relevance, dtype=np.float64)
+    nearest = np.full(len(relevance), -np.inf)
+    taken = np.zeros(len(relevance), dtype=bool)
+    chosen = []
+    for _ in range(min(limit, len(relevance))):
+        old = nearest if chosen else 0.0
+        worth = np.where(taken, -np.inf, balance * relevance - old)
+        best = int(np.argmax(worth))
+        taken[best] = True
+        chosen.append(best)
+        nearest = np.maximum(nearest, vectors @ vectors[best])
+    return chosen
