@@ -12,12 +12,13 @@ from markupsafe import Markup, escape
 
 from handbook import __version__
 from handbook.app.web import assets
-from handbook.app.web.shelf import Shelf
+from handbook.app.web.shelf import AUTO, BOOK, Shelf
 from handbook.app.web.tokens import HEADER, fresh, remember
 from handbook.settings import shown
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 THEME_COOKIE = "handbook_theme"
+CORPUS_COOKIE = "handbook_corpus"  # the one that was asked last
 KEYS = (
     ("j / k", "next, previous section"),
     ("/ or Ctrl-K", "search and commands"),
@@ -85,6 +86,13 @@ def shelf_of(request: Request) -> Shelf:
     return shelf
 
 
+def corpus_chosen(request: Request) -> str:
+    """The corpus that was asked last; the book where that is gone."""
+    chosen = request.cookies.get(CORPUS_COOKIE, BOOK)
+    there = {each.name for each in shelf_of(request).corpora_there()}
+    return chosen if chosen in there or (chosen == AUTO and there) else BOOK
+
+
 def show(
     request: Request, template: str, context: Mapping[str, Any] | None = None, status: int = 200
 ) -> Response:
@@ -98,6 +106,8 @@ def show(
         "notices": shelf.notices,
         "jobs": shelf.jobs,
         "asked": "",
+        "corpora": shelf.corpora_there(),
+        "chosen_corpus": corpus_chosen(request),
         "remote_models": bool(shelf.settings.chat_url or shelf.settings.embed_url),
         **(context or {}),
     }

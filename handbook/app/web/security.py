@@ -19,6 +19,8 @@ SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 BODY_LIMIT = 1_000_000  # bytes
 LONG_BODY_LIMIT = 50_000_000
 LONG_BODIES = ("/about/import", "/engine/live/open")
+UPLOAD_LIMIT = 256_000_000  # of all documents that are sent at once
+UPLOADS = re.compile(r"/corpora(?:/[a-z0-9-]+/add)?")
 LAB = re.compile(r"/book/[a-z0-9-]+/[a-z0-9-]+/lab/live(?:/|$)")
 
 POLICY = "; ".join(
@@ -93,6 +95,13 @@ def reading_allowed(headers: Headers) -> bool:
     return origin_allowed(headers)
 
 
+def limit_of(path: str) -> int:
+    """Bytes that a request's body may have."""
+    if UPLOADS.fullmatch(path):
+        return UPLOAD_LIMIT
+    return LONG_BODY_LIMIT if path in LONG_BODIES else BODY_LIMIT
+
+
 class Guard:
     """The outermost layer: refuses what must not come in, puts the headers on everything that goes out."""
 
@@ -121,7 +130,7 @@ class Guard:
             await self._limited(scope, receive, send, headers)
 
     async def _limited(self, scope: Scope, receive: Receive, send: Send, headers: Headers) -> None:
-        limit = LONG_BODY_LIMIT if scope["path"] in LONG_BODIES else BODY_LIMIT
+        limit = limit_of(scope["path"])
         declared = headers.get("content-length", "0")
         if not declared.isdigit() or int(declared) > limit:
             await faults.plain(scope, receive, send, 413, *faults.TOO_LARGE)

@@ -6,7 +6,7 @@ version, a model that is not here) is a notice on the pages, never the end of re
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from handbook.records import Answer
     from handbook.tutor import Tutor
 
+BOOK, AUTO = "book", "auto"  # the corpus that is always there; whichever answers
 ANSWERS_KEPT = 32
 LOOK_AGAIN = 1.0  # seconds between looks at the book's files
+LOOK_AT_CORPORA = 2.0  # seconds between looks at which corpora there are
 RETRY_STATE = 10.0  # seconds before a database that could not be opened is tried again
 T = TypeVar("T")
 
@@ -55,8 +57,10 @@ class Shelf:
         self._looked = 0.0
         self._rendered: dict[str, Rendered] = {}
         self._fragments: dict[tuple[str, str], str] = {}
-        self._answers: dict[str, Answer] = {}
+        self._answers: dict[tuple[str, str, tuple[str, ...]], Answer] = {}
         self._corpus: tuple[Book, Corpus] | None = None
+        self._corpora: Any = None
+        self._named: tuple[float, list[Any]] | None = None
         self._database: Database | None = None
         self._database_fault: HandbookError | None = None
         self._database_tried = 0.0
@@ -122,20 +126,53 @@ class Shelf:
                 self._answers.clear()
             return self._corpus[1]
 
-    def answer(self, question: str) -> "Answer":
-        """The tutor's answer. The last few are kept, so that reloading and generating don't ask again."""
-        tutor = self.tutor
-        if question not in self._answers:
-            self._answers[question] = tutor.ask(question)
+    def answer(self, question: str, corpus: str = BOOK, after: Sequence[str] = ()) -> "Answer":
+        """The desk's answer. The last few are kept, so that reloading and generating don't ask again.
+
+        after: the questions that it follows on, the oldest first.
+        """
+        from handbook.records import Message
+
+        desk = self.desk
+        key = (corpus, question, tuple(after))
+        if key not in self._answers:
+            history = [Message("user", each) for each in after]
+            self._answers[key] = desk.ask(question, corpus, history)
             while len(self._answers) > ANSWERS_KEPT:
                 self._answers.pop(next(iter(self._answers)), None)
-        return self._answers[question]
+        return self._answers[key]
 
     @property
     def tutor(self) -> "Tutor":
         from handbook.tutor import Tutor
 
         return Tutor(self.corpus, self.embedder, self.chat)
+
+    @property
+    def desk(self) -> Any:
+        return BookAlone(self.tutor)
+
+    # Documents of one's own
+
+    @property
+    def corpora(self) -> Any:
+        """Raises HandbookError where the database can't be opened."""
+        if self._corpora is None:
+            raise HandbookError("No corpora yet.", "")
+        return self._corpora
+
+    def corpora_there(self) -> list[Any]:
+        """What is known of each corpus, in order of title; looked up anew after some seconds."""
+        now = time.monotonic()
+        if self._named is None or now - self._named[0] > LOOK_AT_CORPORA:
+            found = self.state(lambda database: self.corpora.all(), list[Any]()) if self._corpora else []
+            self._named = now, sorted(found, key=lambda each: (each.title or each.name).lower())
+        return self._named[1]
+
+    def corpora_changed(self) -> None:
+        """After a change made here: lists and answers are of what is there now."""
+        self._named = None
+        self._answers.clear()
 
     @property
     def chat(self) -> "Chat":
@@ -212,3 +249,16 @@ class Shelf:
     def close(self) -> None:
         if self._database is not None:
             self._database.close()
+
+
+class BookAlone:
+    """The seam of tutor.Desk until it is there."""
+
+    def __init__(self, tutor: "Tutor") -> None:
+        self.tutor = tutor
+
+    def ask(self, question: str, corpus: str = BOOK, history: Sequence[Any] = ()) -> "Answer":
+        return self.tutor.ask(question)
+
+    def generate(self, question: str, answer: "Answer", sampling: Any = None) -> Any:
+        return self.tutor.generate(question, answer)

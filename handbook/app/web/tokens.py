@@ -8,17 +8,19 @@ and holds everything that was typed.
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import AsyncIterator, Mapping
+from typing import Annotated, Literal
 
-from fastapi import Request, Response
+from fastapi import Depends, Request, Response
+from starlette.datastructures import FormData, UploadFile
 
 from handbook.errors import HandbookError
 
 COOKIE = "handbook_session"
 HEADER = "X-Handbook-Token"
 FIELD = "token"
-TOKENS_PER_SESSION = 512
+FILES = "files"
+TOKENS_PER_SESSION = 1024
 SESSIONS = 64
 
 
@@ -99,20 +101,36 @@ def fresh(request: Request) -> str:
     return tokens.issue(session_of(request))
 
 
-async def fields(request: Request) -> dict[str, str]:
+async def _form(request: Request) -> AsyncIterator[FormData]:
+    """The form as it came; its files stay open until the answer is out."""
+    async with request.form() as sent:
+        yield sent
+
+
+Sent = Annotated[FormData, Depends(_form)]
+
+
+def files(sent: Sent) -> list[UploadFile]:
+    """Documents that a form holds in its field `files`, unread. For routes that take `fields` too."""
+    return [each for each in sent.getlist(FILES) if isinstance(each, UploadFile) and each.filename]
+
+
+async def fields(request: Request, sent: Sent) -> dict[str, str]:
     """The dependency of every route that changes state: the form's fields, after its token was spent.
 
-    Uploaded files come as their text. Raises TokenRefused.
+    Uploaded files come as their text, but for those that `files` gives. What a browser sends by itself (a
+    link's `ping`) has its token in the address. Raises TokenRefused.
     """
     form: dict[str, str] = {}
-    async with request.form() as sent:
-        for name, value in sent.items():
-            if isinstance(value, str):
-                form[name] = value
-            else:
-                form[name] = (await value.read()).decode("utf-8", errors="replace")
-            form[name] = form[name].replace("\0", "\N{REPLACEMENT CHARACTER}")  # PostgreSQL takes none
-    token = request.headers.get(HEADER) or form.get(FIELD, "")
+    for name, value in sent.items():
+        if name == FILES:
+            continue
+        if isinstance(value, str):
+            form[name] = value
+        else:
+            form[name] = (await value.read()).decode("utf-8", errors="replace")
+        form[name] = form[name].replace("\0", "\N{REPLACEMENT CHARACTER}")  # PostgreSQL takes none
+    token = request.headers.get(HEADER) or form.get(FIELD) or request.query_params.get(FIELD, "")
     form.pop(FIELD, None)
     tokens: Tokens = request.app.state.tokens
     outcome = tokens.spend(session_of(request), token)
