@@ -191,7 +191,7 @@ def features_of(corpus: Any, questions: Rows, vectors: Any) -> Any:
     for row, vector in zip(questions, vectors, strict=True):
         able = corpus.retrieve(row["question"], CONSIDERED, citable=True, vector=vector)
         bodies = [corpus.entries[hit.chunk.id].body for hit in able]
-        found = features(row["question"], able, bodies, corpus.vocabulary)
+        found = features(row["question"], [hit.dense for hit in able], bodies, corpus.vocabulary)
         rows.append([found[name] for name in NAMES])
     return np.array(rows)
 
@@ -216,8 +216,15 @@ def support_thresholds(corpus: Any, book: Any) -> dict[str, Any]:
         others = [id for id in hits if sections[id] != sections[own]]
         written = sentences.split(" ".join(question.answer.split()))
         for text, vector in zip(written, corpus.embedder.embed(written), strict=True):
-            own_pairs.append(support.carried(corpus, text, vector, question.prompt, own))
-            other_pairs += [support.carried(corpus, text, vector, question.prompt, id) for id in others]
+            carried = partial(
+                support.carried,
+                terms=corpus.vocabulary,
+                sentence=text,
+                vector=vector,
+                question=question.prompt,
+            )
+            own_pairs.append(carried(corpus.passage(own)))
+            other_pairs += [carried(corpus.passage(id)) for id in others]
 
     def kept(pairs: Sequence[Any], least: tuple[float, float]) -> float:
         return sum(pair.enough(*least) for pair in pairs) / max(1, len(pairs))

@@ -11,38 +11,38 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from typing import Literal
 
+from handbook.rag.evidence import Terms
 from handbook.rag.rerank import coverage
 from handbook.rag.retrieve import subject
-from handbook.rag.text import Vocabulary
-from handbook.records import Hit
 
 NAMES = ("top", "mean3", "coverage", "known")
 
 
 def features(
-    question: str, hits: Sequence[Hit], bodies: Sequence[str], vocabulary: Vocabulary
+    question: str, near: Sequence[float | None], bodies: Sequence[str], terms: Terms
 ) -> dict[str, float]:
     """What the decision looks at.
 
     Args:
-        hits: passages that may answer, best first, with both scores.
-        bodies: their indexed texts, in the same order.
+        near: cosines of the passages that may answer; None for one that was found by words alone.
+        bodies: the indexed texts of the best of them, best first.
 
     Returns:
         top: best cosine. mean3: mean of the three best cosines.
         coverage: share of the question's words, weighted by idf, that the best passage covering most of them
         has (among three). known: share of the question's words, weighted by idf, that the corpus has at all.
     """
-    cosines = sorted((hit.dense for hit in hits if hit.dense is not None), reverse=True)
-    weights = vocabulary.weights(subject(question))
+    cosines = sorted((cosine for cosine in near if cosine is not None), reverse=True)
+    weights = terms.weights(subject(question))
     return {
         "top": cosines[0] if cosines else 0.0,
         "mean3": sum(cosines[:3]) / 3,
         "coverage": max(
-            (coverage(weights, frozenset(vocabulary.stems(body))) for body in bodies[:3]), default=0.0
+            (coverage(weights, frozenset(terms.stems(body))) for body in bodies[:3]), default=0.0
         ),
-        "known": coverage(weights, frozenset(vocabulary.frequency)),
+        "known": coverage(weights, terms.frequency),
     }
 
 
@@ -68,8 +68,8 @@ class Confidence:
 
 
 @cache
-def fitted() -> Confidence:
-    """The weights that ship with the package."""
-    text = resources.files("handbook.rag").joinpath("confidence.json").read_text(encoding="utf-8")
+def fitted(name: Literal["confidence", "confidence_corpora"] = "confidence") -> Confidence:
+    """Weights that ship with the package: those of the book, or those of anybody's documents."""
+    text = resources.files("handbook.rag").joinpath(f"{name}.json").read_text(encoding="utf-8")
     data = json.loads(text)
     return Confidence(data["embedder"], data["bias"], data["weights"], data["support"], data["support_words"])

@@ -3,6 +3,8 @@
     chunk -> index (full text) -> search
        `---> embed -> retrieve (both in parallel) -> fuse -> rerank -> [Tutor]
 
+`handbook.rag.pipeline` is the same for anybody's documents.
+
 Opening reads the book only. LanceDB is imported at the first search, the encoder at the first question.
 """
 
@@ -20,11 +22,16 @@ from numpy.typing import NDArray
 from handbook.errors import HandbookError
 from handbook.rag import retrieve
 from handbook.rag.embed import Progress, VectorCache
+from handbook.rag.evidence import Passage
 from handbook.rag.passages import Entry, book_entries, code_entries
+from handbook.rag.query.lexicon import Lexicon
+from handbook.rag.query.routing import Profile
 from handbook.rag.rerank import POOL, Reranker
 from handbook.rag.retrieve import DenseIndex
+from handbook.rag.steps import SHOWN, Steps, passages
 from handbook.rag.store import Store
 from handbook.rag.text import TextIndex, Vocabulary
+from handbook.rag.understand import Understanding, known_by
 from handbook.records import Chunk, Hit
 from handbook.settings import Settings
 
@@ -83,25 +90,46 @@ class Corpus:
         kinds: Sequence[str] | None = PARAGRAPHS,
         citable: bool = False,
         vector: NDArray[np.float32] | None = None,
+        steps: Steps | None = None,
     ) -> list[Hit]:
         """Passages for a question: full text and vectors in parallel, fused, the first of them reranked.
 
         Embeds what is not embedded yet. Without an embedder it is full text alone. Raises what the embedder
         raises (ModelUnavailable).
-        citable: only passages that may answer. vector: of the question, where it is at hand.
+        citable: only passages that may answer. vector: of the question, where it is at hand. steps: where
+        each stage says what it did.
         """
+        steps = steps or Steps()
         subject = retrieve.subject(question)
         if self.embedder is None:
             found = self.text.match(subject, limit, kinds, citable)
             return [Hit(self.entries[id].chunk, score, lexical=score) for id, score in found]
         dense = self.dense
         vector = self.embed(question) if vector is None else vector
-        lexical = self._workers.submit(self.text.match, subject, retrieve.DEPTH, kinds, citable)
-        near = dense.search(vector, retrieve.DEPTH, kinds, citable)
-        hits = retrieve.fused(lexical.result(), near, self.entries)
+        with steps.stage(
+            "retrieve", words=subject, vector=f"{vector.size} numbers", depth=retrieve.DEPTH
+        ) as did:
+            waiting = self._workers.submit(self.text.match, subject, retrieve.DEPTH, kinds, citable)
+            near = dense.search(vector, retrieve.DEPTH, kinds, citable)
+            by_words = waiting.result()
+            did.produced["by words"] = passages([self._hit(id, lexical=x) for id, x in by_words[:SHOWN]])
+            did.produced["by meaning"] = passages([self._hit(id, dense=x) for id, x in near[:SHOWN]])
+        with steps.stage("fuse", rankings=2, k=retrieve.FLATNESS) as did:
+            hits = retrieve.fused(by_words, near, self.entries)
+            did.produced = {"passages": passages(hits), "of": len(hits)}
+            did.note = "reciprocal rank fusion"
         if any(hit.chunk.kind == "code" for hit in hits):
             return hits[:limit]  # code has no vectors to look at it with
-        return self.rerank(question, vector, hits[: max(limit, POOL)])[:limit]
+        pool = hits[: max(limit, POOL)]
+        with steps.stage("rerank", question=question, pool=len(pool)) as did:
+            ranked = self.rerank(question, vector, pool)
+            did.produced["passages"] = passages(ranked, pool)
+            did.note = "nearness of the passage and of its nearest sentence, and the question's words in both"
+        return ranked[:limit]
+
+    def _hit(self, id: str, dense: float | None = None, lexical: float | None = None) -> Hit:
+        score = dense if dense is not None else lexical
+        return Hit(self.entries[id].chunk, score or 0.0, dense, lexical)
 
     def embed(self, question: str) -> NDArray[np.float32]:
         """The vector of a question. Raises HandbookError where the corpus was opened without an embedder."""
@@ -161,6 +189,26 @@ class Corpus:
         index = self.text
         with self._lock:
             return index.vocabulary
+
+    @cached_property
+    def profile(self) -> Profile:
+        """What is known of the book where a corpus is chosen for a question."""
+        says = "The handbook: how language models are built, trained, served, asked and measured."
+        return Profile("book", Lexicon(self.vocabulary.word_frequency, self.vocabulary.size), says)
+
+    @cached_property
+    def understand(self) -> Understanding:
+        """What a question asks for, by the book's own words."""
+        return Understanding([self.profile], frozenset({"spell", "rewrite"}), known=known_by(self.embedder))
+
+    def passage(self, id: str) -> Passage:
+        """A passage in its sentences, as what an answer may rest on."""
+        entry = self.entries[id]
+        vectors = self.dense.passage_vectors(id)
+        texts = entry.sentences if len(vectors) > 1 else (entry.chunk.text,)
+        if len(vectors) == 1:
+            vectors = np.repeat(vectors, 2, axis=0)  # the whole is its only sentence
+        return Passage(entry.chunk, texts, vectors, entry.chunk.document, (entry.order,))
 
     def answers(self, chunk: Chunk) -> bool:
         """Whether a passage may be cited as an answer: a paragraph of a chapter that is written."""

@@ -8,7 +8,7 @@ its sentences if the reader asks nearly the same; one that is only near would dr
 The rank by fusion chooses the passages and takes no part in their order.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -23,7 +23,7 @@ POOL = 20  # passages that are looked at
 SAME_QUESTION = 0.75  # cosine from which two questions ask the same
 
 
-def coverage(weights: Mapping[str, float], found: frozenset[str]) -> float:
+def coverage(weights: Mapping[str, float], found: Container[str]) -> float:
     """Share of the weight of the question's stems that a text has, 0 to 1; 0 where the question has none."""
     total = sum(weights.values())
     return sum(weight for stem, weight in weights.items() if stem in found) / total if total else 0.0

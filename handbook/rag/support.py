@@ -3,7 +3,8 @@
 Four checks that are cheap and can each only say no: the sentence is near the passage or one of its sentences
 by the retrieval model's cosine; enough of its words, weighted by how telling they are, are in the passage or
 the question; every figure that it states is there too; and it is negated only where the passage is. A
-sentence that passes them can still be wrong: this is similarity, not entailment.
+sentence that passes them can still be wrong: this is similarity, not entailment. Of a passage only what is
+evidence counts: sentences that give orders to a model carry nothing, so a model that obeys them is caught.
 """
 
 import re
@@ -13,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from handbook.rag.own import Corpus
+from handbook.rag.evidence import Passage, Terms
 from handbook.rag.rerank import coverage
 from handbook.rag.text import words
-from handbook.records import Citation, Hit, Sentence
+from handbook.records import Citation, Sentence
 
 Vectors = NDArray[np.float32]
 
@@ -25,6 +26,7 @@ STUTTER_SHARE = 0.4  # of words that are new; prose has more than twice as many
 
 _CITATION = re.compile(r"\s*\[\s*(\d+(?:\s*,\s*\d+)*)\s*\]")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_ADDRESS = re.compile(r"\b(?:https?://|www\.)[^\s<>()\[\]\"']+|\b[\w.+-]+@[\w-]+\.\w+", re.IGNORECASE)
 _NEGATION = re.compile(
     r"\b(?:not|no|never|none|nothing|neither|nor|without|cannot)\b|n['\u2019]t\b", re.IGNORECASE
 )
@@ -34,7 +36,7 @@ _NEGATION = re.compile(
 class Carried:
     """How well a passage carries a sentence. cosine: -1 to 1. words: share of the sentence's weight, 0 to 1.
 
-    consistent: it does not stutter, every figure is there, and negation has its counterpart.
+    consistent: it does not stutter, every figure and address is there, and negation has its counterpart.
     """
 
     cosine: float
@@ -60,29 +62,35 @@ def negated(text: str) -> bool:
     return bool(_NEGATION.search(text))
 
 
+def addresses_of(text: str) -> set[str]:
+    """Links and e-mail addresses in a text: where a reader would be led to."""
+    return {found.rstrip(".,;:!?").lower() for found in _ADDRESS.findall(text)}
+
+
 def stutters(text: str) -> bool:
     """Whether a sentence says few words over and over, as a model does that is caught in a loop."""
     said = words(text)
     return len(said) >= STUTTER_FROM and len(set(said)) < STUTTER_SHARE * len(said)
 
 
-def carried(corpus: Corpus, sentence: str, vector: Vectors, question: str, id: str) -> Carried:
-    """The sentence (and its unit vector) against the passage `id`, in the context of the question."""
-    entry = corpus.entries[id]
-    cosines = corpus.dense.passage_vectors(id) @ vector
-    told = f"{question} {entry.headed}"
-    stems = frozenset(corpus.vocabulary.stems(told))
+def carried(passage: Passage, terms: Terms, sentence: str, vector: Vectors, question: str) -> Carried:
+    """The sentence (and its unit vector, [D]) against a passage, in the context of the question."""
+    if not passage.sound:
+        return Carried(0.0, 0.0, False)
+    told = f"{question} {passage.said}"
+    stems = frozenset(terms.stems(told))
     consistent = numbers_of(sentence) <= numbers_of(told) and (not negated(sentence) or negated(told))
-    consistent = consistent and not stutters(sentence)
-    return Carried(float(cosines.max()), coverage(corpus.vocabulary.weights(sentence), stems), consistent)
+    consistent = consistent and not stutters(sentence) and addresses_of(sentence) <= addresses_of(told)
+    cosine = float((passage.evidence @ vector).max())
+    return Carried(cosine, coverage(terms.weights(sentence), stems), consistent)
 
 
 def check(
-    corpus: Corpus,
+    passages: Sequence[Passage],
+    terms: Terms,
     text: str,
     vector: Vectors,
     question: str,
-    hits: Sequence[Hit],
     least: tuple[float, float],
 ) -> Sentence:
     """A written sentence against the passages that it was to be written from (cited as 1, 2, ...).
@@ -95,12 +103,12 @@ def check(
         least: cosine and share of words from which a passage carries it.
     """
     plain, numbers = cited(text)
-    if not plain or plain.endswith("?") or not hits:
+    if not plain or plain.endswith("?") or not passages:
         return Sentence(plain, (), supported=False)
-    found = [carried(corpus, plain, vector, question, hit.chunk.id) for hit in hits]
-    exist = [n - 1 for n in numbers if 1 <= n <= len(hits)]
-    nearest = max(range(len(hits)), key=lambda i: (found[i].enough(*least), found[i].cosine))
+    found = [carried(passage, terms, plain, vector, question) for passage in passages]
+    exist = [n - 1 for n in numbers if 1 <= n <= len(passages)]
+    nearest = max(range(len(passages)), key=lambda i: (found[i].enough(*least), found[i].cosine))
     rests_on = exist if numbers else [nearest]
     supported = len(exist) == len(numbers) and any(found[i].enough(*least) for i in rests_on)
     shown = rests_on if numbers or supported else []
-    return Sentence(plain, tuple(Citation(hits[i].chunk, found[i].cosine) for i in shown), supported)
+    return Sentence(plain, tuple(Citation(passages[i].chunk, found[i].cosine) for i in shown), supported)

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from handbook.rag.evidence import Passage, speaks
+from handbook.records import Citation, Sentence
+
 Vectors = NDArray[np.float32]
 
 PASSAGES = 3  # best passages that sentences are taken from
@@ -28,12 +31,12 @@ _LEANS = re.compile(r"(It|Its|They|Their|This|That|These|Those|But|And|So|Theref
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A sentence that could be part of the answer. place: (passage's order in the book, sentence in the
-    passage).
+    """A sentence that could be part of the answer. place: where it is read: the passage's order, then the
+    sentence in the passage.
     """
 
     passage: int
-    place: tuple[int, int]
+    place: tuple[int, ...]
     text: str
     vector: Vectors
     score: float
@@ -63,3 +66,24 @@ def pick(candidates: Sequence[Candidate], limit: int = SENTENCES) -> list[Candid
         if all(float(candidate.vector @ other.vector) < SAME for other in chosen):
             chosen.append(candidate)
     return sorted(chosen, key=lambda candidate: candidate.place)
+
+
+def extract(question: Vectors, passages: Sequence[Passage], near: Sequence[float]) -> tuple[Sentence, ...]:
+    """The sentences of the best passages that answer a question, each with its citation.
+
+    Args:
+        question: its unit vector, [D].
+        passages: best first. near: how near each is to the question, -1 to 1.
+    """
+    candidates = []
+    for rank, (passage, score) in enumerate(zip(passages[:PASSAGES], near[:PASSAGES], strict=True)):
+        for number in passage.sound:
+            text, vector = passage.texts[number], passage.vectors[1 + number]
+            if text.endswith("?") or (passage.chunk.kind == "document" and not speaks(text)):
+                continue  # what a text asks is no answer, and what is over it is none
+            merit = worth(float(vector @ question), score, rank, number, text)
+            candidates.append(Candidate(rank, (*passage.order, number), text, vector, merit))
+    return tuple(
+        Sentence(c.text, (Citation(passages[c.passage].chunk, float(c.vector @ question)),), supported=True)
+        for c in pick(candidates)
+    )

@@ -174,6 +174,23 @@ class Understanding:
         return route(question, self.profiles, self._chat, None if near is None else near([question])[0])
 
 
+def known_by(embedder: object) -> Callable[[str], bool]:
+    """Whether a word is right anyway: whole in the embedder's vocabulary, where that is here. Of a right
+    question's words that a corpus lacks, spelling then changes far fewer.
+    """
+    tokenizer = getattr(embedder, "tokenizer", None)
+    if tokenizer is None:
+        return lambda word: False
+    found: list[dict[str, int]] = []
+
+    def known(word: str) -> bool:
+        if not found:
+            found.append(tokenizer().get_vocab())
+        return word in found[0]
+
+    return known
+
+
 class Trace:
     """Steps as they are made."""
 

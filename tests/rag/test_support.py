@@ -65,7 +65,8 @@ def test_a_sentence_against_a_passage(
     open_small: Open, sentence: str, consistent: bool, words: float | None
 ) -> None:
     corpus = open_small()
-    found = carried(corpus, sentence, corpus.embed(sentence), "What is it?", "bread-making#knead")
+    passage = corpus.passage("bread-making#knead")
+    found = carried(passage, corpus.vocabulary, sentence, corpus.embed(sentence), "What is it?")
     assert found.consistent is consistent
     if words is not None:
         assert found.words == pytest.approx(words)

@@ -1,0 +1,228 @@
+"""A corpus asked through all its stages: answer or refusal, each stage seen, each replaceable."""
+
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from handbook.chat import Delta, ScriptedChat
+from handbook.errors import HandbookError
+from handbook.rag import pack
+from handbook.rag.columns import body
+from handbook.rag.confidence import Confidence
+from handbook.rag.index import Index
+from handbook.rag.nouns import Condition, Found, Row
+from handbook.rag.pipeline import Pipeline
+from handbook.rag.query.lexicon import Lexicon
+from handbook.rag.search import Both
+from handbook.rag.stages import Config, Stages
+from handbook.rag.store import Store
+from handbook.records import Message, Sentence
+from tests.rag.fakes import HashEmbedder
+from tests.rag.rows import chunks
+
+EMBEDDER = HashEmbedder("hash", 256)
+TEA = (
+    "# Tea\n\nGreen tea steeps at seventy degrees. Boiling water makes green tea bitter.",
+    "Black leaves are oxidised, green leaves are not. Oxidation darkens the leaves.",
+)
+BREAD = (
+    "Kneading builds gluten. Gluten is a network of proteins that holds gas.",
+    "Proofing lets yeast fill the dough with gas. A cool room slows the yeast down.",
+)
+GLUTEN = "What network of proteins is gluten?"
+
+
+def weights(threshold: float = 0.3) -> Confidence:
+    """Answers when the best cosine is above the threshold."""
+    return Confidence("hash", -100 * threshold, {"top": 100.0}, 0.5)
+
+
+def opened(folder: Path, rows: list[Row] | None = None, **more: Any) -> Pipeline:
+    rows = rows if rows is not None else tea() + bread()
+    index = Index(Store(str(folder / "index"), folder / "index.lock"), "notes", EMBEDDER.dimension, "hash")
+    index.write(rows, EMBEDDER.embed([body(row) for row in rows]))
+    more.setdefault("weights", weights())
+    return Pipeline("notes", index, "local", EMBEDDER, Lexicon.of(row.text for row in rows), **more)
+
+
+def tea() -> list[Row]:
+    return chunks("tea.md", TEA, "local", kind="markdown", language="en", title="Tea")
+
+
+def bread() -> list[Row]:
+    return chunks("/notes/bread.txt", BREAD, "local", kind="text", language="en")
+
+
+def stages(answer: Any) -> list[str]:
+    return list(dict.fromkeys(step.stage for step in answer.steps))
+
+
+def test_an_answer_is_made_of_the_documents_own_sentences(tmp_path: Path) -> None:
+    answer = opened(tmp_path).ask(f" {GLUTEN} ")
+    assert not answer.refused
+    assert (answer.question, answer.corpus) == (GLUTEN, "notes")
+    assert "Gluten is a network of proteins that holds gas." in answer.text
+    for sentence in answer.sentences:
+        (citation,) = sentence.citations
+        assert sentence.text in citation.chunk.text
+        assert sentence.supported
+    chunk = answer.hits[0].chunk
+    assert chunk.kind == "document"
+    assert chunk.url == f"/corpora/notes/passage/{'%2Fnotes%2Fbread.txt-0'}"
+    assert (chunk.document, chunk.title, chunk.anchor) == ("/notes/bread.txt", "bread.txt", "")
+    assert "# Tea" not in opened(tmp_path).ask("At how many degrees does green tea steep?").text
+
+
+def test_every_stage_says_what_it_did(tmp_path: Path) -> None:
+    answer = opened(tmp_path).ask(GLUTEN)
+    assert stages(answer) == [
+        "understand.normalise", "understand.spell", "understand.rewrite", "understand.filter",
+        "understand.decompose", "embed", "retrieve", "fuse", "fuse.distinct", "pack", "synthesize.decide",
+        "synthesize",
+    ]  # fmt: skip
+    assert all(step.seconds >= 0 and step.received and step.produced for step in answer.steps)
+    by_name = {step.stage: step for step in answer.steps}
+    (first, *_) = by_name["fuse"].produced["passages"]
+    assert first["rank"] == 1
+    assert first["id"] == answer.hits[0].chunk.id
+    assert {"score", "dense", "lexical"} <= set(first)
+    assert by_name["pack"].cost["tokens"] > 0
+    assert answer.timings["understand"] == pytest.approx(sum(s.seconds for s in answer.steps[:5]))
+
+
+def test_what_the_documents_lack_is_refused_with_the_nearest_passages(tmp_path: Path) -> None:
+    answer = opened(tmp_path).ask("Which volcano erupted near Naples?")
+    assert answer.refused
+    assert (answer.sentences, answer.conflicts) == ((), ())
+    assert answer.hits
+    assert answer.confidence < 0.5
+    assert "refused" in answer.steps[-1].note
+    empty = opened(tmp_path / "empty", [])
+    assert empty.ask(GLUTEN).refused
+    assert empty.search(GLUTEN) == []
+
+
+def test_a_follow_up_leans_on_what_was_said(tmp_path: Path) -> None:
+    pipeline = opened(tmp_path)
+    history = [Message("user", "What does boiling water do to green tea?"), Message("assistant", "Bitter.")]
+    answer = pipeline.ask("And black tea?", history)
+    assert answer.question == "And black tea?"
+    by_name = {step.stage: step for step in answer.steps}
+    assert by_name["retrieve"].received["queries"] == ["What does boiling water do to black tea?"]
+
+
+def test_filters_of_the_question_and_of_the_asker_both_hold(tmp_path: Path) -> None:
+    pipeline = opened(tmp_path)
+    only = pipeline.ask(f"{GLUTEN[:-1]} in my text files?", today=date(2026, 1, 1))
+    assert {hit.chunk.document for hit in only.hits} == {"/notes/bread.txt"}
+    by_name = {step.stage: step for step in only.steps}
+    assert by_name["retrieve"].received["filters"] == ["kind: text"]
+    tea_only = pipeline.search(GLUTEN, conditions=[Condition("kind", ("markdown",))])
+    assert {one.row.document for one in tea_only} == {"tea.md"}
+    # No PDF is there: the question's own filter is given up, and the step says so.
+    wide = pipeline.ask(f"{GLUTEN[:-1]} in my PDFs?")
+    assert not wide.refused
+    retrieved = [step for step in wide.steps if step.stage == "retrieve"]
+    assert len(retrieved) == 2
+    assert "asked without" in retrieved[-1].note
+    # What the asker filters by is not: nothing is found.
+    assert pipeline.search(GLUTEN, conditions=[Condition("kind", ("pdf",))]) == []
+    with pytest.raises(HandbookError, match="no field"):
+        pipeline.search(GLUTEN, conditions=[Condition("year", ("2021",))])
+
+
+def test_several_questions_are_looked_for_apart_and_fused(tmp_path: Path) -> None:
+    answer = opened(tmp_path).ask("What is gluten and how do the leaves darken?")
+    by_name = {step.stage: step for step in answer.steps}
+    assert len(by_name["retrieve"].received["queries"]) > 1
+    assert {hit.chunk.document for hit in answer.hits[:3]} == {"tea.md", "/notes/bread.txt"}
+    assert by_name["fuse"].received["rankings"] == 2 * len(by_name["retrieve"].received["queries"])
+
+
+def test_one_tenant_never_sees_anothers(tmp_path: Path) -> None:
+    pipeline = opened(tmp_path)
+    other = Pipeline("notes", pipeline.reader, "somebody", EMBEDDER, Lexicon({}, 0), weights=weights())
+    assert other.ask(GLUTEN).hits == ()
+
+
+@pytest.mark.parametrize("question", ["", "  ", "x" * 2001])
+def test_no_question_and_an_endless_one(tmp_path: Path, question: str) -> None:
+    with pytest.raises(HandbookError):
+        opened(tmp_path).ask(question)
+
+
+def test_each_stage_can_be_replaced(tmp_path: Path) -> None:
+    used = []
+
+    def reranked(question: str, found: Any) -> list[Found]:
+        used.append("rerank")
+        return [replace(one, rerank=1.0) for one in reversed(found)]
+
+    def retrieved(queries: Any, vectors: Any, conditions: Any) -> list[Both]:
+        used.append("retrieve")
+        return [Both((), tuple(Found(row, 1.0, lexical=1.0) for row in bread()))]
+
+    def fused(both: Any) -> list[Found]:
+        used.append("fuse")
+        return list(both[0].lexical)
+
+    def packed(found: Any) -> pack.Packed:
+        used.append("pack")
+        return pack.Packed(tuple(found[:1]), tuple(found[1:]), 7)
+
+    def said(vector: Any, passages: Any, near: Any) -> tuple[Sentence, ...]:
+        used.append("synthesize")
+        return (Sentence("Said.", (), supported=True),)
+
+    replaced = Stages(retrieve=retrieved, fuse=fused, rerank=reranked, pack=packed, synthesize=said)
+    sure = Confidence("hash", 9.0, {"top": 0.0}, 0.5)
+    answer = opened(tmp_path, stages=replaced, weights=sure).ask(GLUTEN)
+    assert used == ["retrieve", "fuse", "rerank", "pack", "synthesize"]
+    assert answer.text == "Said."
+    assert [hit.chunk.id for hit in answer.hits] == ["/notes/bread.txt-1"]
+    (rerank,) = [step for step in answer.steps if step.stage == "rerank"]
+    assert [(one["rank_before"], one["rank"]) for one in rerank.produced["passages"]] == [(2, 1), (1, 2)]
+
+
+def test_settings_reach_their_stages(tmp_path: Path) -> None:
+    wide = opened(tmp_path, config=Config(expansion="parents"))
+    gluten = wide.ask(GLUTEN).hits[0]
+    assert gluten.chunk.text == " ".join(BREAD)
+    near = opened(tmp_path / "n", config=Config(expansion="neighbours")).ask(GLUTEN)
+    assert near.hits[0].chunk.text == " ".join(BREAD)
+    assert "retrieve.expand" in stages(near)
+    few = opened(tmp_path / "f", config=Config(passages=1, fusion="min-max", balance=0.5, alike=0)).ask(
+        GLUTEN
+    )
+    assert len(few.hits) == 1
+    assert "fuse.diverse" in stages(few)
+    assert "fuse.distinct" not in stages(few)
+    assert opened(tmp_path / "b", config=Config(budget=1)).ask(GLUTEN).hits == ()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"depth": 0}, {"fusion": "sum"}, {"expansion": "all"}, {"balance": 1.5}, {"alike": -1}, {"pool": 0}],
+)
+def test_settings_that_cannot_be(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        Config(**wrong)
+
+
+def test_generated_sentences_are_held_against_the_passages(tmp_path: Path) -> None:
+    chat = ScriptedChat(["Gluten is a network of proteins [1]. Volcanoes erupt near Naples [1]."])
+    pipeline = opened(tmp_path, chat=chat)
+    pieces = list(pipeline.generate(GLUTEN, pipeline.ask(GLUTEN)))
+    assert isinstance(pieces[0], Delta)
+    carried, invented = [piece for piece in pieces if isinstance(piece, Sentence)]
+    assert carried.supported
+    assert carried.citations[0].chunk.id == "/notes/bread.txt-0"
+    assert not invented.supported
+    with pytest.raises(HandbookError, match="'notes' does not answer"):
+        pipeline.generate("x", pipeline.ask("Which volcano erupted near Naples?"))
+    pipeline.chat = None
+    with pytest.raises(HandbookError, match="No chat model"):
+        pipeline.generate(GLUTEN, pipeline.ask(GLUTEN))
