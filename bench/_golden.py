@@ -56,9 +56,11 @@ class Searcher:
         found = self._index.dense(self._embedder.embed([text])[0], depth, (), TENANT)
         return [one.row.id for one in found]
 
+    def both(self, text: str, vector: Any, depth: int) -> search.Both:
+        return self._retriever.both(text, vector, (), TENANT, depth)
+
     def hybrid(self, text: str, setting: Setting) -> list[Found]:
-        vector = self._embedder.embed([text])[0]
-        both = self._retriever.both(text, vector, (), TENANT, setting.depth)
+        both = self.both(text, self._embedder.embed([text])[0], setting.depth)
         return search.fused(both, setting.flatness, (setting.lexical, 1.0))
 
     def reranked(self, text: str, setting: Setting, rerank: Rerank) -> list[str]:

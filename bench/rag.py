@@ -8,10 +8,12 @@ later one's time has the earlier ones' in it. Vectors are kept in the data folde
 embeds.
 
 --sweep tries settings on one half of the questions and quotes the best of them on the other half.
+--compare says what ways of fusing, diversity (MMR), late interaction (MaxSim) and smaller vectors change.
 --store FILE keeps the scores, --gate FILE fails (status 1) where they are worse than those kept; the book's
 are in bench/ask/scores.json, and a test holds them.
 
     handbook bench rag [FOLDER ...] [--book] [--split test] [--sweep] [--threads N]
+        [--compare fusion diversity late forms]
         [--store FILE | --gate FILE] [--json]
 """
 
@@ -25,6 +27,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from _compared import COMPARED, ask
+from _compared import in_words as compared_in_words
 from _golden import Rerank, Searcher, Setting, book_golden, book_stages
 
 from handbook.errors import HandbookError
@@ -124,7 +128,8 @@ def swept(searcher: Searcher, golden: Golden, rerank: Rerank | None) -> dict[str
 
 def in_words(found: dict[str, Any]) -> str:
     lines = [f"\n{found['set']}: {found['documents']:,} documents, {found['queries']} questions"]
-    lines.append(f"{'stage':<18}" + "".join(f"{name:>9}" for name in MEASURES) + "   p50 ms   p99 ms")
+    if found["stages"]:
+        lines.append(f"{'stage':<18}" + "".join(f"{name:>9}" for name in MEASURES) + "   p50 ms   p99 ms")
     for row in found["stages"]:
         cells = "".join(f"{row[name]:9.4f}" for name in MEASURES)
         lines.append(f"{row['stage']:<18}{cells}{row['p50_ms']:9.2f}{row['p99_ms']:9.2f}")
@@ -139,6 +144,7 @@ def in_words(found: dict[str, Any]) -> str:
             f"{row['p50_ms']:.2f} ms"
             for row in found["sweep"]["front"]
         ]
+    lines += [compared_in_words(name, rows) for name, rows in found.get("compared", {}).items()]
     return "\n".join(lines)
 
 
@@ -165,6 +171,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--book", action="store_true", help="the book's own questions")
     parser.add_argument("--split", default="test", help="which qrels")
     parser.add_argument("--sweep", action="store_true", help="try settings of the last stage")
+    parser.add_argument(
+        "--compare", nargs="+", default=[], choices=list(COMPARED), help="these, in place of the stages"
+    )
     parser.add_argument("--threads", type=int, help="of the encoder")
     kept = parser.add_mutually_exclusive_group()
     kept.add_argument("--store", type=Path, help="keep the scores in a file (one set)")
@@ -194,13 +203,23 @@ def main(argv: Sequence[str] | None = None) -> int:
                 index = Index(store, "golden", embedder.dimension, embedder.name)
                 searcher = Searcher(golden, index, embedder, vectors)
                 rerank = reranker(golden)
-                scored = evaluate(searcher.stages(Setting(), rerank), golden, MEASURES)
+                stages = {} if options.compare else searcher.stages(Setting(), rerank)
+                scored = evaluate(stages, golden, MEASURES)
                 told = report(golden, scored)
+                if options.compare:
+                    asked = ask(searcher, golden, embedder)
+                    kinds = {
+                        "embedder": embedder,
+                        "vectors": dict(zip(golden.documents, vectors, strict=True)),
+                    }
+                    told["compared"] = {
+                        name: COMPARED[name](golden, asked, **kinds) for name in options.compare
+                    }
                 if options.sweep:
                     told["sweep"] = swept(searcher, golden, rerank)
                 searcher.close()
             found.append((golden, scored, told))
-    if (options.store or options.gate) and len(found) != 1:
+    if (options.store or options.gate) and (len(found) != 1 or options.compare):
         parser.error("--store and --gate are of one set")
     said = {
         "schema": "handbook.bench.rag/1",

@@ -23,7 +23,7 @@ from handbook.rag.reader import Reader
 from handbook.rag.retrieve import DEPTH, subject
 
 Method = Literal["rrf", "min-max", "z-score", "bounds"]
-SCALES: dict[str, tuple[Normalise, Normalise]] = {  # of BM25 and of cosines
+SCALES: dict[Method, tuple[Normalise, Normalise]] = {  # of BM25 and of cosines
     "min-max": (min_max, min_max),
     "z-score": (z_scores, z_scores),
     "bounds": (within_bounds(0), within_bounds(-1)),

@@ -31,6 +31,12 @@ class HashEmbedder:
             row /= np.linalg.norm(row)
         return rows
 
+    def token_vectors(self, text: str) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+        """A vector a word, and one of no characters before them."""
+        words = list(WORD.finditer(text.lower()))
+        places = [(0, 0), *(word.span() for word in words)]
+        return np.array(places, np.intp), self.embed(["", *(word[0] for word in words)])
+
 
 def paragraph(anchor: str, text: str, section: str = "s", kind: str = "paragraph", box: str = "") -> Any:
     return SimpleNamespace(anchor=anchor, text=text, section=section, kind=kind, box=box, line=1)

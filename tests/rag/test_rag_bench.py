@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -12,7 +13,7 @@ import pytest
 from handbook.errors import DataError, HandbookError
 from handbook.rag import cacm
 from handbook.rag.beir import Golden, Text, write
-from handbook.rag.evaluate import scores
+from handbook.rag.evaluate import difference, scores
 from handbook.rag.index import Index
 from handbook.rag.store import Store
 from tests.rag.fakes import HashEmbedder
@@ -65,6 +66,30 @@ def test_every_stage_is_scored(
     ]
     assert all(step["low"] <= step["mean"] <= step["high"] for step in found["steps"])
     assert all(0 <= row["quoted"] <= 1 for row in found["sweep"]["front"])
+
+
+def test_ways_are_compared(
+    bench: ModuleType, folder: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("_compared.difference", partial(difference, resamples=100))
+    assert bench.main([folder, "--json", "--compare", "fusion", "diversity", "late", "forms"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)["sets"]
+    assert found["stages"] == []
+    rows = {name: {row["what"]: row for row in rows} for name, rows in found["compared"].items()}
+    assert rows["fusion"]["min-max"]["low"] <= rows["fusion"]["min-max"]["mean"]
+    assert rows["fusion"]["rrf, k = 10"]["mean"] == 0
+    chosen = [row for name, row in rows["fusion"].items() if "weight chosen" in name]
+    assert len(chosen) == 5
+    assert all(row["weight"] in (0.25, 0.5, 1, 2, 4) for row in chosen)
+    alike = {row["alike"] for row in rows["diversity"].values()}
+    assert len(alike) == 1  # whatever the order, the first ten of ten
+    assert rows["late"]["MaxSim"]["nDCG@10"] == 1  # each question's word stands in its document
+    forms = rows["forms"]
+    assert [forms[name]["bytes"] for name in ("fp32, 256", "fp32, first 64", "int8")] == [1024, 256, 260]
+    assert forms["fp32, 256"]["nDCG@10"] >= forms["fp32, first 64"]["nDCG@10"]
+    said = bench.in_words(found)
+    assert "nDCG@10" not in said
+    assert "rrf, k = 60" in said
 
 
 def test_a_folder_of_sets(
