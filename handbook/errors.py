@@ -13,6 +13,10 @@ HandbookError                 what happened, and the remedy
 |-- BookError                 faults in the book's own files, all of them at once
 |-- DatabaseError             a state database that cannot be opened
 |   `-- NewerDatabase         ... because a newer handbook wrote it
+|-- CorpusError               a corpus that is not there, that is busy, or that this embedder can't ask
+|-- Unreadable                a document of which nothing can be read
+|-- Refused                   a URL that is not fetched: not of the web, or of an address that is not public
+|-- NotFetched                a page that could not be had
 |-- ChatError                 a chat model that did not answer
 |-- DiskFull                  no room left while writing; what stood before is untouched
 `-- PortBusy                  another program listens on the port
@@ -105,6 +109,22 @@ class DatabaseError(HandbookError):
 
 class NewerDatabase(DatabaseError):
     pass
+
+
+class CorpusError(HandbookError):
+    pass
+
+
+class Unreadable(HandbookError):
+    """Encrypted, scanned, cut off, too large, or no document at all."""
+
+
+class Refused(HandbookError):
+    pass
+
+
+class NotFetched(HandbookError):
+    """No answer, an error, too large, too slow."""
 
 
 class ChatError(HandbookError):

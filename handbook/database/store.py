@@ -162,9 +162,7 @@ class Database:
     def asks(self, limit: int = 20) -> list[dict[str, Any]]:
         """The newest first."""
         with self.session(reads=True) as session:
-            return [
-                _as_dict(row) for row in session.scalars(select(Ask).order_by(Ask.id.desc()).limit(limit))
-            ]
+            return [as_dict(row) for row in session.scalars(select(Ask).order_by(Ask.id.desc()).limit(limit))]
 
     def forget_ask(self, ask: int) -> None:
         with self.session() as session:
@@ -184,7 +182,7 @@ class Database:
         """The newest first."""
         statement = select(Signal).where(Signal.corpus == corpus).order_by(Signal.id.desc()).limit(limit)
         with self.session(reads=True) as session:
-            return [_as_dict(row) for row in session.scalars(statement)]
+            return [as_dict(row) for row in session.scalars(statement)]
 
     def signal_counts(self, corpus: str) -> dict[str, int]:
         """How many of each kind."""
@@ -212,7 +210,7 @@ class Database:
             select(Attempt).where(Attempt.exercise == exercise).order_by(Attempt.id.desc()).limit(limit)
         )
         with self.session(reads=True) as session:
-            return [_as_dict(row) for row in session.scalars(statement)]
+            return [as_dict(row) for row in session.scalars(statement)]
 
     def solved(self) -> set[str]:
         """Exercises with at least one attempt that passed every test."""
@@ -235,7 +233,7 @@ class Database:
         """The newest per claim."""
         with self.session(reads=True) as session:
             rows = session.scalars(select(Measurement).order_by(Measurement.id))
-            return {row.claim: _as_dict(row) for row in rows}
+            return {row.claim: as_dict(row) for row in rows}
 
     # All of it
 
@@ -247,7 +245,7 @@ class Database:
         tables: dict[str, list[dict[str, Any]]] = {}
         with self.session(reads=True) as session:
             for cls in state_tables():
-                rows = [_as_dict(row) for row in session.scalars(select(cls))]
+                rows = [as_dict(row) for row in session.scalars(select(cls))]
                 for row in rows:
                     row["at"] = row["at"].isoformat()
                 tables[cls.__tablename__] = rows
@@ -274,5 +272,5 @@ class Database:
                 session.execute(delete(cls))
 
 
-def _as_dict(row: Base) -> dict[str, Any]:
+def as_dict(row: Base) -> dict[str, Any]:
     return {column.key: getattr(row, column.key) for column in row.__mapper__.column_attrs}

@@ -10,21 +10,14 @@ import ipaddress
 import socket
 from collections.abc import Callable, Sequence
 
-from handbook.errors import HandbookError
+from handbook.errors import NotFetched as NotFetched
+from handbook.errors import Refused as Refused
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _SHARED = ipaddress.ip_network("100.64.0.0/10")
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[str, int], Sequence[str]]
-
-
-class Refused(HandbookError):
-    """A URL that is not fetched: not of the web, or of an address that is not public."""
-
-
-class NotFetched(HandbookError):
-    """A page that could not be had: no answer, an error, too large, too slow."""
 
 
 def public(address: Address) -> bool:

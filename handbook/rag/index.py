@@ -14,7 +14,7 @@ One process writes at a time, any number read (`Published`). A document is repla
 it was or as it is, and where there is no room, or the writer is killed, as it was.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -117,6 +117,26 @@ class Index(Reader):
             return bool(many or tuning.outgrown(have, rows))
 
         return self._read(ask, False, tenant)
+
+    def texts(self, tenant: str) -> Iterator[str]:
+        """What is searched of each row, titles and text, in no order."""
+
+        def ask(table: Any) -> Any:
+            return table.search().select(["body"]).limit(None).to_batches()
+
+        found: Iterable[Any] = self._read(ask, (), tenant)
+        for batch in found:
+            yield from batch.column("body").to_pylist()
+
+    def summaries(self, documents: Sequence[str], tenant: str) -> dict[str, tuple[str, str, str, int, int]]:
+        """Title, kind, language, chunks and characters (to the end of the last chunk) of some documents."""
+        found: dict[str, tuple[str, str, str, int, int]] = {}
+        shown = ("document", "title", "kind", "language", "end")
+        for one in self._having("document", documents, shown, tenant):
+            chunks, end = found.get(one["document"], ("", "", "", 0, 0))[3:]
+            said = (one["title"], one["kind"], one["language"])
+            found[one["document"]] = (*said, chunks + 1, max(end, one["end"]))
+        return found
 
     def rollback(self, version: int, tenant: str) -> None:
         """Make a version of the past the newest one. Raises HandbookError where there is no such version."""

@@ -38,10 +38,12 @@ class File:
 
 @dataclass
 class Skipped:
-    """What was not taken: how many by reason, and a line for each that a person would want to know of."""
+    """What was not taken: how many by reason, and a line for each that a person would want to know of.
+    unread: folders of which nobody can say what they hold."""
 
     counts: Counter[str] = field(default_factory=Counter)
     lines: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
 
     def note(self, reason: str, line: str = "") -> None:
         self.counts[reason] += 1
@@ -102,6 +104,7 @@ class _Walk:
                     entries = sorted(found, key=lambda entry: entry.name)
             except OSError as error:
                 self._skipped.note("folders that can't be read", f"{path}: {error.strerror}")
+                self._skipped.unread.append(path)
                 continue
             rules = (*rules, *self._rules(path, entries))
             folders: list[str] = []

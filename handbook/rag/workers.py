@@ -19,7 +19,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import IO, Any, Generic, TypeVar
 
@@ -54,7 +54,8 @@ def parse_all(
     seconds: float = SECONDS,
     memory: int = MEMORY,
     stop: Callable[[], bool] = lambda: False,
-) -> Iterator[Outcome[Any]]:
+    tick: Callable[[], object] = lambda: None,
+) -> Generator[Outcome[Any], None, None]:
     """The outcome of each source, as they come (not in order).
 
     Args:
@@ -64,6 +65,7 @@ def parse_all(
         seconds: for one document.
         memory: bytes for one worker, where the system can limit it (Linux).
         stop: asked between documents; once it says so, no more are begun.
+        tick: called while there is nothing to yield yet, ten times a second; what it raises ends the work.
     """
     todo: queue.Queue[Any] = queue.Queue(maxsize=64)
     done: queue.Queue[Outcome[Any] | None] = queue.Queue(maxsize=256)
@@ -78,7 +80,11 @@ def parse_all(
     try:
         ended = 0
         while ended < count + 1:  # the keepers, and the feeder
-            outcome = done.get()
+            try:
+                outcome = done.get(timeout=WATCH)
+            except queue.Empty:
+                tick()
+                continue
             if outcome is None:
                 ended += 1
             elif outcome.source is _FAILED:

@@ -5,7 +5,7 @@ and no parser is asked to unpack more than is allowed here. Time and memory are 
 ended from outside (`handbook.rag.workers`).
 """
 
-from handbook.errors import HandbookError
+from handbook.errors import Unreadable as Unreadable
 
 FILE = 512 << 20  # bytes of a file
 MARKUP = 64 << 20  # bytes of an HTML page or a notebook: their trees take ten times that
@@ -19,10 +19,6 @@ PAGES = 20_000  # of a PDF
 PAGE = 200_000  # characters of a page of a PDF
 CELL = 1 << 20  # characters of a cell of a CSV file
 BLOCKS = 2_000_000  # of a document; without any, beyond that
-
-
-class Unreadable(HandbookError):
-    """A document of which nothing can be read: encrypted, scanned, cut off, too large, no document at all."""
 
 
 def size(count: float) -> str:
