@@ -3,23 +3,36 @@
 understand -> embed -> retrieve, fuse, rerank -> confidence -> refuse, or pick sentences -> Answer
                                                       `-> generate (on request): a model's words, each
                                                       sentence checked
+
+`Desk` is where the question box asks: the book, one of the reader's own corpora, or whichever it is for.
 """
 
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
+from itertools import zip_longest
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handbook.chat import Chat, Delta
 from handbook.embed import Embedder
+from handbook.errors import HandbookError
 from handbook.rag import confidence, support, writing
 from handbook.rag.conflict import conflicts
 from handbook.rag.evidence import Passage
 from handbook.rag.own import Corpus
+from handbook.rag.pipeline import Pipeline
+from handbook.rag.query.lexicon import Lexicon
+from handbook.rag.query.routing import Profile
+from handbook.rag.reader import Reader
+from handbook.rag.stages import Config, Stages
 from handbook.rag.steps import Steps
 from handbook.rag.synthesize import PASSAGES as ANSWERED_FROM
 from handbook.rag.synthesize import extract
+from handbook.rag.understand import Name, Understanding, known_by
 from handbook.records import Answer, Hit, Message, Sampling, Sentence
 
 Vectors = NDArray[np.float32]
@@ -27,6 +40,8 @@ Vectors = NDArray[np.float32]
 PASSAGES = 6  # shown beside an answer or a refusal
 CONSIDERED = 18  # hits that the decision looks at
 PROMPT_PASSAGES = 2  # given to the chat model
+BOOK = "book"
+AUTO = "auto"
 
 
 class Tutor:
@@ -120,3 +135,106 @@ class Tutor:
 
 def _near(hit: Hit, passage: Passage, question: Vectors) -> float:
     return float(hit.dense if hit.dense is not None else np.max(passage.vectors[1:] @ question))
+
+
+class Shelves(Protocol):
+    """The reader's own corpora (`handbook.rag.corpora`). What `all` returns has a `name` each, and a `fault`
+    where it can't be asked."""
+
+    @property
+    def embedder(self) -> Embedder: ...
+
+    def all(self) -> Sequence[Any]: ...
+
+    def reader(self, name: str) -> Reader: ...
+
+    def vocabulary(self, name: str) -> Lexicon: ...
+
+
+class Desk:
+    """One place to ask, whatever is asked. Threads may share one.
+
+    Args:
+        book: opens the book's tutor, or gives the one that is open; called only where the book is asked.
+        corpora: the reader's own; None where there are none.
+        chat: writes the generated answers over them. config, stages: how they are asked.
+    """
+
+    def __init__(
+        self,
+        book: Callable[[], Tutor],
+        corpora: Shelves | None = None,
+        chat: Chat | None = None,
+        config: Config | None = None,
+        stages: Stages | None = None,
+    ) -> None:
+        self._book, self._corpora, self._chat = book, corpora, chat
+        self._config, self._stages = config, stages
+        self._pipelines: dict[str, Pipeline] = {}
+        self._routing: tuple[list[Profile], Understanding] | None = None
+        self._lock = threading.Lock()
+
+    def names(self) -> list[str]:
+        """What can be asked, the book first."""
+        there = self._corpora.all() if self._corpora is not None else ()
+        return [BOOK, *(about.name for about in there if not getattr(about, "fault", ""))]
+
+    def ask(self, question: str, corpus: str = BOOK, history: Sequence[Message] = ()) -> Answer:
+        """An answer from the book, from a corpus by its name, or from whichever the question is for ("auto").
+        Its `corpus` says which it was.
+
+        Raises HandbookError for an empty or overlong question, a corpus that is not there or was made with
+        another embedding model, and where no model embeds.
+        """
+        if corpus == AUTO:
+            return self._routed(question, history)
+        return self._ask(question, corpus, history)
+
+    def generate(
+        self, question: str, answer: Answer, sampling: Sampling | None = None
+    ) -> Iterator[Sentence | Delta]:
+        """The chat model's answer from the passages of an answer, by whoever gave it."""
+        if answer.corpus == BOOK:
+            return self._book().generate(question, answer, sampling)
+        return self.pipeline(answer.corpus).generate(question, answer, sampling)
+
+    def pipeline(self, name: str) -> Pipeline:
+        """A corpus as it is asked; made anew where its documents changed. Raises HandbookError as `ask`."""
+        if self._corpora is None:
+            raise HandbookError(f"There is no corpus {name!r}.", "`handbook ingest` makes one.")
+        reader, lexicon = self._corpora.reader(name), self._corpora.vocabulary(name)
+        with self._lock:
+            held = self._pipelines.get(name)
+            if held is None or held.reader is not reader or held.profile.lexicon is not lexicon:
+                embedder = self._corpora.embedder
+                held = self._pipelines[name] = Pipeline(
+                    name, reader, "local", embedder, lexicon, self._chat, self._config, self._stages
+                )
+            return held
+
+    def _ask(self, question: str, corpus: str, history: Sequence[Message]) -> Answer:
+        if corpus == BOOK:
+            return self._book().ask(question, history)
+        return self.pipeline(corpus).ask(question, history)
+
+    def _routed(self, question: str, history: Sequence[Message]) -> Answer:
+        """Of the corpora that the question may be for, the surest one's answer."""
+        understood = self._router()(question.strip(), history)
+        steps = Steps(understood.steps)
+        if not understood.corpora:
+            return Answer(question.strip(), (), True, (), 0.0, steps.seconds, steps.all)
+        given = [self._ask(understood.question, name, ()) for name in understood.corpora]
+        best = max(given, key=lambda answer: (not answer.refused, answer.confidence))
+        steps.add(best.steps)
+        return replace(best, question=question.strip(), timings=steps.seconds, steps=steps.all)
+
+    def _router(self) -> Understanding:
+        book = self._book()
+        profiles = [book.corpus.profile]
+        profiles += [self.pipeline(name).profile for name in self.names() if name != BOOK]
+        with self._lock:
+            if self._routing is None or any(a is not b for a, b in zip_longest(self._routing[0], profiles)):
+                known = known_by(book.corpus.embedder)
+                use: frozenset[Name] = frozenset({"spell", "rewrite", "route"})
+                self._routing = profiles, Understanding(profiles, use, known=known)
+            return self._routing[1]

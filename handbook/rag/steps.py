@@ -6,7 +6,7 @@ What is kept can be shown as it is: words, numbers, and lists of passages as rec
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 
 from handbook.rag.nouns import Found
 from handbook.records import Hit, Step
@@ -53,6 +53,19 @@ class Steps:
             name = step.stage.partition(".")[0]
             found[name] = found.get(name, 0.0) + step.seconds
         return found
+
+
+def plain(value: object) -> object:
+    """A value as a trace holds it: words, numbers, lists, and mappings by name; records as these."""
+    if isinstance(value, str | int | float):
+        return value
+    if is_dataclass(value) and not isinstance(value, type):
+        return {one.name: plain(getattr(value, one.name)) for one in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    return "" if value is None else str(value)
 
 
 def passages(

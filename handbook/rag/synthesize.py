@@ -26,6 +26,7 @@ FIRST_RANK = (
 LEAD = 0.1  # what a passage's first sentence is given: it says the point
 DANGLING = 0.1  # what a sentence is charged that leans on one before it
 
+_POINTS = re.compile(r"Write it yourself\b")  # to an exercise, and says nothing
 _LEANS = re.compile(r"(It|Its|They|Their|This|That|These|Those|But|And|So|Therefore|Then|Hence|Now|Both)\b")
 
 
@@ -79,11 +80,18 @@ def extract(question: Vectors, passages: Sequence[Passage], near: Sequence[float
     for rank, (passage, score) in enumerate(zip(passages[:PASSAGES], near[:PASSAGES], strict=True)):
         for number in passage.sound:
             text, vector = passage.texts[number], passage.vectors[1 + number]
-            if text.endswith("?") or (passage.chunk.kind == "document" and not speaks(text)):
-                continue  # what a text asks is no answer, and what is over it is none
+            if not _answers(text, passage):
+                continue
             merit = worth(float(vector @ question), score, rank, number, text)
             candidates.append(Candidate(rank, (*passage.order, number), text, vector, merit))
     return tuple(
         Sentence(c.text, (Citation(passages[c.passage].chunk, float(c.vector @ question)),), supported=True)
         for c in pick(candidates)
     )
+
+
+def _answers(text: str, passage: Passage) -> bool:
+    """Not what a text asks, where it points, and what stands over a document's sentences."""
+    if text.endswith("?") or _POINTS.match(text):
+        return False
+    return passage.chunk.kind != "document" or speaks(text)

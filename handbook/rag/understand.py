@@ -30,6 +30,7 @@ from handbook.rag.query.normal import LONGEST, normalise
 from handbook.rag.query.rewriting import rewrite
 from handbook.rag.query.routing import Profile, Route, route, small_talk
 from handbook.rag.query.spelling import Speller
+from handbook.rag.steps import plain
 from handbook.rag.text import words
 from handbook.records import Message
 
@@ -212,7 +213,7 @@ def shown(result: Any) -> tuple[dict[str, object], str, Mapping[str, float]]:
     fields = {name: getattr(result, name) for name in result.__dataclass_fields__ if name != "given"}
     note, cost = str(fields.pop("why", "")), fields.pop("cost", {})
     produced = {
-        name: f"{value.size} numbers" if isinstance(value, np.ndarray) else value
+        name: f"{value.size} numbers" if isinstance(value, np.ndarray) else plain(value)
         for name, value in fields.items()
         if isinstance(value, np.ndarray) or value not in ("", (), None)
     }

@@ -10,7 +10,7 @@ import pytest
 from handbook.app.cli.main import VERBS, run
 
 DOCS = Path(__file__).parents[2] / "docs" / "json.md"
-TYPES = {"string": str, "number": (int, float), "boolean": bool, "null": type(None)}
+TYPES = {"string": str, "number": (int, float), "boolean": bool, "null": type(None), "any": object}
 
 
 def documented() -> dict[str, Any]:
@@ -177,6 +177,7 @@ def test_ask(
     assert_shape(values)
     assert code == 0
     assert values["sentences"][0]["citations"]
+    assert {"retrieve", "fuse", "rerank"} <= {step["stage"] for step in values["steps"]}
     code, values = printed(capsys, "ask", "Which wine goes with grilled trout?", "--json")
     assert_shape(values)
     assert (code, values["refused"]) == (1, True)

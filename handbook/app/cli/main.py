@@ -13,7 +13,7 @@ from handbook.errors import HandbookError
 # verb -> module with a click command of the same name (dashes as underscores), and its line in --help
 VERBS = {
     "open": ("handbook.app.cli.open", "Start the app and open it in the browser (the default)."),
-    "ask": ("handbook.app.cli.ask", "Ask the book; answer with cited passages."),
+    "ask": ("handbook.app.cli.ask", "Ask the book, or your own documents; cited passages."),
     "search": ("handbook.app.cli.ask", "Search book, questions and code."),
     "chat": ("handbook.app.cli.chat", "Chat with the built-in model, or with the one you set."),
     "serve": ("handbook.app.cli.serve", "Serve a model under OpenAI's protocol, many requests at once."),
