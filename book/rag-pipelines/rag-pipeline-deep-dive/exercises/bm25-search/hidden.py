@@ -92,6 +92,17 @@ def test_average_is_that_of_all_texts(submission):
     check(submission.BM25(texts).search(["a"], 3), [(0, expected)], "texts of 2, 0 and 10 words")
 
 
+def test_one_text_is_its_own_average(submission):
+    expected = math.log(1 + 0.5 / 1.5)
+    check(submission.BM25([["a", "b", "c"]]).search(["b"], 3), [(0, expected)], "a collection of one text")
+
+
+def test_equal_scores_by_different_words(submission):
+    texts = [["y"], ["q"], ["x"]]
+    got = [place for place, _ in submission.BM25(texts).search(["x", "y"], 3)]
+    assert got == [0, 2], f"the first word is in text 2, the second in text 0: expected [0, 2], got {got}"
+
+
 def test_nothing_to_search(submission):
     for texts in ([], [[]], [[], []]):
         try:

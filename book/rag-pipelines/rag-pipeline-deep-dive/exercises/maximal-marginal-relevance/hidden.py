@@ -87,6 +87,13 @@ def test_limit_and_balance_at_their_borders(submission):
         check(sorted(got), list(range(6)), f"balance {balance}, all of 6, sorted")
 
 
+def test_the_balance_left_out(submission):
+    vectors = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]], dtype=np.float32)
+    for third, expected in ((0.3, [0, 1, 2]), (0.4, [0, 2, 1])):
+        got = submission.mmr(np.array([0.9, 0.8, third]), vectors, 3)
+        check(got, expected, f"a copy of relevance 0.8 (worth 0.26) against {third} across")
+
+
 def test_no_items(submission):
     for d in (0, 3):
         try:

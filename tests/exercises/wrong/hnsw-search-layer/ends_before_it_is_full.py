@@ -1,0 +1,34 @@
+# Fault: ends on a farther candidate although there is room for more results.
+# Rejected by: test_farther_ones_are_kept_while_there_is_room
+
+import heapq
+
+import numpy as np
+
+
+def search_layer(query, entries, width, links, vectors):
+    def distance_to(id):
+        return float(np.sum((vectors[id] - query) ** 2))
+
+    seen = {int(id) for id in entries}
+    candidates = [(distance_to(id), id) for id in seen]
+    results = [(-distance, id) for distance, id in candidates]
+    heapq.heapify(candidates)
+    heapq.heapify(results)
+    while len(results) > width:
+        heapq.heappop(results)
+    while candidates:
+        nearest, id = heapq.heappop(candidates)
+        if nearest > -max(results)[0]:
+            break
+        for other in links[id]:
+            if other in seen:
+                continue
+            seen.add(other)
+            distance = distance_to(other)
+            if len(results) < width or distance < -results[0][0]:
+                heapq.heappush(candidates, (distance, other))
+                heapq.heappush(results, (-distance, other))
+                if len(results) > width:
+                    heapq.heappop(results)
+    return sorted((-distance, id) for distance, id in results), len(seen)
