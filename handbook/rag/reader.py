@@ -65,11 +65,21 @@ class Reader:
 
         def ask(table: Any) -> list[Found]:
             where = self._where(table, conditions)
-            search = table.search(query).distance_type("cosine")
-            if where:
-                search = search.where(where, prefilter=True)
-            search = tuning.tuned(search, tuning.of(table), table.count_rows(where) if where else None)
-            found = search.limit(limit).select([*SHOWN, "_distance"]).to_arrow().to_pylist()
+            matching = table.count_rows(where) if where else None
+
+            def nearest(everywhere: bool) -> list[dict[str, Any]]:
+                search = table.search(query).distance_type("cosine")
+                if where:
+                    search = search.where(where, prefilter=True)
+                search = tuning.tuned(search, tuning.of(table), matching, everywhere)
+                rows: list[dict[str, Any]] = (
+                    search.limit(limit).select([*SHOWN, "_distance"]).to_arrow().to_pylist()
+                )
+                return rows
+
+            found = nearest(everywhere=False)
+            if matching is not None and len(found) < min(limit, matching):
+                found = nearest(everywhere=True)  # what meets the conditions lies in cells far from here
             hits = [(columns.row(one, tenant), 1.0 - one["_distance"]) for one in found]
             return [Found(row, cosine, dense=cosine) for row, cosine in hits]
 
@@ -79,7 +89,7 @@ class Reader:
         """The rows that have any of the words, with their BM25, best first."""
         from lancedb.query import MatchQuery
 
-        wanted = list(dict.fromkeys(words(text)))[:MOST_WORDS]
+        wanted = words(text)[:MOST_WORDS]  # one that is said twice counts twice, as BM25 has it
 
         def ask(table: Any) -> list[Found]:
             where = self._where(table, conditions)
@@ -207,7 +217,7 @@ class Reader:
         """Rows of some places, ((document, number in it), row), in that order."""
         found = []
         for some in batches(spans, 50):
-            found += self._records(" OR ".join(some), (*SHOWN, "place"), tenant)
+            found += self._records(" OR ".join(some), (*SHOWN, "document", "place"), tenant)
         found.sort(key=lambda one: (one["document"], one["place"]))
         return [((one["document"], one["place"]), columns.row(one, tenant)) for one in found]
 

@@ -95,9 +95,14 @@ def build(table: Any, kind: Kind, target: float = TARGET) -> Tuning:
     return tuning
 
 
-def tuned(query: Any, tuning: Tuning, matching: int | None = None) -> Any:
-    """A search of the vector index, with what was chosen for it. matching: rows that meet its condition, None
-    where it has none."""
+def tuned(query: Any, tuning: Tuning, matching: int | None = None, everywhere: bool = False) -> Any:
+    """A search of the vector index, with what was chosen for it.
+
+    Args:
+        matching: rows that meet its condition, None where it has none. The fewer they are the further apart,
+            so that more cells are opened: by the root of how many times fewer.
+        everywhere: in as many cells as it takes until enough are found.
+    """
     wider = 1.0 if matching is None else (max(tuning.rows, matching) / max(matching, 1)) ** 0.5
     if tuning.kind == "exact" or (matching is not None and matching <= FEW):
         return query.bypass_vector_index()
@@ -106,7 +111,7 @@ def tuned(query: Any, tuning: Tuning, matching: int | None = None) -> Any:
         parts = cells("hnsw_sq", tuning.rows)
         return query.nprobes(parts).ef(10 * effort).refine_factor(2)
     query = query.minimum_nprobes(min(effort, cells("ivf_rq", tuning.rows)))
-    return query.maximum_nprobes(0 if matching else effort).refine_factor(REFINE)
+    return query.maximum_nprobes(0 if everywhere else effort).refine_factor(REFINE)
 
 
 def measured(table: Any, kind: Kind, rows: int, target: float) -> Tuning:

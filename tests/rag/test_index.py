@@ -400,6 +400,24 @@ def test_a_vector_index_finds_what_was_measured(
     assert index.optimise("exact", "").kind == opened(tmp_path).tuning("").kind == "exact"
 
 
+def test_rows_that_a_condition_leaves_far_away_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that meet it lie in cells that the search opens last."""
+    monkeypatch.setattr(tuning, "CELL", 60)
+    monkeypatch.setattr(tuning, "FEW", 10)
+    index = opened(tmp_path)
+    rows, vectors = many(3000)
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    far = np.argsort(unit @ unit[0])[:30]
+    rows = [replace(row, fields={"far": float(i in far)}) for i, row in enumerate(rows)]
+    index.write(rows, unit)
+    index.optimise("ivf_rq", "")
+    near = index.dense(unit[0], 12, [Condition("far", (1,))], "")
+    assert len(near) == 12
+    assert len(set(ids(near)) & {f"r{i}" for i in far[::-1][:12]}) >= 11
+
+
 def test_effort_is_the_least_that_reaches_the_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tuning, "CELL", 30)
     monkeypatch.setattr(tuning, "EFFORTS", (1, 4, 16, 64))
