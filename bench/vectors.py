@@ -252,9 +252,14 @@ def ask(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def peak() -> float:
-    """The most memory that this process has had, MiB."""
+    """The most memory that this process has had, MiB. Not what `getrusage` says on Linux: that begins with what
+    the process had that started this one."""
     import resource
 
+    status = Path("/proc/self/status")
+    for line in status.read_text().splitlines() if status.exists() else ():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 2**10
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most / (2**20 if sys.platform == "darwin" else 2**10)
 
