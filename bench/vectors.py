@@ -252,8 +252,8 @@ def ask(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def peak() -> float:
-    """The most memory that this process has had, MiB. Not what `getrusage` says on Linux: that begins with what
-    the process had that started this one."""
+    """The most memory that this process has had, MiB. Not what `getrusage` says on Linux: that begins with
+    what the process had that started this one."""
     import resource
 
     status = Path("/proc/self/status")
