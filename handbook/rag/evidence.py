@@ -30,6 +30,7 @@ _EDGE = re.compile(
     r"|^[ \t]*(?:#{1,6} |\||```|~~~)[^\n]*\n",
     re.MULTILINE,
 )
+_NUMBER = re.compile(r"\d{1,3}\.")
 
 
 class Terms(Protocol):
@@ -93,9 +94,12 @@ def spans(text: str) -> list[tuple[int, int]]:
     line of code is one of its own; a text that has none is one.
     """
     edges = [0, *(m.end() for m in _EDGE.finditer(text)), len(text)]
-    found = []
+    found: list[tuple[int, int]] = []
     for start, end in pairwise(edges):
-        found += [(start + a, start + b) for a, b in sentences.spans(text[start:end])]
+        for a, b in sentences.spans(text[start:end]):
+            numbered = found and found[-1][0] >= start and _NUMBER.fullmatch(text, *found[-1])
+            begin = found.pop()[0] if numbered else start + a  # "1." ends no sentence
+            found.append((begin, start + b))
     return found or [(0, len(text))]
 
 
@@ -139,7 +143,7 @@ class LexiconTerms:
 def stem(word: str) -> str:
     """A word without its commonest endings. Crude, and the same on both sides, which is all that comparing
     needs: "caches", "cached" and "caching" are "cach"."""
-    root = singular(word)
+    root = singular(word) if len(word) > 3 else word
     for ending in ("ing", "ed", "ly"):
         if root.endswith(ending) and len(root) - len(ending) >= 3:
             root = root.removesuffix(ending)

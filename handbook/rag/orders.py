@@ -42,7 +42,7 @@ _WEAK = re.compile(
     rf"^\W*(?:please |always |only |just |now )*{_SAYING}\b(?! as in\b)[^.!?]{{0,30}}?"
     rf"(?:\bthat\b|\bonly\b|\bthe (?:user|reader)\b|\bthis (?:passage|document|page|source|text)\b"
     rf"|:\s*[\"'\u201c])"
-    rf"|\b(?:do not|don't|never|must not)\s+(?:\w+ )?(?:{_SAYING}|reveal|cite|use|trust)\b[^.!?]{{0,40}}"
+    rf"|\b(?:do not|don't|never|must not)\s+(?:\w+ )?(?:{_SAYING}|reveal|trust)\b[^.!?]{{0,40}}"
     rf"\b(?:user|other (?:passages?|sources?|documents?)|passages?|these instructions|this instruction)\b"
     rf"|\b(?:end|begin|start|finish)\b[^.!?]{{0,20}}"
     rf"\b(?:your|each|every|the) (?:answer|reply|response|sentence)s?\b"
