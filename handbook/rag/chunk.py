@@ -119,10 +119,9 @@ def rows(parsed: Parsed, spans: Sequence[Span], tenant: str = "") -> list[Row]:
     """Chunks as the index holds them. An id says the tenant and the document (64 bits of a hash) and the
     chunk's number in it, so that the same document gets the same ids again; fields are the document's
     metadata."""
-    key = hashlib.sha256(f"{tenant}\0{parsed.source}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
     return [
         Row(
-            id=f"{key}-{number}",
+            id=row_id(tenant, parsed.source, number),
             document=parsed.source,
             text=parsed.text[span.start : span.end],
             start=span.start,
@@ -139,6 +138,12 @@ def rows(parsed: Parsed, spans: Sequence[Span], tenant: str = "") -> list[Row]:
         )
         for number, span in enumerate(spans)
     ]
+
+
+def row_id(tenant: str, source: str, number: int) -> str:
+    """The id of a document's chunk, by its number in it."""
+    key = hashlib.sha256(f"{tenant}\0{source}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return f"{key}-{number}"
 
 
 def _cut(

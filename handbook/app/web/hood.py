@@ -19,7 +19,7 @@ MOST_TEXT = 600  # characters of a value
 CODE = {  # what a stage is written in; a part of a stage before the stage itself
     "ingest": "handbook.rag.ingest",
     "chunk": "handbook.rag.chunk",
-    "embed": "handbook.rag.embed",
+    "embed": "handbook.embed",
     "index": "handbook.rag.index",
     "understand": "handbook.rag.understand",
     "understand.normalise": "handbook.rag.query.normal",
@@ -31,13 +31,21 @@ CODE = {  # what a stage is written in; a part of a stage before the stage itsel
     "understand.expand": "handbook.rag.query.expanding",
     "understand.hyde": "handbook.rag.query.expanding",
     "retrieve": "handbook.rag.search",
+    "retrieve.expand": "handbook.rag.search",
     "fuse": "handbook.rag.fuse",
+    "fuse.distinct": "handbook.rag.dedupe",
+    "fuse.diverse": "handbook.rag.diversity",
     "rerank": "handbook.rag.rerank",
     "pack": "handbook.rag.pack",
     "synthesize": "handbook.rag.synthesize",
+    "synthesize.decide": "handbook.rag.confidence",
     "evaluate": "handbook.rag.evaluate",
 }
 TITLES = {
+    "fuse.distinct": "Fuse: each thing once",
+    "fuse.diverse": "Fuse: diversity",
+    "retrieve.expand": "Retrieve: surroundings",
+    "synthesize.decide": "Synthesize: answer or refuse",
     "understand.hyde": "Understand: suppose an answer",
     "understand.spell": "Understand: spelling",
 }
@@ -164,7 +172,7 @@ def _row(one: Mapping[str, Any], url_of: Callable[[str], str]) -> Row:
     left = {name: value for name, value in one.items() if value not in (None, "", ())}
     id = str(left.pop("id", ""))
     url = str(left.pop("url", "")) or (url_of(id) if id else "")
-    rank, was = left.pop("rank", None), left.pop("was", None)
+    rank, was = left.pop("rank", None), left.pop("rank_before", None)
     title = left.pop("title", None) or left.pop("text", None) or id
     known = [name for name in FIGURES if name in left]
     figures = [(_spoken(name), _text(left[name])) for name in (*known, *(n for n in left if n not in known))]

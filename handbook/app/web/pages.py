@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ KEYS = (
 _MARKS = re.compile(
     r"(?<!`)(`{1,2})(?!`)(?P<code>[^`]+)\1(?!`)|(?<![\\\d])\$(?!\s)(?P<tex>[^$\n]+)(?<![\s\\])\$(?!\d)"
 )
+_HEADING = re.compile(r"^#{1,6}\s+", re.MULTILINE)
 
 environment = Environment(
     loader=FileSystemLoader(TEMPLATES),
@@ -46,6 +48,24 @@ def number(value: float) -> str:
     if value == int(value) and abs(value) < 1e15:
         return f"{int(value):,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
     return f"{value:.3g}" if 1e-3 <= abs(value) < 1e6 else f"{value:.2e}"
+
+
+def moment(value: datetime, seconds: bool = False) -> str:
+    """A day and a time, where the reader is."""
+    here = value.astimezone()
+    return f"{here.day} " + here.strftime("%B %Y, %H:%M:%S" if seconds else "%B %Y, %H:%M")
+
+
+def duration(seconds: float) -> str:
+    """`12 s`, `3 min 20 s`."""
+    whole = round(seconds)
+    return f"{whole} s" if whole < 100 else f"{whole // 60} min {whole % 60} s"
+
+
+def snippet(text: str, length: int = 260) -> str:
+    """The beginning of a passage as a line of text, without the marks of Markdown's headings."""
+    plain = " ".join(_HEADING.sub("", text).split())
+    return plain if len(plain) <= length else plain[:length].rsplit(" ", 1)[0] + " …"
 
 
 def megabytes(value: float) -> str:
@@ -75,6 +95,9 @@ def dotted(name: str) -> Markup:
 environment.filters["shown"] = shown
 environment.filters["marked"] = marked
 environment.filters["counted"] = counted
+environment.filters["moment"] = moment
+environment.filters["snippet"] = snippet
+environment.filters["duration"] = duration
 environment.filters["dotted"] = dotted
 environment.filters["number"] = number
 environment.filters["megabytes"] = megabytes

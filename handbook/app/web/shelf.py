@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from handbook.chat import Chat
     from handbook.database import Database
     from handbook.embed import Embedder
+    from handbook.rag.corpora import About, Corpora
+    from handbook.rag.jobs import Ingestion
     from handbook.rag.own import Corpus
     from handbook.records import Answer
-    from handbook.tutor import Tutor
+    from handbook.tutor import Desk, Tutor
 
 BOOK, AUTO = "book", "auto"  # the corpus that is always there; whichever answers
 ANSWERS_KEPT = 32
@@ -59,8 +61,10 @@ class Shelf:
         self._fragments: dict[tuple[str, str], str] = {}
         self._answers: dict[tuple[str, str, tuple[str, ...]], Answer] = {}
         self._corpus: tuple[Book, Corpus] | None = None
-        self._corpora: Any = None
-        self._named: tuple[float, list[Any]] | None = None
+        self._corpora: Corpora | None = None
+        self._ingestion: Ingestion | None = None
+        self._desk: tuple[Corpora | None, Desk] | None = None
+        self._named: tuple[float, list[About]] | None = None
         self._database: Database | None = None
         self._database_fault: HandbookError | None = None
         self._database_tried = 0.0
@@ -149,23 +153,45 @@ class Shelf:
         return Tutor(self.corpus, self.embedder, self.chat)
 
     @property
-    def desk(self) -> Any:
-        return BookAlone(self.tutor)
+    def desk(self) -> "Desk":
+        """Whom questions are put to. Without a database there are no corpora, and the book is asked alone."""
+        corpora = self.state(lambda database: self.corpora, None)
+        with self._lock:
+            if self._desk is None or self._desk[0] is not corpora:
+                from handbook.tutor import Desk
+
+                self._desk = corpora, Desk(lambda: self.tutor, corpora, self.chat)
+            return self._desk[1]
 
     # Documents of one's own
 
     @property
-    def corpora(self) -> Any:
+    def corpora(self) -> "Corpora":
         """Raises HandbookError where the database can't be opened."""
-        if self._corpora is None:
-            raise HandbookError("No corpora yet.", "")
-        return self._corpora
+        database, embedder = self.database, self.embedder
+        with self._lock:
+            if self._corpora is None:
+                from handbook.rag.corpora import Corpora
 
-    def corpora_there(self) -> list[Any]:
-        """What is known of each corpus, in order of title; looked up anew after some seconds."""
+                self._corpora = Corpora(self.settings, database, embedder)
+            return self._corpora
+
+    @property
+    def ingestion(self) -> "Ingestion":
+        """What reads documents in the background, and knows how far each corpus is."""
+        corpora = self.corpora
+        with self._lock:
+            if self._ingestion is None:
+                from handbook.rag.jobs import Ingestion
+
+                self._ingestion = Ingestion(corpora)
+            return self._ingestion
+
+    def corpora_there(self, fresh: bool = False) -> "list[About]":
+        """What is known of each corpus, in order of title; looked up anew after some seconds, or now."""
         now = time.monotonic()
-        if self._named is None or now - self._named[0] > LOOK_AT_CORPORA:
-            found = self.state(lambda database: self.corpora.all(), list[Any]()) if self._corpora else []
+        if fresh or self._named is None or now - self._named[0] > LOOK_AT_CORPORA:
+            found = self.state(lambda database: self.corpora.all(), list["About"]())
             self._named = now, sorted(found, key=lambda each: (each.title or each.name).lower())
         return self._named[1]
 
@@ -247,18 +273,7 @@ class Shelf:
         return [Notice(f"What you read and try is not kept for now. {fault.what}", fault.remedy)]
 
     def close(self) -> None:
+        if self._ingestion is not None:
+            self._ingestion.close()
         if self._database is not None:
             self._database.close()
-
-
-class BookAlone:
-    """The seam of tutor.Desk until it is there."""
-
-    def __init__(self, tutor: "Tutor") -> None:
-        self.tutor = tutor
-
-    def ask(self, question: str, corpus: str = BOOK, history: Sequence[Any] = ()) -> "Answer":
-        return self.tutor.ask(question)
-
-    def generate(self, question: str, answer: "Answer", sampling: Any = None) -> Any:
-        return self.tutor.generate(question, answer)

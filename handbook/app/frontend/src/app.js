@@ -8,6 +8,7 @@ import "./contents.js";
 import "./notes.js";
 import "./reading.js";
 import "./ask.js";
+import "./signals.js";
 import "./engine.js";
 import "./live.js";
 import "./training.js";

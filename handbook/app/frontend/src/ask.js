@@ -54,7 +54,7 @@ form?.addEventListener("submit", async (event) => {
   try {
     await stream(
       form.action,
-      { question: form.elements.question.value },
+      Object.fromEntries(["question", "corpus", "after"].map((name) => [name, form.elements[name].value])),
       (name, data) => {
         if (name === "token") draft.textContent += data.text;
         if (name === "sentence") {
