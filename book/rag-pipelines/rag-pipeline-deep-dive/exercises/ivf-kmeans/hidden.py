@@ -143,16 +143,17 @@ def test_equally_near_ids_in_order(submission):
 
 def test_many_equally_near(submission):
     """More than a sort in place leaves in order by itself: vectors, cells, and vectors for empty cells."""
-    sides = np.tile(column(1, -1), (40, 1))
+    sides = np.tile(column(2, 1, -2, -1), (20, 1))
+    near, far = list(range(1, 80, 2)), list(range(0, 80, 2))
     got = list(submission.IVF(sides, column(0)).search(column(0)[0], 80, 1)[0])
-    assert got == list(range(80)), f"80 vectors equally far: expected 0 to 79 in order, got {got}"
-    index = submission.IVF(sides, sides)  # all in cells 0 and 1, the others are empty
-    for probes, expected in ((1, list(range(0, 80, 2))), (2, list(range(80)))):
+    assert got == near + far, f"40 equally near, 40 equally far: expected {near + far}, got {got}"
+    index = submission.IVF(sides, sides)  # all in cells 0 to 3, the others are empty
+    for probes, expected in ((1, near[::2]), (2, near), (40, near)):
         got = list(index.search(column(0)[0], 80, probes)[0])
-        assert got == expected, f"{probes} of 80 cells equally far: expected {expected}, got {got}"
+        assert got == expected, f"{probes} of 80 cells, 40 equally near: expected {expected}, got {got}"
     start = np.concatenate([column(0), np.full((20, 1), 99, np.float32)])
     got = submission.kmeans(sides, start, 1)[0].ravel().tolist()
-    expected = [0.0, *([1.0, -1.0] * 10)]
+    expected = [0.0, *([2.0, -2.0] * 10)]
     assert np.allclose(got, expected), f"20 empty cells, all equally far: expected {expected}, got {got}"
 
 

@@ -111,9 +111,10 @@ def test_equal_ones_in_order(submission):
     expected = [i for i in range(50) if not codes[i, 0]] + [i for i in range(50) if codes[i, 0]]
     got = submission.search(query, codes, books, 50)
     assert got == expected, f"equal codes: expected {expected}, got {got}"
-    vectors = np.where(codes == 1, 0.5, -0.5).astype(np.float32)
+    vectors = np.tile([[0.5], [-0.5], [-0.1], [0.1], [0.1]], (10, 1)).astype(np.float32)
+    expected = [i for i in range(50) if i % 5 > 1] + [i for i in range(50) if i % 5 < 2]
     got = submission.search(query, codes, books, 50, vectors)
-    assert got == list(range(50)), f"vectors equally far: expected 0 to 49 in order, got {got}"
+    assert got == expected, f"30 vectors equally near, 20 equally far: expected {expected}, got {got}"
 
 
 def test_nothing(submission):

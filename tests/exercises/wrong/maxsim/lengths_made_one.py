@@ -1,0 +1,18 @@
+# Fault: makes all vectors of length 1.
+# Rejected by: test_vectors_as_they_are
+
+import numpy as np
+
+
+def max_sims(question, tokens, lengths):
+    counts = np.array(lengths, dtype=np.int64)
+    ends = np.cumsum(counts)
+    starts = ends - counts
+    tokens = tokens / np.linalg.norm(tokens.astype(np.float32), axis=1, keepdims=True)
+    table = tokens.astype(np.float32) @ question.astype(np.float32).T
+    scores = np.zeros(len(counts), dtype=np.float32)
+    filled = counts > 0
+    if filled.any():
+        largest = np.maximum.reduceat(table, starts[filled], axis=0)
+        scores[filled] = largest.sum(axis=1)
+    return scores

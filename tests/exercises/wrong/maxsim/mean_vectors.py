@@ -1,0 +1,17 @@
+# Fault: one vector a passage: the mean of its tokens.
+# Rejected by: test_worked_example
+
+import numpy as np
+
+
+def max_sims(question, tokens, lengths):
+    counts = np.array(lengths, dtype=np.int64)
+    ends = np.cumsum(counts)
+    starts = ends - counts
+    tokens.astype(np.float32) @ question.astype(np.float32).T
+    scores = np.zeros(len(counts), dtype=np.float32)
+    filled = counts > 0
+    if filled.any():
+        largest = np.add.reduceat(tokens, starts[filled], axis=0) / counts[filled][:, None] @ question.T
+        scores[filled] = largest.sum(axis=1)
+    return scores

@@ -1,0 +1,17 @@
+# Fault: fills up with zeros, which are nearer than what points away.
+# Rejected by: test_scores_below_zero
+
+import numpy as np
+
+
+def max_sims(question, tokens, lengths):
+    counts = np.array(lengths, dtype=np.int64)
+    scores = np.zeros(len(counts), dtype=np.float32)
+    if not counts.any() or not len(question):
+        return scores
+    inside = np.arange(counts.max()) < counts[:, None]
+    padded = np.zeros((*inside.shape, tokens.shape[1]), dtype=np.float32)
+    padded[inside] = tokens
+    table = padded @ question.astype(np.float32).T
+    largest = table.max(axis=1)
+    return np.where(counts > 0, largest.sum(axis=1), 0).astype(np.float32)
