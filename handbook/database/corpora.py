@@ -122,7 +122,8 @@ class Catalogue:
         """Each replaces what was known of the same source."""
         with self._database.session() as session:
             for values in documents:
-                session.merge(CorpusDocument(corpus=corpus, key=key_of(values["source"]), **values))
+                key = key_of(values["source"])
+                session.merge(CorpusDocument(corpus=corpus, key=key, at=now(), **values))
 
     def put_seen(self, corpus: str, seen: Mapping[str, Mapping[str, Any]]) -> None:
         """How documents were when they were last looked at, for those that have not changed."""

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from handbook.database import Database
-from handbook.database.corpora import Catalogue
+from handbook.database.corpora import Catalogue, key_of
 from handbook.errors import CorpusError, HandbookError
 from handbook.rag.chunk import PARENT, SIZE, Method
 from handbook.rag.documents import Seen
@@ -343,9 +343,9 @@ class Corpora:
         gone = [source for source, row in rows.items() if row["chunks"] and source not in held]
         self.catalogue.remove_documents(name, gone)
         other = [source for source, digest in held.items() if rows.get(source, {}).get("digest") != digest]
-        found = []
+        found, sources = [], self.sources(name)
         for source, (title, kind, language, chunks, characters) in index.summaries(other, TENANT).items():
-            origin = rows.get(source, {}).get("origin", "")
+            origin = rows[source]["origin"] if source in rows else key_of(_origin(source, sources))
             values: dict[str, Any] = {"title": title, "kind": kind, "language": language, "chunks": chunks}
             values |= {"characters": characters, "lost": [], "fault": "", "seconds": 0.0, "seen": {}}
             found.append({"source": source, "origin": origin, "digest": held[source], **values})
@@ -447,6 +447,13 @@ def suggested_name(source: Source) -> str:
 
 def _title(title: str) -> str:
     return " ".join(title.split())[:LONGEST]
+
+
+def _origin(document: str, sources: Sequence[Source]) -> str:
+    """The source that brings a document: itself, or the folder that it lies in; '' where none does."""
+    path = Path(document)
+    inside = (one.name for one in sources if one.name == document or Path(one.name) in path.parents)
+    return next(inside, "")
 
 
 def _spelled(text: str, names: set[str]) -> str:

@@ -37,6 +37,7 @@ LINES = 200  # of faults that are told of; all of them are in the list of docume
 
 T = TypeVar("T")
 Get = Callable[[str], Page]
+Prepare = Callable[..., Generator[Outcome[Prepared], None, None]]
 
 
 class Stopped(Exception):
@@ -91,6 +92,7 @@ class Run:
         id: names the files that it keeps while it lasts.
         sources: what it looks at; None for all that the corpus has.
         get: fetches a page.
+        prepare: parses and cuts (`workers.parse_all`, on so many workers).
     """
 
     def __init__(
@@ -102,6 +104,7 @@ class Run:
         report: Reporter | None = None,
         get: Get = fetch,
         workers: int | None = None,
+        prepare: Prepare = parse_all,
     ) -> None:
         self.id, self.name = id, name
         self.report = report or Reporter()
@@ -110,6 +113,7 @@ class Run:
         self._sources = sources
         self._get = get
         self._workers = workers
+        self._prepare = prepare
         self._path = corpora.jobs / f"{id}.plan"
         self._pages = corpora.jobs / f"{id}.pages"
         self._head: dict[str, Any] = {}
@@ -276,7 +280,7 @@ class Run:
             left = self._head.get("batches", 1) - number
             few = min(len(todo) // EACH + 1, os.cpu_count() or 1)
             workers = self._workers or (few if left == 1 else None)
-            self._stream = parse_all(tasks, workers, PREPARE, tick=self.report.tell)
+            self._stream = self._prepare(tasks, workers, PREPARE, tick=self.report.tell)
         waiting = {one.source for one in todo} - set(self._ready)
         while waiting:
             self.report.tell()

@@ -19,8 +19,9 @@ from handbook.errors import CorpusError
 from handbook.rag.corpora import Corpora
 from handbook.rag.durable import LOOK, Engine, Running, State, close_engine, open_engine
 from handbook.rag.fetch import fetch
-from handbook.rag.ingesting import Get, Reporter, Run
+from handbook.rag.ingesting import Get, Prepare, Reporter, Run
 from handbook.rag.planning import Plan, Source, named, plan
+from handbook.rag.workers import parse_all
 
 Stage = Literal["", "plan", "embed", "remove", "index"]
 
@@ -67,13 +68,21 @@ class Ingestion:
     Args:
         get: fetches a page; for tests.
         workers: processes that parse; as many as cores where not given.
+        prepare: what parses and cuts on them; for tests.
     """
 
-    def __init__(self, corpora: Corpora, get: Get = fetch, workers: int | None = None) -> None:
+    def __init__(
+        self,
+        corpora: Corpora,
+        get: Get = fetch,
+        workers: int | None = None,
+        prepare: Prepare = parse_all,
+    ) -> None:
         self._corpora = corpora
         self._catalogue = corpora.catalogue
         self._get = get
         self._workers = workers
+        self._prepare = prepare
         self._lock = threading.RLock()
         self._mine: dict[str, Running] = {}
         self._engine: Engine | None = None
@@ -214,7 +223,7 @@ class Ingestion:
         def write(said: Mapping[str, Any]) -> str:
             return self._catalogue.change_ingestion(id, **said)
 
-        run = Run(self._corpora, id, name, sources, Reporter(write), self._get, self._workers)
+        run = Run(self._corpora, id, name, sources, Reporter(write), self._get, self._workers, self._prepare)
         running = Running(run, sources, self._corpora, self._done)
         running.lock.acquire(timeout=5)
         with self._lock:

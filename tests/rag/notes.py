@@ -1,15 +1,18 @@
 """Folders of notes and corpora of them, for the tests of ingestion: embedded without a model."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from handbook.database import open_database
+from handbook.errors import HandbookError
 from handbook.rag.corpora import TENANT, Corpora
 from handbook.rag.ingesting import Run
 from handbook.rag.planning import named
+from handbook.rag.prepare import Task, perform
+from handbook.rag.workers import Outcome
 from handbook.settings import Settings
 from tests.rag.fakes import HashEmbedder
 
@@ -35,10 +38,19 @@ def opened(data: Path, embedder: Any = None) -> Iterator[Corpora]:
         database.close()
 
 
+def here(tasks: Iterable[Task], *_: Any, **__: Any) -> Generator[Outcome[Any], None, None]:
+    """What `parse_all` does, in this process."""
+    for task in tasks:
+        try:
+            yield Outcome(task, perform(task))
+        except HandbookError as error:
+            yield Outcome(task, None, str(error))
+
+
 def ingested(corpora: Corpora, name: str, *sources: Path | str, **more: Any) -> Run:
     """Ingest at once, as `jobs` does, but without a memory. Gives the run, for its report."""
     corpora.take_in(name, [named(str(source)) for source in sources])
-    run = Run(corpora, f"{name}-run", name, workers=1, **more)
+    run = Run(corpora, f"{name}-run", name, prepare=here, **more)
     try:
         planned = run.plan()
         run.planned(planned)
@@ -53,7 +65,7 @@ def ingested(corpora: Corpora, name: str, *sources: Path | str, **more: Any) -> 
 
 def found(corpora: Corpora, name: str, text: str) -> list[str]:
     """The files in which the words of a text are found, by name, best first."""
-    hits = corpora.reader(name).lexical(text, 20, (), TENANT)
+    hits = corpora.reader(name).lexical(text, 100, (), TENANT)
     return list(dict.fromkeys(Path(hit.row.document).name for hit in hits))
 
 
