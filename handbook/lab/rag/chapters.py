@@ -7,6 +7,7 @@ from functools import cache
 
 from handbook.book.load import open_book
 from handbook.book.nouns import Chapter
+from handbook.rag.beir import Golden, Text, golden
 from handbook.rag.nouns import Parsed
 from handbook.rag.outline import markdown_blocks
 
@@ -32,10 +33,12 @@ class Asked:
 
 @dataclass(frozen=True)
 class Shelf:
-    """Chapters as plain text under their headings."""
+    """Chapters as plain text under their headings. golden: their paragraphs, by `chapter#anchor`, under the
+    chapter's title."""
 
     documents: tuple[Parsed, ...]
     questions: tuple[Asked, ...]
+    golden: Golden
 
 
 def read(chapter: Chapter, most: int = 0) -> tuple[str, dict[str, tuple[int, int]]]:
@@ -63,12 +66,17 @@ def shelf(small: bool = True) -> Shelf:
     book = open_book()
     documents: list[Parsed] = []
     questions: list[Asked] = []
+    texts: dict[str, Text] = {}
+    asked: dict[str, str] = {}
+    judged: dict[str, dict[str, int]] = {}
     for slug in CHAPTERS[:1] if small else CHAPTERS:
         chapter = book.chapters[slug]
         text, places = read(chapter, SMALL if small else 0)
         for question in chapter.questions:
             if question.anchor in places:
-                asked = " ".join(question.prompt.split())
-                questions.append(Asked(asked, len(documents), *places[question.anchor]))
+                asked[question.id] = " ".join(question.prompt.split())
+                judged[question.id] = {f"{slug}#{question.anchor}": 1}
+                questions.append(Asked(asked[question.id], len(documents), *places[question.anchor]))
+        texts |= {f"{slug}#{anchor}": Text(chapter.title, text[a:b]) for anchor, (a, b) in places.items()}
         documents.append(Parsed(slug, "markdown", chapter.title, text, slug, "en", markdown_blocks(text)))
-    return Shelf(tuple(documents), tuple(questions))
+    return Shelf(tuple(documents), tuple(questions), golden("book", texts, asked, judged))

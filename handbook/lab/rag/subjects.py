@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from handbook.embed import LocalEmbedder
 from handbook.errors import DataUnavailable
 from handbook.lab import kit
+from handbook.lab.rag.chapters import shelf
 from handbook.rag import beir, cacm, retrieve
 from handbook.rag.beir import Golden
 from handbook.rag.bm25 import BM25
@@ -91,8 +92,8 @@ class Subject:
         """By cosine, compared with every document."""
         return ranked(self.ids, self.vectors @ vector, depth)
 
-    def having(self, text: str, depth: int = DEPTH, once: bool = True) -> Scored:
-        """By BM25, without the words that only ask."""
+    def having(self, text: str, depth: int = DEPTH, once: bool = False) -> Scored:
+        """By BM25, without the words that only ask. once: a word that the question has twice counts once."""
         found = self.text_index.search(retrieve.subject(text), depth, once)
         return [(self.ids[place], score) for place, score in found]
 
@@ -132,8 +133,7 @@ class Words:
             self._stems.update(zip(new, stems(new), strict=True))
         return [stem for word in found if (stem := self._stems[word])]
 
-    def search(self, text: str, depth: int, once: bool = True) -> list[tuple[int, float]]:
-        """once: a word that the question has twice counts once, as in the app."""
+    def search(self, text: str, depth: int, once: bool = False) -> list[tuple[int, float]]:
         asked = self.cut(" ".join(dict.fromkeys(words(text))) if once else text)
         return self.index.search(asked, depth)
 
@@ -188,9 +188,16 @@ def folder() -> Path:
 
 
 def subject(name: str, small: bool = True) -> Subject:
-    """`scifact` or `cacm`. Raises DataUnavailable, ModelUnavailable."""
+    """`book`, `scifact` or `cacm`. Raises ModelUnavailable, and but for the book DataUnavailable."""
     with _once:  # two sessions that open the lab at once wait for one reading
-        return _subject(name, small, folder())
+        return _book(small) if name == "book" else _subject(name, small, folder())
+
+
+@cache
+def _book(small: bool) -> Subject:
+    found = shelf(small).golden
+    bodies = [text.whole for text in found.documents.values()]
+    return Subject(found, embed(bodies) if small else kept(bodies))
 
 
 @cache
