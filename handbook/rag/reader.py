@@ -71,7 +71,7 @@ class Reader:
                 search = table.search(query).distance_type("cosine")
                 if where:
                     search = search.where(where, prefilter=True)
-                search = tuning.tuned(search, tuning.of(table), matching, everywhere)
+                search = tuning.tuned(search, tuning.of(table), limit, matching, everywhere)
                 rows: list[dict[str, Any]] = (
                     search.limit(limit).select([*SHOWN, "_distance"]).to_arrow().to_pylist()
                 )

@@ -30,7 +30,8 @@ GRAPH = 100_000  # rows of a graph, about: few graphs, as each is walked from it
 TARGET = 0.97  # share of the true 10 nearest; some above what is wanted, as questions are not passages
 NEAREST = 10
 SAMPLE = 200  # vectors that are looked for
-REFINE = 10  # candidates for each that is asked for, compared again by their full vectors
+REFINE = 16  # candidates for each of ten that are asked for, compared again by their full vectors, ...
+LEAST = 5  # ... and for each where many are
 EFFORTS = (4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256)  # cells, or places kept on a walk of a graph in tens
 _KEY = "tuning"
 
@@ -95,10 +96,13 @@ def build(table: Any, kind: Kind, target: float = TARGET) -> Tuning:
     return tuning
 
 
-def tuned(query: Any, tuning: Tuning, matching: int | None = None, everywhere: bool = False) -> Any:
+def tuned(
+    query: Any, tuning: Tuning, limit: int, matching: int | None = None, everywhere: bool = False
+) -> Any:
     """A search of the vector index, with what was chosen for it.
 
     Args:
+        limit: how many are asked for.
         matching: rows that meet its condition, None where it has none. The fewer they are the further apart,
             so that more cells are opened: by the root of how many times fewer.
         everywhere: in as many cells as it takes until enough are found.
@@ -111,7 +115,8 @@ def tuned(query: Any, tuning: Tuning, matching: int | None = None, everywhere: b
         parts = cells("hnsw_sq", tuning.rows)
         return query.nprobes(parts).ef(10 * effort).refine_factor(2)
     query = query.minimum_nprobes(min(effort, cells("ivf_rq", tuning.rows)))
-    return query.maximum_nprobes(0 if everywhere else effort).refine_factor(REFINE)
+    refine = max(min(REFINE, LEAST), REFINE * NEAREST // limit)
+    return query.maximum_nprobes(0 if everywhere else effort).refine_factor(refine)
 
 
 def measured(table: Any, kind: Kind, rows: int, target: float) -> Tuning:
@@ -129,7 +134,7 @@ def recall(table: Any, tuning: Tuning, queries: Vectors, true: Sequence[frozense
     """The share of the true nearest that a search brings; the vector itself is not counted."""
     found = 0
     for query, nearest in zip(queries, true, strict=True):
-        search = tuned(table.search(query).distance_type("cosine"), tuning)
+        search = tuned(table.search(query).distance_type("cosine"), tuning, NEAREST)
         ids = search.limit(NEAREST + 1).select(["id", "_distance"]).to_arrow()["id"].to_pylist()
         found += len(nearest & set(ids))
     return found / sum(map(len, true))
