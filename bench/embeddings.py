@@ -1,13 +1,17 @@
 """Embeddings per second: ours and sentence-transformers, same weights, same sentences, in turns in one run.
 
 Turns alternate (ours, theirs, theirs, ours, ...), so that a machine that warms up or has other work slows
-both. Sentences come from the book and the code of this repository, or with --corpus from a file: one text a
-line, or JSON lines with a field `text` (BEIR), cut into sentences unless --whole.
+both. --precisions measures several values of the setting `embed_precision` beside each other, with how near
+each one's vectors stay to those of fp32 on torch. Sentences come from the book and the code of this
+repository, or with --corpus from a file: one text a line, or JSON lines with a field `text` (BEIR), cut into
+sentences unless --whole.
 
-    handbook bench embeddings [--corpus FILE] [--count 600] [--rounds 7] [--threads N] [--whole] [--json]
+    handbook bench embeddings [--corpus FILE] [--count 600] [--rounds 7] [--threads N] [--whole]
+        [--precisions auto int8 bf16 fp32] [--json]
 """
 
 import argparse
+import functools
 import json
 import re
 import statistics
@@ -21,6 +25,7 @@ from typing import Any
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
+PRECISIONS = ("auto", "int8", "bf16", "fp32")
 SENTENCE = re.compile(r"(?<=[.!?])\s+|\n\s*\n")
 
 
@@ -56,7 +61,10 @@ def in_turns(calls: Sequence[Callable[[], Any]], rounds: int) -> list[list[float
     return seconds
 
 
-def measure(texts: Sequence[str], rounds: int, threads: int | None) -> dict[str, Any]:
+def measure(
+    texts: Sequence[str], rounds: int, threads: int | None, precisions: Sequence[str] = ("auto",)
+) -> dict[str, Any]:
+    """The first precision's figures, and those of each."""
     import torch
     from sentence_transformers import SentenceTransformer
 
@@ -73,16 +81,34 @@ def measure(texts: Sequence[str], rounds: int, threads: int | None) -> dict[str,
         )
     if threads:
         torch.set_num_threads(threads)
-    own = LocalEmbedder(settings)
+    own = {name: LocalEmbedder(load(threads=threads, embed_precision=name)) for name in precisions}
     theirs = SentenceTransformer(str(weights.parent), device="cpu")
 
     def reference() -> Any:
         return theirs.encode(list(texts), show_progress_bar=False, convert_to_numpy=True)
 
-    difference = float(np.abs(own.embed(texts) - reference()).max())
-    ours_s, theirs_s = in_turns((lambda: own.embed(texts), reference), rounds)
-    ratios = [b / a for a, b in zip(ours_s, theirs_s, strict=True)]
-    _, tokenizer = own.load()
+    whole = LocalEmbedder(load(threads=threads, embed_precision="fp32")).embed(texts)
+    first = next(iter(own.values()))
+    difference = float(np.abs(first.embed(texts) - reference()).max())
+    calls = [functools.partial(one.embed, texts) for one in own.values()]
+    *ours_s, theirs_s = in_turns((*calls, reference), rounds)
+    ways = []
+    for (name, one), seconds in zip(own.items(), ours_s, strict=True):
+        ratios = [b / a for a, b in zip(seconds, theirs_s, strict=True)]
+        cosines = (one.embed(texts) * whole).sum(axis=1)
+        ways.append(
+            {
+                "precision": name,
+                "computed_by": one.computed_by,
+                "ours_per_s": len(texts) / statistics.median(seconds),
+                "ratio": statistics.median(ratios),
+                "ratio_low": min(ratios),
+                "ratio_high": max(ratios),
+                "least_cosine": float(cosines.min()),
+                "mean_cosine": float(cosines.mean()),
+            }
+        )
+    _, tokenizer = first.load()
     lengths = [len(one.ids) for one in tokenizer.encode_batch_fast(list(texts))]
     return {
         "texts": len(texts),
@@ -91,11 +117,9 @@ def measure(texts: Sequence[str], rounds: int, threads: int | None) -> dict[str,
         "rounds": rounds,
         "batch_tokens": BATCH_TOKENS,
         "threads": torch.get_num_threads(),
-        "ours_per_s": len(texts) / statistics.median(ours_s),
+        **{name: ways[0][name] for name in ("ours_per_s", "ratio", "ratio_low", "ratio_high")},
         "theirs_per_s": len(texts) / statistics.median(theirs_s),
-        "ratio": statistics.median(ratios),
-        "ratio_low": min(ratios),
-        "ratio_high": max(ratios),
+        "ways": ways,
         "max_difference": difference,
         "machine": probe().label,
         "date": date.today().isoformat(),
@@ -109,17 +133,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int)
     parser.add_argument("--whole", action="store_true", help="whole texts, not their sentences")
+    parser.add_argument("--precisions", nargs="+", default=["auto"], choices=PRECISIONS)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(argv)
     texts = read_corpus(options.corpus) if options.corpus else own_texts()
-    found = measure(sentences(texts, options.count, options.whole), options.rounds, options.threads)
+    chosen = sentences(texts, options.count, options.whole)
+    found = measure(chosen, options.rounds, options.threads, options.precisions)
     if options.json:
         print(json.dumps({"schema": "handbook.bench.embeddings/1", **found}, indent=2))
         return 0
     print(f"{found['texts']} texts, {found['tokens']} tokens, {found['threads']} threads, {found['machine']}")
-    print(f"ours                   {found['ours_per_s']:8.1f} texts/s")
-    print(f"sentence-transformers  {found['theirs_per_s']:8.1f} texts/s")
-    print(f"ratio {found['ratio']:.2f} ({found['ratio_low']:.2f} to {found['ratio_high']:.2f} over rounds)")
+    print(f"sentence-transformers {found['theirs_per_s']:8.1f} texts/s")
+    for way in found["ways"]:
+        print(
+            f"{way['precision']:<6} ({way['computed_by']}): {way['ours_per_s']:8.1f} texts/s, "
+            f"ratio {way['ratio']:.2f} ({way['ratio_low']:.2f} to {way['ratio_high']:.2f} over rounds), "
+            f"cosine to fp32 at least {way['least_cosine']:.6f}, mean {way['mean_cosine']:.6f}"
+        )
     print(f"largest difference of a vector's entries: {found['max_difference']:.1e}")
     return 0
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from handbook.settings import Settings
 
 BATCH_TOKENS = 2048  # tokens that go through the encoder at once; bench/embeddings.py chose it
+MANY = 512  # texts from which compiling the kernels pays
 HTTP_BATCH = 128  # texts of one request
 
 
@@ -54,8 +55,11 @@ class LocalEmbedder:
     """A BERT-family sentence encoder on our own layers.
 
     Texts longer than the model's limit (256 tokens for all-MiniLM-L6-v2) are cut off there.
-    Safe to use from several threads; they take turns.
-    Raises ModelUnavailable or ModelFileError, at first use, where the model is not to be had.
+    Safe to use from several threads; they take turns. Its products run as `embed_precision` in the settings
+    says; left to itself it computes in fp32, on compiled kernels as soon as they are there, and compiles them
+    itself when it has read many texts.
+    Raises ModelUnavailable or ModelFileError, at first use, where the model is not to be had; HandbookError
+    where a precision was asked for that needs kernels, and there are none.
     """
 
     def __init__(self, settings: Settings, batch_tokens: int = BATCH_TOKENS) -> None:
@@ -66,12 +70,15 @@ class LocalEmbedder:
         self._dimension: int | None = None
         self._loaded: tuple[Encoder, Tokenizer] | None = None
         self._reader: Tokenizer | None = None
+        self._read = 0  # texts
+        self._slow = False  # whether compiling kernels may help
+        self.computed_by = ""
 
     @property
     def dimension(self) -> int:
         """Read from the model's configuration, without loading it."""
         if self._dimension is None:
-            config = self._folder() / "config.json"
+            config = folder_of(self.name, self._settings) / "config.json"
             try:
                 self._dimension = int(_json(config)["hidden_size"])
             except (KeyError, TypeError, ValueError):
@@ -90,8 +97,9 @@ class LocalEmbedder:
 
                 if self._settings.threads:
                     torch.set_num_threads(self._settings.threads)
-                folder = self._folder()
+                folder = folder_of(self.name, self._settings)
                 encoder = load_encoder(folder)
+                self._speed_up(encoder)
                 self._loaded = encoder, _tokenizer(folder, encoder.config.positions)
             return self._loaded
 
@@ -101,12 +109,28 @@ class LocalEmbedder:
 
         with self._lock, torch.inference_mode():
             encoder, tokenizer = self.load()
+            self._read += len(texts)
+            if self._read >= MANY and self._slow:
+                self._speed_up(encoder)
             ids = [encoding.ids for encoding in tokenizer.encode_batch_fast(list(texts))]
             rows = np.empty((len(ids), encoder.config.dim), np.float32)
             for batch in batches([len(one) for one in ids], self._batch_tokens):
                 packed = torch.tensor([token for index in batch for token in ids[index]])
                 rows[batch] = encoder.embed_packed(packed, [len(ids[index]) for index in batch]).numpy()
             return rows
+
+    def _speed_up(self, encoder: Encoder) -> None:
+        """Choose what computes the products."""
+        from handbook.engine import encoding
+
+        wish = self._settings.embed_precision
+        if wish == "fp32":
+            self.computed_by = "torch, fp32"
+        elif wish == "auto":
+            self.computed_by = encoding.quickened(encoder, build_them=self._read >= MANY)
+        else:
+            self.computed_by = encoding.on_kernels(encoder, wish)
+        self._slow = wish == "auto" and self._read < MANY and self.computed_by == "torch, fp32"
 
     def token_vectors(self, text: str) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
         """Where the tokens of a text lie, [T, 2] as (start, end), and what the encoder makes of each, [T, D].
@@ -127,27 +151,27 @@ class LocalEmbedder:
 
     def tokenizer(self) -> Tokenizer:
         """The model's tokenizer, for counting: it cuts nothing off. No weights are loaded."""
-        tokenizer = _read_tokenizer(self._folder())
+        tokenizer = read_tokenizer(folder_of(self.name, self._settings))
         tokenizer.no_truncation()
         tokenizer.no_padding()
         return tokenizer
 
-    def _folder(self) -> Path:
-        """Where config.json, model.safetensors and tokenizer.json lie."""
-        from handbook.model.weights.catalog import CATALOG, find
 
-        if self.name in CATALOG:
-            found = find(self.name, self._settings)
-            if found is None:
-                raise ModelUnavailable(
-                    f"The embedding model {self.name} is not on this machine.",
-                    f"Run `handbook models get {self.name}`.",
-                )
-        else:
-            from handbook.model.load import locate
+def folder_of(name: str, settings: Settings) -> Path:
+    """Where a model's config.json, model.safetensors and tokenizer.json lie. Raises ModelUnavailable."""
+    from handbook.model.weights.catalog import CATALOG, find
 
-            found = locate(self.name, self._settings)
-        return found if found.is_dir() else found.parent
+    if name in CATALOG:
+        found = find(name, settings)
+        if found is None:
+            raise ModelUnavailable(
+                f"The embedding model {name} is not on this machine.", f"Run `handbook models get {name}`."
+            )
+    else:
+        from handbook.model.load import locate
+
+        found = locate(name, settings)
+    return found if found.is_dir() else found.parent
 
 
 def truncated(vectors: NDArray[np.float32], dimension: int) -> NDArray[np.float32]:
@@ -278,7 +302,7 @@ class HttpEmbedder:
 
 def _tokenizer(folder: Path, positions: int) -> Tokenizer:
     """The folder's tokenizer, cutting off where the model's makers did, without padding."""
-    tokenizer = _read_tokenizer(folder)
+    tokenizer = read_tokenizer(folder)
     limits = folder / "sentence_bert_config.json"
     limit = _json(limits).get("max_seq_length") if limits.is_file() else None
     tokenizer.enable_truncation(min(limit, positions) if isinstance(limit, int) else positions)
@@ -286,7 +310,7 @@ def _tokenizer(folder: Path, positions: int) -> Tokenizer:
     return tokenizer
 
 
-def _read_tokenizer(folder: Path) -> Tokenizer:
+def read_tokenizer(folder: Path) -> Tokenizer:
     from tokenizers import Tokenizer
 
     path = folder / "tokenizer.json"

@@ -61,6 +61,10 @@ class Settings(BaseModel):
         ge=1,
         description="Keep so many of a vector's first dimensions, for models trained for it (Matryoshka).",
     )
+    embed_precision: Literal["auto", "int8", "bf16", "fp32"] = Field(
+        default="auto",
+        description="Of the local encoder's products; auto: fp32, on compiled kernels if they are quicker.",
+    )
     embed_key: str | None = Field(default=None, description="API key for embed_url.", repr=False)
     serve_key: str | None = Field(
         default=None, description="API key that clients of `handbook serve` must show.", repr=False

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from openai_server import State, serving, vector
 
 from handbook.embed import HttpEmbedder, LocalEmbedder, Truncated, batches, open_embedder, truncated
+from handbook.engine.kernels import build
 from handbook.errors import ModelFileError, ModelUnavailable, SettingsError
 from handbook.settings import Settings
 
@@ -75,6 +76,21 @@ def test_order_and_batching_change_nothing(
     assert np.abs(whole - backwards).max() < 1e-6
     assert np.abs(np.linalg.norm(whole, axis=1) - 1).max() < 1e-6
     assert embedder.embed([]).shape == (0, 384)
+
+
+@pytest.mark.models
+@pytest.mark.parametrize(("precision", "least"), [("bf16", 0.9999), ("int8", 0.999)])
+def test_rounded_products_stay_near(
+    embedder: LocalEmbedder, model_settings: Settings, precision: str, least: float
+) -> None:
+    if isinstance(build.load(), str):
+        pytest.skip(f"no compiled kernels on this machine: {build.load()}")
+    settings = model_settings.model_copy(update={"embed_precision": precision})
+    rounded = LocalEmbedder(settings)
+    texts = [text for text in TEXTS if text.strip()]
+    cosines = (rounded.embed(texts) * embedder.embed(texts)).sum(axis=1)
+    assert rounded.computed_by == f"compiled kernels, {precision}"
+    assert least < cosines.min() < 0.9999999
 
 
 @pytest.mark.models
@@ -229,9 +245,13 @@ def test_the_benchmark_runs_and_finds_the_same_vectors(
     corpus = tmp_path / "corpus.jsonl"
     rows = [{"text": f"Sentence number {n} is here. And this is another one of them, {n}."} for n in range(4)]
     corpus.write_text("\n".join(map(json.dumps, rows)))
-    assert bench.main(["--corpus", str(corpus), "--count", "6", "--rounds", "1", "--json"]) == 0
+    options = ["--count", "6", "--rounds", "1", "--precisions", "fp32", "auto", "--json"]
+    assert bench.main(["--corpus", str(corpus), *options]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["schema"] == "handbook.bench.embeddings/1"
     assert found["texts"] == 6
     assert found["max_difference"] < 1e-5
     assert found["ratio"] > 0
+    assert [way["precision"] for way in found["ways"]] == ["fp32", "auto"]
+    assert found["ways"][0]["computed_by"] == "torch, fp32"
+    assert all(way["least_cosine"] > 0.99999 for way in found["ways"])

@@ -47,6 +47,14 @@ def load() -> "Library | str":
         return str(error)
 
 
+def built() -> bool:
+    """Whether `load` would find them compiled, so that it takes no time."""
+    try:
+        return (load_settings().data / "kernels" / library_name(SOURCE)).is_file()
+    except (NoKernels, OSError):
+        return False
+
+
 def load_from(folder: Path) -> Library:
     """The kernels, built in `folder` where they aren't yet. Raises NoKernels."""
     return declare(load_source(SOURCE, folder))
@@ -56,20 +64,24 @@ def load_source(source: Path, folder: Path, more: tuple[str, ...] = ()) -> ctype
     """A library of this source, which may include headers beside it and beside ours. Raises NoKernels."""
     if not hasattr(os, "getuid"):
         raise NoKernels("kernels are built on Linux and macOS only")
-    compiler = find_compiler()
-    headers = {path for place in (source.parent, SOURCE.parent) for path in place.glob("*.h")}
-    text = b"".join(path.read_bytes() for path in (source, *sorted(headers)))
-    path = folder / f"{fingerprint(text + ' '.join(more).encode(), compiler)}.so"
+    path = folder / library_name(source, more)
     try:
         private(folder)
         if not path.exists():
-            compile_to(path, compiler, source, more)
+            compile_to(path, find_compiler(), source, more)
         library = open_library(path)
         os.utime(path)
         clear(folder)
         return library
     except OSError as error:
         raise NoKernels(f"kernels could not be loaded: {error}") from error
+
+
+def library_name(source: Path, more: tuple[str, ...] = ()) -> str:
+    """What the library of this source is called on this machine. Raises NoKernels without a compiler."""
+    headers = {path for place in (source.parent, SOURCE.parent) for path in place.glob("*.h")}
+    text = b"".join(path.read_bytes() for path in (source, *sorted(headers)))
+    return f"{fingerprint(text + ' '.join(more).encode(), find_compiler())}.so"
 
 
 def find_compiler() -> str:
