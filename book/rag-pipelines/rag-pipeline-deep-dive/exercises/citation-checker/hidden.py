@@ -139,6 +139,7 @@ def test_numbers_of_passages(submission):
     cases = {
         "Valves open [0].": "no such passage",
         "Valves open [3].": "no such passage",
+        "Valves open [0][2].": "no such passage",
         "Valves open [2][3].": "no such passage",
         "Valves open [3][2].": "no such passage",
         "Valves open [99999999999999999999].": "no such passage",

@@ -143,14 +143,18 @@ def test_equally_near_ids_in_order(submission):
 
 def test_many_equally_near(submission):
     """More than a sort in place leaves in order by itself: vectors, cells, and vectors for empty cells."""
-    sides = np.tile(column(2, 1, -2, -1), (20, 1))
-    near, far = list(range(1, 80, 2)), list(range(0, 80, 2))
-    got = list(submission.IVF(sides, column(0)).search(column(0)[0], 80, 1)[0])
-    assert got == near + far, f"40 equally near, 40 equally far: expected {near + far}, got {got}"
+    sides = np.tile(column(2, 1, -2, -1), (80, 1))
+    near, far = list(range(1, 320, 2)), list(range(0, 320, 2))
+    got = list(submission.IVF(sides, column(0)).search(column(0)[0], 320, 1)[0])
+    wrong = [(a, b) for a, b in zip(near + far, got, strict=True) if a != b]
+    assert not wrong, f"320 vectors, two distances: expected {wrong[0][0]}, got {wrong[0][1]} at its place"
     index = submission.IVF(sides, sides)  # all in cells 0 to 3, the others are empty
-    for probes, expected in ((1, near[::2]), (2, near), (40, near)):
-        got = list(index.search(column(0)[0], 80, probes)[0])
-        assert got == expected, f"{probes} of 80 cells, 40 equally near: expected {expected}, got {got}"
+    for probes, expected in ((1, near[::2]), (2, near), (160, near)):
+        got = list(index.search(column(0)[0], 320, probes)[0])
+        assert got == expected, (
+            f"{probes} of 160 cells equally near: expected {len(expected)} ids from {expected[:4]} on, "
+            f"got {len(got)} from {got[:4]}"
+        )
     start = np.concatenate([column(0), np.full((20, 1), 99, np.float32)])
     got = submission.kmeans(sides, start, 1)[0].ravel().tolist()
     expected = [0.0, *([2.0, -2.0] * 10)]
