@@ -50,10 +50,10 @@ def number(value: float) -> str:
     return f"{value:.3g}" if 1e-3 <= abs(value) < 1e6 else f"{value:.2e}"
 
 
-def moment(value: datetime, seconds: bool = False) -> str:
+def moment(value: datetime) -> str:
     """A day and a time, where the reader is."""
     here = value.astimezone()
-    return f"{here.day} " + here.strftime("%B %Y, %H:%M:%S" if seconds else "%B %Y, %H:%M")
+    return f"{here.day} {here:%B %Y, %H:%M}"
 
 
 def duration(seconds: float) -> str:

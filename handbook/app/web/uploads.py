@@ -28,7 +28,7 @@ def safe_name(name: str) -> str:
     """The name that a file is kept under."""
     last = re.split(r"[/\\]", unicodedata.normalize("NFC", name))[-1]
     shown = "".join(c for c in last if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co"))
-    clean = _ODD.sub("-", shown).strip(" .-")
+    clean = _ODD.sub("-", shown).strip(" -").rstrip(".")
     stem, dot, suffix = clean.rpartition(".")
     if not dot:
         stem, suffix = clean, ""

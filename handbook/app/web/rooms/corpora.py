@@ -12,19 +12,29 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
 from handbook.app.web import uploads
-from handbook.app.web.pages import environment, shelf_of
+from handbook.app.web.pages import environment, number, shelf_of
 from handbook.app.web.pages import show as show_page
-from handbook.app.web.shelf import BOOK, Shelf
+from handbook.app.web.shelf import AUTO, BOOK, Shelf
 from handbook.app.web.tokens import fields, files
 from handbook.errors import CorpusError, HandbookError
 
 if TYPE_CHECKING:
     from handbook.rag.corpora import About, Item
     from handbook.rag.jobs import Progress
+    from handbook.rag.published import Version
 
 router = APIRouter()
 ON_PAGE = 50  # documents
 SIGNALS = 200  # of the newest that are looked at
+VERSIONS = 8  # that are shown
+COUNTS = {  # what an ingestion says it did
+    "new": "new",
+    "changed": "changed",
+    "same": "unchanged",
+    "gone": "gone",
+    "unreadable": "not readable",
+    "lossy": "read in part",
+}
 GOING = ("running", "waiting", "stopping")
 STAGES = {
     "plan": "Looking for what changed",
@@ -42,6 +52,7 @@ STATES = {
     "done": "Done",
 }
 DONE = {
+    "stopping": "It stops as soon as what it holds is finished.",
     "removed": "Taken out of the corpus.",
     "rolled-back": "The corpus is what it was then. An update takes in what changed since.",
     "titled": "It has a new title.",
@@ -67,7 +78,18 @@ def latest(shelf: Shelf, name: str) -> "Progress | None":
 def stated(progress: "Progress | None") -> dict[str, Any]:
     """What the fragment on an ingestion needs."""
     going = progress is not None and progress.state in GOING
-    return {"progress": progress, "going": going, "stages": STAGES, "states": STATES}
+    counts = progress.counts if progress is not None and progress.state == "done" else {}
+    made = ", ".join(f"{number(counts[name])} {said}" for name, said in COUNTS.items() if counts.get(name))
+    return {"progress": progress, "going": going, "stages": STAGES, "states": STATES, "made": made}
+
+
+def versions_of(shelf: Shelf, name: str) -> "list[Version]":
+    """What the corpus was, the newest first; of those within a minute the last, as one ingestion makes
+    several."""
+    found: dict[str, Version] = {}
+    for version in shelf.corpora.versions(name):
+        found.setdefault(f"{version.at:%Y-%m-%d %H:%M}", version)
+    return list(found.values())[:VERSIONS]
 
 
 def signals(shelf: Shelf, name: str) -> dict[str, Any]:
@@ -141,14 +163,15 @@ def create(
 ) -> Response:
     """A new corpus, with what it begins with."""
     shelf = shelf_of(request)
-    sources, title = sources_of(form), form.get("title", "").strip()
+    sources, title = sources_of(form), " ".join(form.get("title", "").split())
     uploads.checked(sent)
     if not sources and not sent:
         raise HandbookError(
             "Expected a folder, files or the address of a page, got nothing.", "Give one of them."
         )
-    first = title or (sources[0] if sources else Path(uploads.safe_name(sent[0].filename or "")).stem)
-    name = free_name(first, {each.name for each in shelf.corpora.all()})
+    if not title:
+        title = titled(sources[0]) if sources else Path(uploads.safe_name(sent[0].filename or "")).stem
+    name = free_name(title, {each.name for each in shelf.corpora.all()})
     shelf.corpora.create(name, title)
     try:
         begin(shelf, name, sources, sent)
@@ -158,11 +181,17 @@ def create(
     return RedirectResponse(f"/corpora/{name}", 303)
 
 
-def free_name(text: str, taken: set[str]) -> str:
-    """A name for a corpus from its title or its first source, unlike those that are taken."""
-    last = re.split(r"[/\\]", text.strip().rstrip("/\\"))[-1] or text
-    slug = re.sub(r"[^a-z0-9]+", "-", last.lower()).strip("-")[:34].strip("-") or "notes"
-    taken = taken | {"book", "auto"}
+def titled(source: str) -> str:
+    """What a corpus is called where nobody says so: as its folder, or as its page's address."""
+    if URL.match(source):
+        return URL.sub("", source).partition("?")[0].rstrip("/")
+    return Path(source).expanduser().name or source
+
+
+def free_name(title: str, taken: set[str]) -> str:
+    """A name for a corpus, from its title, unlike those that are taken."""
+    slug = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:34].strip("-") or "notes"
+    taken = taken | {BOOK, AUTO}
     return next(
         name for name in (slug, *(f"{slug}-{n}" for n in range(2, len(taken) + 3))) if name not in taken
     )
@@ -198,7 +227,7 @@ def corpus(request: Request, name: str, show: str = "", at: int = 1, done: str =
             "uploads": folder,
             "called": lambda item: called(item, folder),
             "first_passage": first_passage,
-            "versions": shelf.corpora.versions(name)[:8],
+            "versions": versions_of(shelf, name),
             "signals": noted,
             "said": DONE.get(done, ""),
             "chosen_corpus": name,
@@ -277,6 +306,7 @@ def change(
         current = latest(shelf, name)
         if current is not None:
             (shelf.ingestion.stop if what == "stop" else shelf.ingestion.resume)(current.id)
+            done = "stopping" if what == "stop" and current.state in GOING else ""
     elif what == "remove":
         shelf.corpora.remove(name, [form.get("source", "")])
         done = "removed"

@@ -5,6 +5,7 @@ the two buttons below an answer are a form. Kept in the reader's own database, a
 """
 
 from typing import Annotated, cast, get_args
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
@@ -40,5 +41,5 @@ def signal(request: Request, form: Annotated[dict[str, str], Depends(fields)]) -
         return show(request, "fragments/feedback.html", {"said": kind, "corpus": corpus})
     back = told.get("back", "")
     if not back.startswith("/ask?"):
-        back = "/ask"
+        back = f"/ask?{urlencode({'q': question})}"
     return RedirectResponse(f"{back}&said={kind}#feedback", 303)
