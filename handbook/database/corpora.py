@@ -135,6 +135,12 @@ class Catalogue:
                     .values(seen=dict(values))
                 )
 
+    def forget_faults(self, corpus: str) -> None:
+        """Documents that could not be read count as never seen."""
+        unread = (CorpusDocument.corpus == corpus, CorpusDocument.fault != "")
+        with self._database.session() as session:
+            session.execute(update(CorpusDocument).where(*unread).values(digest="", seen={}))
+
     def remove_documents(self, corpus: str, sources: Iterable[str]) -> None:
         self._remove(CorpusDocument, corpus, [key_of(source) for source in sources])
 

@@ -259,6 +259,11 @@ class Corpora:
                 self._indexes.pop(name, None)
             self.catalogue.change_corpus(name, model=self.embedder.name, dimension=self.embedder.dimension)
 
+    def retry(self, name: str) -> None:
+        """Have the next update read again what could not be read, though it did not change."""
+        self._row(name)
+        self.catalogue.forget_faults(name)
+
     def uploads(self, name: str) -> Path:
         """Folder for files that were uploaded into a corpus; it goes with the corpus."""
         return self._folder(str(self._row(name)["settings"]["index"])) / "uploads"

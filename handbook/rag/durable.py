@@ -187,7 +187,10 @@ class Engine:
         self._queue = f"ingestion-{socket.gethostname()}-{os.getpid()}"
         self._listens = False
         self._ingest, self._dbos, self._set_id = _workflow()
-        logging.getLogger("dbos").setLevel(logging.CRITICAL)  # what fails is told where it is asked for
+        quiet = logging.getLogger("dbos")  # what fails is told where it is asked for
+        quiet.propagate = False
+        if not quiet.handlers:  # else DBOS makes one that writes to the terminal
+            quiet.addHandler(logging.NullHandler())
         self._dbos(
             config={
                 "name": "handbook",

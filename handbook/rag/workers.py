@@ -236,7 +236,10 @@ class _Keeper(threading.Thread):
         self._discard()
         self._late = False
         self._served = 0
-        self._worker = subprocess.Popen(self._call, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        # In a session of its own: Ctrl-C is for who asked for the documents, and no fault of the one at hand.
+        self._worker = subprocess.Popen(
+            self._call, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+        )
 
     def _discard(self) -> None:
         worker, self._worker = self._worker, None

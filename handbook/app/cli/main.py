@@ -15,6 +15,8 @@ VERBS = {
     "open": ("handbook.app.cli.open", "Start the app and open it in the browser (the default)."),
     "ask": ("handbook.app.cli.ask", "Ask the book, or your own documents; cited passages."),
     "search": ("handbook.app.cli.ask", "Search book, questions and code."),
+    "ingest": ("handbook.app.cli.ingest", "Make folders, files and pages a corpus of your own."),
+    "corpora": ("handbook.app.cli.corpora", "List, show, update and delete your own corpora."),
     "chat": ("handbook.app.cli.chat", "Chat with the built-in model, or with the one you set."),
     "serve": ("handbook.app.cli.serve", "Serve a model under OpenAI's protocol, many requests at once."),
     "engine": ("handbook.app.cli.engine", "Write down what an engine does, and look at it step by step."),
