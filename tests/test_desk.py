@@ -1,6 +1,5 @@
 """One place to ask: the book, a corpus by its name, or whichever a question is for."""
 
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,15 +7,13 @@ import pytest
 
 from handbook.chat import ScriptedChat
 from handbook.errors import HandbookError
-from handbook.rag.columns import body
-from handbook.rag.index import Index
 from handbook.rag.nouns import Row
 from handbook.rag.query.lexicon import Lexicon
-from handbook.rag.store import Store
 from handbook.records import Message, Sentence
 from handbook.tutor import Desk, Tutor
 from tests.rag.conftest import Open, open_small  # noqa: F401  (a fixture)
 from tests.rag.fakes import HashEmbedder
+from tests.rag.held import Held
 from tests.rag.rows import chunks
 from tests.test_tutor import weights
 
@@ -26,23 +23,20 @@ NOTES = ("Saffron threads are picked by hand. Paella rice wants saffron.", "Basm
 class Shelves:
     """Corpora in memory, as `handbook.rag.corpora` has them."""
 
-    def __init__(self, folder: Path, **texts: Any) -> None:
+    def __init__(self, **texts: Any) -> None:
         self.embedder = HashEmbedder()
-        self.held: dict[str, tuple[Index, Lexicon]] = {}
+        self.held: dict[str, tuple[Held, Lexicon]] = {}
         for name, some in texts.items():
-            rows = chunks(f"{name}.md", some, "local", kind="markdown")
-            self.write(folder, name, rows)
+            self.write(name, chunks(f"{name}.md", some, "local", kind="markdown"))
         self.faults: dict[str, str] = {}
 
-    def write(self, folder: Path, name: str, rows: list[Row]) -> None:
-        index = Index(Store(str(folder / "own"), folder / "own.lock"), name, 256, "hash")
-        index.write(rows, self.embedder.embed([body(row) for row in rows]))
-        self.held[name] = index, Lexicon.of(row.text for row in rows)
+    def write(self, name: str, rows: list[Row]) -> None:
+        self.held[name] = Held(rows, self.embedder), Lexicon.of(row.text for row in rows)
 
     def all(self) -> list[Any]:
         return [SimpleNamespace(name=name, fault=self.faults.get(name, "")) for name in sorted(self.held)]
 
-    def reader(self, name: str) -> Index:
+    def reader(self, name: str) -> Any:
         if name not in self.held:
             raise HandbookError(f"There is no corpus {name!r}.")
         return self.held[name][0]
@@ -52,8 +46,8 @@ class Shelves:
 
 
 @pytest.fixture
-def desk(open_small: Open, tmp_path: Path) -> Desk:  # noqa: F811
-    shelves = Shelves(tmp_path, recipes=NOTES, garden=("Roses want sun. Hedges are cut in autumn.",))
+def desk(open_small: Open) -> Desk:  # noqa: F811
+    shelves = Shelves(recipes=NOTES, garden=("Roses want sun. Hedges are cut in autumn.",))
     tutor = Tutor(open_small(), weights=weights())
     return Desk(lambda: tutor, shelves, ScriptedChat(["Saffron threads are picked by hand [1]."] * 2))
 
@@ -110,10 +104,10 @@ def test_a_corpus_that_cannot_be_asked_is_not_offered(desk: Desk) -> None:
     assert desk.names() == ["book", "recipes"]
 
 
-def test_a_corpus_is_opened_once_until_it_changes(desk: Desk, tmp_path: Path) -> None:
+def test_a_corpus_is_opened_once_until_it_changes(desk: Desk) -> None:
     first = desk.pipeline("recipes")
     assert desk.pipeline("recipes") is first
-    desk._corpora.write(tmp_path, "recipes", chunks("new.md", ("Sumac is sour.",), "local"))
+    desk._corpora.write("recipes", chunks("new.md", ("Sumac is sour.",), "local"))
     assert desk.pipeline("recipes") is not first
 
 
@@ -126,11 +120,11 @@ def test_who_answered_generates(desk: Desk) -> None:
         desk.generate("x", asked(desk, "What network of proteins is gluten?", "book"))
 
 
-def test_the_book_is_opened_only_where_it_is_asked(tmp_path: Path) -> None:
+def test_the_book_is_opened_only_where_it_is_asked() -> None:
     def closed() -> Tutor:
         raise AssertionError
 
-    desk = Desk(closed, Shelves(tmp_path, recipes=NOTES))
+    desk = Desk(closed, Shelves(recipes=NOTES))
     assert desk.ask("How are saffron threads picked?", "recipes").corpus == "recipes"
     with pytest.raises(HandbookError, match="no corpus"):
         Desk(closed).ask("What?", "recipes")

@@ -5,7 +5,7 @@ import re
 # A boundary: a final mark, closing quotes or brackets, citations such as [2] that trail the mark, white
 # space, and a start that looks like one (a capital, a digit, an opening quote or bracket, a formula or code).
 _BOUNDARY = re.compile(
-    r"""[.!?\u2026]["'\u201d\u2019)\]]*(?:\s*\[\d+\])*(\s+)"""
+    r"""[.!?\u2026]["'\u201d\u2019)\]]*(?:\s*\[\d+\])*(\s+)(?!\[\d)"""
     r"""(?=["'\u201c\u2018(\[$`]?[A-Z0-9\u00c0-\u00de\\$`])"""
 )
 _ABBREVIATIONS = frozenset(

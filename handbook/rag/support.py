@@ -8,7 +8,7 @@ evidence counts: sentences that give orders to a model carry nothing, so a model
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,7 +36,8 @@ _NEGATION = re.compile(
 class Carried:
     """How well a passage carries a sentence. cosine: -1 to 1. words: share of the sentence's weight, 0 to 1.
 
-    consistent: it does not stutter, every figure and address is there, and negation has its counterpart.
+    consistent: it does not stutter, every figure and address is there, negation has its counterpart, and no
+    word of it is from an order alone.
     """
 
     cosine: float
@@ -73,14 +74,28 @@ def stutters(text: str) -> bool:
     return len(said) >= STUTTER_FROM and len(set(said)) < STUTTER_SHARE * len(said)
 
 
-def carried(passage: Passage, terms: Terms, sentence: str, vector: Vectors, question: str) -> Carried:
-    """The sentence (and its unit vector, [D]) against a passage, in the context of the question."""
+def carried(
+    passage: Passage,
+    terms: Terms,
+    sentence: str,
+    vector: Vectors,
+    question: str,
+    ordered: Collection[str] = (),
+) -> Carried:
+    """The sentence (and its unit vector, [D]) against a passage, in the context of the question.
+
+    ordered: stems that orders in any passage have. A sentence with one that the evidence lacks has it from
+    there.
+    """
     if not passage.sound:
         return Carried(0.0, 0.0, False)
     told = f"{question} {passage.said}"
     stems = frozenset(terms.stems(told))
     consistent = numbers_of(sentence) <= numbers_of(told) and (not negated(sentence) or negated(told))
     consistent = consistent and not stutters(sentence) and addresses_of(sentence) <= addresses_of(told)
+    consistent = consistent and not any(
+        stem in ordered and stem not in stems for stem in terms.stems(sentence)
+    )
     cosine = float((passage.evidence @ vector).max())
     return Carried(cosine, coverage(terms.weights(sentence), stems), consistent)
 
@@ -105,7 +120,9 @@ def check(
     plain, numbers = cited(text)
     if not plain or plain.endswith("?") or not passages:
         return Sentence(plain, (), supported=False)
-    found = [carried(passage, terms, plain, vector, question) for passage in passages]
+    orders = " ".join(passage.texts[i] for passage in passages for i in passage.orders)
+    ordered = frozenset(terms.stems(orders))
+    found = [carried(passage, terms, plain, vector, question, ordered) for passage in passages]
     exist = [n - 1 for n in numbers if 1 <= n <= len(passages)]
     nearest = max(range(len(passages)), key=lambda i: (found[i].enough(*least), found[i].cosine))
     rests_on = exist if numbers else [nearest]

@@ -21,6 +21,7 @@ from handbook.rag.stages import Config, Stages
 from handbook.rag.store import Store
 from handbook.records import Message, Sentence
 from tests.rag.fakes import HashEmbedder
+from tests.rag.held import Held
 from tests.rag.rows import chunks
 
 EMBEDDER = HashEmbedder("hash", 256)
@@ -40,12 +41,20 @@ def weights(threshold: float = 0.3) -> Confidence:
     return Confidence("hash", -100 * threshold, {"top": 100.0}, 0.5)
 
 
-def opened(folder: Path, rows: list[Row] | None = None, **more: Any) -> Pipeline:
+def opened(rows: list[Row] | None = None, **more: Any) -> Pipeline:
     rows = rows if rows is not None else tea() + bread()
+    more.setdefault("weights", weights())
+    held: Any = Held(rows, EMBEDDER)
+    return Pipeline("notes", held, "local", EMBEDDER, Lexicon.of(row.text for row in rows), **more)
+
+
+def on_disk(folder: Path) -> Pipeline:
+    rows = tea() + bread()
     index = Index(Store(str(folder / "index"), folder / "index.lock"), "notes", EMBEDDER.dimension, "hash")
     index.write(rows, EMBEDDER.embed([body(row) for row in rows]))
-    more.setdefault("weights", weights())
-    return Pipeline("notes", index, "local", EMBEDDER, Lexicon.of(row.text for row in rows), **more)
+    return Pipeline(
+        "notes", index, "local", EMBEDDER, Lexicon.of(row.text for row in rows), weights=weights()
+    )
 
 
 def tea() -> list[Row]:
@@ -60,8 +69,8 @@ def stages(answer: Any) -> list[str]:
     return list(dict.fromkeys(step.stage for step in answer.steps))
 
 
-def test_an_answer_is_made_of_the_documents_own_sentences(tmp_path: Path) -> None:
-    answer = opened(tmp_path).ask(f" {GLUTEN} ")
+def test_an_answer_is_made_of_the_documents_own_sentences() -> None:
+    answer = opened().ask(f" {GLUTEN} ")
     assert not answer.refused
     assert (answer.question, answer.corpus) == (GLUTEN, "notes")
     assert "Gluten is a network of proteins that holds gas." in answer.text
@@ -73,11 +82,11 @@ def test_an_answer_is_made_of_the_documents_own_sentences(tmp_path: Path) -> Non
     assert chunk.kind == "document"
     assert chunk.url == f"/corpora/notes/passage/{'%2Fnotes%2Fbread.txt-0'}"
     assert (chunk.document, chunk.title, chunk.anchor) == ("/notes/bread.txt", "bread.txt", "")
-    assert "# Tea" not in opened(tmp_path).ask("At how many degrees does green tea steep?").text
+    assert "# Tea" not in opened().ask("At how many degrees does green tea steep?").text
 
 
-def test_every_stage_says_what_it_did(tmp_path: Path) -> None:
-    answer = opened(tmp_path).ask(GLUTEN)
+def test_every_stage_says_what_it_did() -> None:
+    answer = opened().ask(GLUTEN)
     assert stages(answer) == [
         "understand.normalise", "understand.spell", "understand.rewrite", "understand.filter",
         "understand.decompose", "embed", "retrieve", "fuse", "fuse.distinct", "pack", "synthesize.decide",
@@ -93,20 +102,20 @@ def test_every_stage_says_what_it_did(tmp_path: Path) -> None:
     assert answer.timings["understand"] == pytest.approx(sum(s.seconds for s in answer.steps[:5]))
 
 
-def test_what_the_documents_lack_is_refused_with_the_nearest_passages(tmp_path: Path) -> None:
-    answer = opened(tmp_path).ask("Which volcano erupted near Naples?")
+def test_what_the_documents_lack_is_refused_with_the_nearest_passages() -> None:
+    answer = opened().ask("Which volcano erupted near Naples?")
     assert answer.refused
     assert (answer.sentences, answer.conflicts) == ((), ())
     assert answer.hits
     assert answer.confidence < 0.5
     assert "refused" in answer.steps[-1].note
-    empty = opened(tmp_path / "empty", [])
+    empty = opened([])
     assert empty.ask(GLUTEN).refused
     assert empty.search(GLUTEN) == []
 
 
-def test_a_follow_up_leans_on_what_was_said(tmp_path: Path) -> None:
-    pipeline = opened(tmp_path)
+def test_a_follow_up_leans_on_what_was_said() -> None:
+    pipeline = opened()
     history = [Message("user", "What does boiling water do to green tea?"), Message("assistant", "Bitter.")]
     answer = pipeline.ask("And black tea?", history)
     assert answer.question == "And black tea?"
@@ -114,8 +123,8 @@ def test_a_follow_up_leans_on_what_was_said(tmp_path: Path) -> None:
     assert by_name["retrieve"].received["queries"] == ["What does boiling water do to black tea?"]
 
 
-def test_filters_of_the_question_and_of_the_asker_both_hold(tmp_path: Path) -> None:
-    pipeline = opened(tmp_path)
+def test_filters_of_the_question_and_of_the_asker_both_hold() -> None:
+    pipeline = opened()
     only = pipeline.ask(f"{GLUTEN[:-1]} in my text files?", today=date(2026, 1, 1))
     assert {hit.chunk.document for hit in only.hits} == {"/notes/bread.txt"}
     by_name = {step.stage: step for step in only.steps}
@@ -134,27 +143,36 @@ def test_filters_of_the_question_and_of_the_asker_both_hold(tmp_path: Path) -> N
         pipeline.search(GLUTEN, conditions=[Condition("year", ("2021",))])
 
 
-def test_several_questions_are_looked_for_apart_and_fused(tmp_path: Path) -> None:
-    answer = opened(tmp_path).ask("What is gluten and how do the leaves darken?")
+def test_several_questions_are_looked_for_apart_and_fused() -> None:
+    answer = opened().ask("What is gluten and how do the leaves darken?")
     by_name = {step.stage: step for step in answer.steps}
     assert len(by_name["retrieve"].received["queries"]) > 1
     assert {hit.chunk.document for hit in answer.hits[:3]} == {"tea.md", "/notes/bread.txt"}
     assert by_name["fuse"].received["rankings"] == 2 * len(by_name["retrieve"].received["queries"])
 
 
-def test_one_tenant_never_sees_anothers(tmp_path: Path) -> None:
-    pipeline = opened(tmp_path)
+def test_over_an_index_on_disk_it_is_the_same(tmp_path: Path) -> None:
+    pipeline = on_disk(tmp_path)
+    answer = pipeline.ask(GLUTEN)
+    assert answer.text == opened().ask(GLUTEN).text
+    assert [hit.chunk for hit in answer.hits] == [hit.chunk for hit in opened().ask(GLUTEN).hits]
+    tea_only = pipeline.search(GLUTEN, conditions=[Condition("kind", ("markdown",))])
+    assert {one.row.document for one in tea_only} == {"tea.md"}
+    for config in (Config(expansion="parents"), Config(expansion="neighbours", balance=0.5)):
+        wide = Pipeline("notes", pipeline.reader, "local", EMBEDDER, Lexicon({}, 0), config=config)
+        assert wide.ask(GLUTEN).hits[0].chunk.text == " ".join(BREAD)
+    # One tenant never sees another's.
     other = Pipeline("notes", pipeline.reader, "somebody", EMBEDDER, Lexicon({}, 0), weights=weights())
     assert other.ask(GLUTEN).hits == ()
 
 
 @pytest.mark.parametrize("question", ["", "  ", "x" * 2001])
-def test_no_question_and_an_endless_one(tmp_path: Path, question: str) -> None:
+def test_no_question_and_an_endless_one(question: str) -> None:
     with pytest.raises(HandbookError):
-        opened(tmp_path).ask(question)
+        opened().ask(question)
 
 
-def test_each_stage_can_be_replaced(tmp_path: Path) -> None:
+def test_each_stage_can_be_replaced() -> None:
     used = []
 
     def reranked(question: str, found: Any) -> list[Found]:
@@ -179,7 +197,7 @@ def test_each_stage_can_be_replaced(tmp_path: Path) -> None:
 
     replaced = Stages(retrieve=retrieved, fuse=fused, rerank=reranked, pack=packed, synthesize=said)
     sure = Confidence("hash", 9.0, {"top": 0.0}, 0.5)
-    answer = opened(tmp_path, stages=replaced, weights=sure).ask(GLUTEN)
+    answer = opened(stages=replaced, weights=sure).ask(GLUTEN)
     assert used == ["retrieve", "fuse", "rerank", "pack", "synthesize"]
     assert answer.text == "Said."
     assert [hit.chunk.id for hit in answer.hits] == ["/notes/bread.txt-1"]
@@ -187,20 +205,18 @@ def test_each_stage_can_be_replaced(tmp_path: Path) -> None:
     assert [(one["rank_before"], one["rank"]) for one in rerank.produced["passages"]] == [(2, 1), (1, 2)]
 
 
-def test_settings_reach_their_stages(tmp_path: Path) -> None:
-    wide = opened(tmp_path, config=Config(expansion="parents"))
+def test_settings_reach_their_stages() -> None:
+    wide = opened(config=Config(expansion="parents"))
     gluten = wide.ask(GLUTEN).hits[0]
     assert gluten.chunk.text == " ".join(BREAD)
-    near = opened(tmp_path / "n", config=Config(expansion="neighbours")).ask(GLUTEN)
+    near = opened(config=Config(expansion="neighbours")).ask(GLUTEN)
     assert near.hits[0].chunk.text == " ".join(BREAD)
     assert "retrieve.expand" in stages(near)
-    few = opened(tmp_path / "f", config=Config(passages=1, fusion="min-max", balance=0.5, alike=0)).ask(
-        GLUTEN
-    )
+    few = opened(config=Config(passages=1, fusion="min-max", balance=0.5, alike=0)).ask(GLUTEN)
     assert len(few.hits) == 1
     assert "fuse.diverse" in stages(few)
     assert "fuse.distinct" not in stages(few)
-    assert opened(tmp_path / "b", config=Config(budget=1)).ask(GLUTEN).hits == ()
+    assert opened(config=Config(budget=1)).ask(GLUTEN).hits == ()
 
 
 @pytest.mark.parametrize(
@@ -212,9 +228,9 @@ def test_settings_that_cannot_be(wrong: dict[str, Any]) -> None:
         Config(**wrong)
 
 
-def test_generated_sentences_are_held_against_the_passages(tmp_path: Path) -> None:
+def test_generated_sentences_are_held_against_the_passages() -> None:
     chat = ScriptedChat(["Gluten is a network of proteins [1]. Volcanoes erupt near Naples [1]."])
-    pipeline = opened(tmp_path, chat=chat)
+    pipeline = opened(chat=chat)
     pieces = list(pipeline.generate(GLUTEN, pipeline.ask(GLUTEN)))
     assert isinstance(pieces[0], Delta)
     carried, invented = [piece for piece in pieces if isinstance(piece, Sentence)]
