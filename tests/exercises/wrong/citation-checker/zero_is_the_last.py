@@ -4,41 +4,13 @@
 import re
 from typing import NamedTuple
 
-STOP = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "and",
-        "or",
-        "of",
-        "in",
-        "on",
-        "at",
-        "to",
-        "for",
-        "by",
-        "with",
-        "from",
-        "as",
-        "is",
-        "are",
-        "was",
-        "were",
-        "be",
-        "been",
-        "it",
-        "its",
-        "this",
-        "that",
-        "these",
-        "those",
-        "has",
-        "have",
-        "had",
-    ]
+_STOP = (
+    "a an the and or of in on at to for by with from as is are was were be been it its this that these those"
 )
-NEGATIONS = frozenset(["not", "no", "never", "none", "nothing", "neither", "nor", "without", "cannot"])
+_NEGATIONS = "not no never none nothing neither nor without cannot"
+
+STOP = frozenset(_STOP.split())
+NEGATIONS = frozenset(_NEGATIONS.split())
 MARKS = r"\s*\[\s*(\d+(?:\s*,\s*\d+)*)\s*\]"
 LETTERS = r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*"
 

@@ -9,41 +9,13 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-STOP = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "and",
-        "or",
-        "of",
-        "in",
-        "on",
-        "at",
-        "to",
-        "for",
-        "by",
-        "with",
-        "from",
-        "as",
-        "is",
-        "are",
-        "was",
-        "were",
-        "be",
-        "been",
-        "it",
-        "its",
-        "this",
-        "that",
-        "these",
-        "those",
-        "has",
-        "have",
-        "had",
-    ]
+_STOP = (
+    "a an the and or of in on at to for by with from as is are was were be been it its this that these those"
 )
-NEGATIONS = frozenset(["not", "no", "never", "none", "nothing", "neither", "nor", "without", "cannot"])
+_NEGATIONS = "not no never none nothing neither nor without cannot"
+
+STOP = frozenset(_STOP.split())
+NEGATIONS = frozenset(_NEGATIONS.split())
 
 MARK = re.compile(r"\s*\[\s*(\d+(?:\s*,\s*\d+)*)\s*\]")
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")

@@ -2,6 +2,7 @@
 
 import sys
 import tracemalloc
+from itertools import permutations
 
 import numpy as np
 
@@ -142,10 +143,11 @@ def test_equally_near_ids_in_order(submission):
 
 
 def test_many_equally_near(submission):
-    """More than a sort in place leaves in order by itself: vectors, cells, and vectors for empty cells."""
+    """More than a sort in place leaves in order by itself."""
     sides = np.tile(column(2, 1, -2, -1), (80, 1))
     near, far = list(range(1, 320, 2)), list(range(0, 320, 2))
     got = list(submission.IVF(sides, column(0)).search(column(0)[0], 320, 1)[0])
+    assert len(got) == 320, f"320 vectors in one cell: expected 320 ids, got {len(got)}"
     wrong = [(a, b) for a, b in zip(near + far, got, strict=True) if a != b]
     assert not wrong, f"320 vectors, two distances: expected {wrong[0][0]}, got {wrong[0][1]} at its place"
     index = submission.IVF(sides, sides)  # all in cells 0 to 3, the others are empty
@@ -155,10 +157,19 @@ def test_many_equally_near(submission):
             f"{probes} of 160 cells equally near: expected {len(expected)} ids from {expected[:4]} on, "
             f"got {len(got)} from {got[:4]}"
         )
-    start = np.concatenate([column(0), np.full((20, 1), 99, np.float32)])
-    got = submission.kmeans(sides, start, 1)[0].ravel().tolist()
-    expected = [0.0, *([2.0, -2.0] * 10)]
-    assert np.allclose(got, expected), f"20 empty cells, all equally far: expected {expected}, got {got}"
+
+
+def test_many_equally_far(submission):
+    """48 places of one length, each four times, with nearer ones between them; 20 empty cells."""
+    signs = [(a, b, c) for a in (1, -1) for b in (2, -2) for c in (3, -3)]
+    shell = np.array([[s[i] for i in p] for p in permutations(range(3)) for s in signs] * 4, np.float32)
+    vectors = np.stack([shell, shell / 2], axis=1).reshape(-1, 3)
+    start = np.concatenate([np.zeros((1, 3)), np.full((20, 3), 99)]).astype(np.float32)
+    got = submission.kmeans(vectors, start, 1)[0][1:]
+    assert np.allclose(got, shell[:20]), (
+        f"20 empty cells, 192 vectors equally far: expected the first ones, {shell[:3].tolist()} and on, "
+        f"got {got[:3].tolist()}"
+    )
 
 
 def test_cells_that_are_empty_can_be_probed(submission):
