@@ -42,6 +42,8 @@ from handbook.records import Answer, Chunk, Conflict, Hit, Message, Sampling, Se
 
 Vectors = NDArray[np.float32]
 
+READ = 4  # passages whose sentences are looked at: each of them has to be embedded while somebody waits
+
 
 class Pipeline:
     """Asks a corpus. Safe to share between threads, as far as its embedder and its chat model are.
@@ -109,10 +111,11 @@ class Pipeline:
         chosen: tuple[Sentence, ...] = ()
         apart: tuple[Conflict, ...] = ()
         if sure >= 0.5:
-            with steps.stage("synthesize", question=understood.question, passages=len(handed)) as did:
+            read = shown[:READ]
+            with steps.stage("synthesize", question=understood.question, passages=len(read)) as did:
                 before = self._remembered.embedded
-                told = self._passages(shown)
-                near = [self._near(hit, passage, vector) for hit, passage in zip(shown, told, strict=True)]
+                told = self._passages(read)
+                near = [self._near(hit, passage, vector) for hit, passage in zip(read, told, strict=True)]
                 chosen = (self.stages.synthesize or extract)(vector, told, near)
                 apart = conflicts(told, self.terms)
                 did.produced = {"sentences": [sentence.text for sentence in chosen]}
@@ -294,20 +297,29 @@ class Pipeline:
         return sure
 
     def _passages(self, hits: Sequence[Hit]) -> list[Passage]:
-        """Passages as evidence: in sentences, with vectors. In the order of the hits' documents when read."""
+        """Passages as evidence: in sentences, with vectors, in the order of the hits."""
         cut = [[hit.chunk.text[a:b] for a, b in spans(hit.chunk.text)] for hit in hits]
-        wholes = [f"{hit.chunk.title}. {hit.chunk.text}" for hit in hits]
-        flat = [text for whole, texts in zip(wholes, cut, strict=True) for text in (whole, *texts)]
-        vectors = self._remembered.embed(flat)
+        vectors = self._remembered.embed([text for texts in cut for text in texts])
+        wholes = self._wholes(hits)
         documents = list(dict.fromkeys(hit.chunk.document for hit in hits))
         told, at = [], 0
-        for hit, texts in zip(hits, cut, strict=True):
-            rows = vectors[at : at + 1 + len(texts)]
-            at += len(rows)
-            place = int(hit.chunk.id.rpartition("-")[2]) if hit.chunk.id.rpartition("-")[2].isdigit() else 0
-            order = (documents.index(hit.chunk.document), place)
+        for hit, texts, whole in zip(hits, cut, wholes, strict=True):
+            rows = np.concatenate([whole[None], vectors[at : at + len(texts)]])
+            at += len(texts)
+            number = hit.chunk.id.rpartition("-")[2]
+            order = (documents.index(hit.chunk.document), int(number) if number.isdigit() else 0)
             told.append(Passage(hit.chunk, tuple(texts), rows, hit.chunk.document, order))
         return told
+
+    def _wholes(self, hits: Sequence[Hit]) -> list[Vectors]:
+        """The vector of each passage: the index's own, unless the passage was expanded."""
+        kept: dict[str, Vectors] = {}
+        if self.config.expansion == "none":
+            kept = self.reader.vectors([hit.chunk.id for hit in hits], self.tenant)
+        new = [hit.chunk for hit in hits if hit.chunk.id not in kept]
+        made = self._remembered.embed([f"{chunk.title}. {chunk.text}" for chunk in new])
+        kept |= {chunk.id: vector for chunk, vector in zip(new, made, strict=True)}
+        return [kept[hit.chunk.id] for hit in hits]
 
     def _near(self, hit: Hit, passage: Passage, question: Vectors) -> float:
         """The mean of two nearnesses, as over the book: of the whole passage and of its nearest sentence."""
