@@ -101,7 +101,7 @@ def test_the_corpus_says_what_it_holds_and_what_was_lost(room: Room) -> None:
     assert "broken.pdf" in lost
     assert "cellar.txt" not in lost
     there = text_of(room.read("/corpora"))
-    assert re.search(r"My Notes Ask it 3 documents, 2 passages, 1 that could not be read", there)
+    assert re.search(r"My Notes Ask it : My Notes 3 documents, 2 passages, 1 that could not be read", there)
 
 
 def test_a_question_is_answered_from_the_corpus_and_the_corpus_remembered(room: Room) -> None:
@@ -269,6 +269,11 @@ def test_a_document_s_text_is_shown_as_text(room: Room) -> None:
     for each in (html, room.read("/corpora/my-notes")):
         assert "<script>alert" not in each
         assert "<img src=x" not in each
+
+
+def test_a_corpus_gets_another_title(room: Room) -> None:
+    room.post("/corpora/my-notes/title", title="Kitchen & cellar")
+    assert "Kitchen & cellar" in text_of(room.read("/corpora"))
 
 
 def test_deleting_wants_the_name_and_takes_only_the_corpus(room: Room) -> None:

@@ -26,6 +26,7 @@ ROOMS = (
     "/exercise/adding",
     "/ask",
     "/ask?q=Why+does+kneading+build+gluten",
+    "/corpora",
     "/engine",
     "/code",
     "/code/handbook.records",

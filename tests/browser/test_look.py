@@ -21,6 +21,7 @@ ROOMS = (
     "/ask",
     "/ask?q=Why+does+kneading+build+gluten,+a+network+of+proteins+that+holds+gas?",
     "/ask?q=Who+won+the+cup+in+1974",
+    "/corpora",
     "/engine",
     "/engine/live?scenario=prefix&step=40",
     "/engine/live?scenario=pressure&step=120&set=1&page=4&swap=1&chunked=1&share=1&memory=512",

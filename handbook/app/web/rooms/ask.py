@@ -14,6 +14,8 @@ from handbook.app.web.pages import CORPUS_COOKIE, shelf_of, show
 from handbook.app.web.shelf import AUTO, BOOK, Shelf
 from handbook.app.web.tokens import FIELD, fields, fresh
 from handbook.errors import HandbookError
+from handbook.rag.sentences import spans
+from handbook.rag.text import words
 from handbook.records import Answer, Chunk, Hit, Sentence
 
 router = APIRouter()
@@ -60,6 +62,13 @@ def titles(shelf: Shelf) -> Callable[[str], str]:
     return lambda name: "The book" if name == BOOK else known.get(name, name)
 
 
+def said_where(text: str, about: str) -> str:
+    """The sentence of a passage that is about something: the one that has most of its words."""
+    wanted = set(words(about))
+    parts = [text[start:end] for start, end in spans(text)]
+    return max(parts, key=lambda part: len(wanted & set(words(part))), default=text)
+
+
 @router.get("/ask")
 def page(
     request: Request, q: str = "", corpus: str | None = None, after: str = "", ask: str = "", said: str = ""
@@ -92,6 +101,7 @@ def page(
         "book": shelf.book,
         "asked": question,
         "answer": answer,
+        "refused": answer is not None and answer.refused,
         "sources": sources,
         "numbers": {chunk.id: at for at, chunk in enumerate(sources, start=1)},
         "waiting": waiting,
@@ -102,6 +112,7 @@ def page(
         "corpus": whose,
         "corpus_title": titles(shelf),
         "ping": ping,
+        "said_where": said_where,
         "ask": ask if ask.isascii() and ask.isdigit() else "",
         "said": said,
         "after": "\n".join(before),

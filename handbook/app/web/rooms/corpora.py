@@ -284,11 +284,14 @@ def add(
 
 @router.post("/corpora/{name}/update")
 def update(request: Request, name: str, form: Annotated[dict[str, str], Depends(fields)]) -> Response:
-    """Look at all sources again; with `anew`, after another embedding model was set, embed all of them."""
+    """Look at all sources again. retry: also at what could not be read. anew: embed all, after another
+    model was set."""
     shelf = shelf_of(request)
     about_of(shelf, name)
     if form.get("anew"):
         shelf.corpora.anew(name)
+    if form.get("retry"):
+        shelf.corpora.retry(name)
     shelf.ingestion.start(name)
     shelf.corpora_changed()
     return RedirectResponse(f"/corpora/{name}", 303)

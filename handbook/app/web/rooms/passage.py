@@ -76,6 +76,7 @@ def page(request: Request, name: str, id: str) -> Response:
             "book": shelf.book,
             "about": about_of(shelf, name),
             "row": row,
+            "trail": [each for each in row.headings if each != row.title],
             "pieces": pieces(rows[first:last], id),
             "before": rows[max(0, place - 2 * AROUND - 1)].id if first else "",
             "after": rows[min(len(rows) - 1, place + 2 * AROUND + 1)].id if last < len(rows) else "",
