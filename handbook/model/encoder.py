@@ -7,7 +7,8 @@ without a mask.
 
 Devlin et al. 2019 (arXiv:1810.04805), section 3: the blocks, with the norm behind each sum. Reimers and
 Gurevych 2019 (arXiv:1908.10084), section 3: mean pooling over the tokens. Not covered: the pooler and the
-heads of pretraining, relative positions, sentence pairs (all tokens are of type 0).
+heads of pretraining, relative positions. Pairs of texts, whose tokens are of two types, are for
+`handbook.model.cross`.
 
 Axes: B sentences, T tokens of the longest, N tokens of all sentences together, C width.
 """
@@ -139,23 +140,34 @@ class Encoder(nn.Module):
             for _ in range(config.layers)
         )
 
-    def forward(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
-        """tokens [B, T]; mask bool [B, T], True where a token is and not padding -> [B, T, C]."""
-        x = self._start(tokens, torch.arange(tokens.shape[1], device=tokens.device))
+    def forward(self, tokens: Tensor, mask: Tensor | None = None, types: Tensor | None = None) -> Tensor:
+        """tokens [B, T]; mask bool [B, T], True where a token is and not padding; types [B, T], 0 where none
+        are given -> [B, T, C]."""
+        x = self._start(tokens, torch.arange(tokens.shape[1], device=tokens.device), types)
         may_look = None if mask is None else mask[:, None, None, :]
         for block in self.blocks:
             x = block(x, may_look)
         return x
 
-    def forward_packed(self, tokens: Tensor, lengths: Sequence[int]) -> Tensor:
-        """tokens [N], the sentences one after the other, and how long each is -> [N, C].
+    def forward_packed(self, tokens: Tensor, lengths: Sequence[int], types: Tensor | None = None) -> Tensor:
+        """tokens [N], the sentences one after the other, and how long each is; types [N] -> [N, C].
 
         Equals `forward` on the padded batch. Fast where sentences of equal length stand together.
         """
-        groups = [(len(list(same)), length) for length, same in itertools.groupby(lengths)]
+        return self.blocks_packed(self.begin_packed(tokens, lengths, types), lengths)
+
+    def begin_packed(self, tokens: Tensor, lengths: Sequence[int], types: Tensor | None = None) -> Tensor:
+        """What goes into the first block: tokens [N], each sentence's places from 0 on -> [N, C]."""
+        groups = _alike(lengths)
         places = torch.cat([torch.arange(length).repeat(count) for count, length in groups])
-        x = self._start(tokens, places.to(tokens.device))
-        for block in self.blocks:
+        return self._start(tokens, places.to(tokens.device), types)
+
+    def blocks_packed(
+        self, x: Tensor, lengths: Sequence[int], first: int = 0, last: int | None = None
+    ) -> Tensor:
+        """x [N, C] through the blocks from `first` to before `last` (all that follow) -> [N, C]."""
+        groups = _alike(lengths)
+        for block in self.blocks[first:last]:
             x = block.forward_packed(x, groups)  # type: ignore[operator]
         return x
 
@@ -169,10 +181,16 @@ class Encoder(nn.Module):
         x = self.forward_packed(tokens, lengths)
         return F.normalize(torch.stack([part.mean(dim=0) for part in torch.split(x, list(lengths))]), dim=-1)
 
-    def _start(self, tokens: Tensor, places: Tensor) -> Tensor:
-        """The sum of the three embeddings, normalised; every token is of type 0."""
-        x: Tensor = self.norm(self.words(tokens) + self.positions(places) + self.types.weight[0])
+    def _start(self, tokens: Tensor, places: Tensor, types: Tensor | None) -> Tensor:
+        """The sum of the three embeddings, normalised; every token is of type 0 where no types are given."""
+        kinds = self.types.weight[0] if types is None else self.types(types)
+        x: Tensor = self.norm(self.words(tokens) + self.positions(places) + kinds)
         return x
+
+
+def _alike(lengths: Sequence[int]) -> list[tuple[int, int]]:
+    """Runs of sentences that are equally long: (sentences, tokens of each)."""
+    return [(len(list(same)), length) for length, same in itertools.groupby(lengths)]
 
 
 def load_state(
