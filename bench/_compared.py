@@ -123,7 +123,7 @@ def diversity(golden: Golden, asked: Mapping[str, Asked], vectors: Mapping[str, 
 
 def late(golden: Golden, asked: Mapping[str, Asked], embedder: Any, **_: Any) -> list[Row]:
     """The first candidates by MaxSim, alone and fused by rank with the order that they had."""
-    interaction = LateInteraction(embedder, kept=2000)
+    interaction = LateInteraction(embedder, kept=5000)
     before: dict[str, list[str]] = {}
     after: dict[str, list[str]] = {}
     reading, again = [], []

@@ -53,7 +53,7 @@ class Distinct:
 
 def shingles(words: Sequence[str], width: int = WIDTH) -> frozenset[tuple[str, ...]]:
     """All runs of `width` words; of fewer words the one run that they are."""
-    if len(words) <= width:
+    if len(words) < width:
         return frozenset({tuple(words)}) if words else frozenset()
     return frozenset(zip(*(words[start:] for start in range(width)), strict=False))
 

@@ -43,7 +43,7 @@ def max_sims(question: Vectors, passages: Sequence[Vectors]) -> NDArray[np.float
     One without tokens has 0."""
     scores = np.zeros(len(passages))
     full = [place for place, passage in enumerate(passages) if len(passage)]
-    if full and len(question):
+    if full:
         cosines = np.concatenate([passages[place] for place in full]) @ question.T  # [sum of T, Q]
         starts = np.cumsum([0, *(len(passages[place]) for place in full[:-1])])
         scores[full] = np.maximum.reduceat(cosines, starts, axis=0).sum(axis=1, dtype=np.float64)

@@ -41,6 +41,8 @@ def test_the_same_text_and_nearly_the_same() -> None:
     assert why(found) == [("1", "0", "same text"), ("3", "0", "alike")]
     assert found.dropped[0].found.score == -1.0
     assert len(distinct(hits(LONG, LONG + " Always."), alike=1.01).kept) == 2
+    halves = hits("a b c d e f g", "a b c d e f h")  # two of four runs in common
+    assert [len(distinct(halves, alike).kept) for alike in (0.5, 0.51)] == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -50,6 +52,7 @@ def test_the_same_text_and_nearly_the_same() -> None:
         (f"{LONG} It may be opened.", f"{LONG} It may not be opened."),
         (f"{LONG} This is safe.", f"{LONG} This isn't safe."),
         (f"{LONG} So p < q holds.", f"{LONG} So p > q holds."),
+        (f"{LONG} So p > q holds.", f"{LONG} So p ~ q holds."),
         (f"{LONG} At -4 degrees.", f"{LONG} At 4 degrees."),
         (f"{LONG} Take x1 first.", f"{LONG} Take x2 first."),
     ],

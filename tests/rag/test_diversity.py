@@ -47,6 +47,8 @@ def test_hits_keep_their_scores() -> None:
     hits = [Found(Row(id, id, id, 0, 1), score) for id, score in (("a", 0.033), ("b", 0.032), ("c", 0.03))]
     vectors = np.array([[1, 0], [0.99, 0.141], [0, 1]], np.float32)
     assert [(one.row.id, one.score) for one in diverse(hits, vectors, 2, 0.4)] == [("a", 0.033), ("c", 0.03)]
+    by_share = diverse(hits, vectors, 2, 0.7)  # relevant by 1, 0.67 and 0: 0.47 - 0.30 for b, 0 for c
+    assert [one.row.id for one in by_share] == ["a", "b"]
     assert diverse([], np.zeros((0, 2), np.float32), 2) == []
 
 

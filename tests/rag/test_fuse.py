@@ -68,6 +68,7 @@ def test_scores_brought_to_one_scale() -> None:
     assert z_scores(some) == pytest.approx(np.array([-4, -2, 6]) / (56 / 3) ** 0.5)
     assert within_bounds(0)(some) == pytest.approx([1 / 6, 1 / 3, 1])
     assert within_bounds(-1, 1)(np.array([0.0, 0.5, -1])).tolist() == [0.5, 0.75, 0]
+    assert within_bounds(0, 1)(np.array([2.0, 0.25, -1])).tolist() == [1, 0.25, 0]
     for way in (min_max, z_scores):
         assert way(np.array([3.0, 3.0])).tolist() == [1, 1]
     assert within_bounds(0)(np.zeros(2)).tolist() == [0, 0]

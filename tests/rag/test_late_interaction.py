@@ -56,6 +56,7 @@ def test_hits_in_its_order() -> None:
     assert [one.score for one in found] == pytest.approx([1, 0.8, 0], abs=1e-3)
     assert [one.rerank for one in found] == [one.score for one in found]
     assert found[0].dense == 0.25
+    assert late("red blue", [hit("crimson")])[0].score == pytest.approx((0.8 + 0.6) / 2, abs=1e-3)
     assert late("red", []) == []
     assert [one.score for one in late("", [hit("blue")])] == [0.0]
 
@@ -66,7 +67,9 @@ def test_a_passage_is_read_once_while_it_is_remembered() -> None:
     first = late("red", [hit("red"), hit("blue")])
     assert late("red", [hit("red"), hit("blue")]) == first
     assert words.read == ["red", "red", "blue", "red"]  # questions are not remembered
-    late("red", [hit("crimson")])  # blue was used after red, so red goes
+    late("red", [hit("blue")])
+    late("red", [hit("red")])
+    late("red", [hit("crimson")])  # red was used after blue, so blue goes
     words.read.clear()
-    late("red", [hit("blue"), hit("red")])
-    assert words.read == ["red", "red"]
+    late("red", [hit("red"), hit("blue")])
+    assert words.read == ["red", "blue"]
