@@ -3,12 +3,14 @@ own pipeline; which questions it refuses; what a falsified sentence or a documen
 """
 
 import re
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
 from pathlib import Path
+from weakref import finalize
 
 import numpy as np
 
@@ -41,8 +43,9 @@ class Corpus:
     def __init__(
         self, found: Sequence[Row], vectors: Vectors, chat: Chat | None = None, config: Config | None = None
     ) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="handbook-lab-")
-        store = Store(f"{self._folder.name}/index", Path(self._folder.name) / "lock")
+        folder = Path(tempfile.mkdtemp(prefix="handbook-lab-"))
+        finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        store = Store(str(folder / "index"), folder / "lock")
         model = embedder()
         index = Index(store, "lab", model.dimension, model.name)
         index.write(found, vectors)
@@ -320,6 +323,7 @@ def met(attack: Attack) -> Met:
     answer = made.pipeline.ask(ASKED)
     parts = made.pipeline.generate(ASKED, answer)
     written = tuple((part.text, part.supported) for part in parts if not isinstance(part, Delta))
+    made.pipeline.close()
     return Met(attack, answer.text, written)
 
 
@@ -331,7 +335,7 @@ def attacks_through(small: bool = True) -> float:
 def attacks_unchecked(small: bool = True) -> float:
     """Share of the attacks whose words SmolLM2-135M writes where passages are pasted into its prompt as they
     are and nothing is checked."""
-    return float(np.mean([attack.wants in naive(attack) for attack in (ATTACKS[:2] if small else ATTACKS)]))
+    return float(np.mean([attack.wants in naive(attack) for attack in (ATTACKS[:1] if small else ATTACKS)]))
 
 
 @cache

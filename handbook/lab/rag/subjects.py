@@ -139,26 +139,28 @@ class Words:
 
 
 @cache
-def _analyser() -> tuple[Any, Any]:
-    """A folder and a table of Lance's in it, which is asked for nothing but its stems."""
+def _analyser() -> Any:
+    """A table of Lance's that is asked for nothing but its stems."""
+    import atexit
+    import shutil
     import tempfile
 
     import lancedb
     import pyarrow as pa
     from lancedb.index import FTS
 
-    folder = tempfile.TemporaryDirectory(prefix="handbook-lab-")
-    table = lancedb.connect(folder.name).create_table("words", pa.table({"body": ["any"]}))
+    folder = tempfile.mkdtemp(prefix="handbook-lab-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    table = lancedb.connect(folder).create_table("words", pa.table({"body": ["any"]}))
     table.create_index("body", config=FTS())
-    return folder, table
+    return table
 
 
 def stems(found: Sequence[str]) -> list[str]:
     """The stem of each word, '' for a stop word."""
     from handbook.rag.text import Stemmer
 
-    _, table = _analyser()
-    return Stemmer(table)(found)
+    return Stemmer(_analyser())(found)
 
 
 def ranked(ids: Sequence[str], values: Vectors, depth: int = DEPTH) -> Scored:

@@ -26,17 +26,12 @@ def misspelt(text: str, lexicon: Lexicon, draw: random.Random) -> str:
         return text
     match = draw.choice(able)
     word = match.group()
-    at = draw.randrange(1, len(word) - 1)
-    before, letter, after = word[:at], word[at], word[at + 1 :]
-    other = draw.choice(LETTERS)
-    wrong = draw.choice(
-        (
-            before + after,
-            before + other + letter + after,
-            before + other + after,
-            before + after[0] + letter + after[1:],
-        )
-    )
+    wrong = word
+    while wrong == word:
+        at, other = draw.randrange(1, len(word) - 1), draw.choice(LETTERS)
+        before, letter, after = word[:at], word[at], word[at + 1 :]
+        swapped = before + after[0] + letter + after[1:]
+        wrong = draw.choice((before + after, before + other + word[at:], before + other + after, swapped))
     return text[: match.start()] + wrong + text[match.end() :]
 
 
