@@ -101,7 +101,7 @@ class Tutor:
                 chosen = extract(
                     vector, passages, [_near(*pair, vector) for pair in zip(shown, passages, strict=True)]
                 )
-                apart = conflicts(passages, corpus.vocabulary)
+                apart = conflicts(passages, corpus.vocabulary, [sentence.text for sentence in chosen])
                 did.produced = {"sentences": [sentence.text for sentence in chosen], "conflicts": len(apart)}
             if chosen:
                 return Answer(asked, chosen, False, shown, sure, steps.seconds, steps.all, conflicts=apart)

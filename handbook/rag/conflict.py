@@ -7,7 +7,7 @@ et al. 2015, "A large annotated corpus for learning natural language inference")
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -34,22 +34,30 @@ _NUMBER = re.compile(r"\d+(?:[.,]\d+)*|[a-z]+", re.IGNORECASE)
 _COUNTED = frozenset({"one", "zero"})  # more often a pronoun or a manner of speaking than a figure
 
 
-def conflicts(passages: Sequence[Passage], terms: Terms) -> tuple[Conflict, ...]:
-    """Where passages of different sources disagree, the nearest pairs first."""
+def conflicts(
+    passages: Sequence[Passage], terms: Terms, answer: Collection[str] | None = None
+) -> tuple[Conflict, ...]:
+    """Where passages of different sources disagree, the nearest pairs first. answer: only what contradicts
+    one of these sentences; None looks at all.
+    """
     found: list[tuple[float, Conflict]] = []
     for one, other in combinations(passages, 2):
         if one.source != other.source:
-            found += _between(one, other, terms)
+            found += _between(one, other, terms, answer)
     found.sort(key=lambda pair: -pair[0])
     return tuple(conflict for _, conflict in found[:MOST])
 
 
-def _between(one: Passage, other: Passage, terms: Terms) -> Iterator[tuple[float, Conflict]]:
+def _between(
+    one: Passage, other: Passage, terms: Terms, answer: Collection[str] | None
+) -> Iterator[tuple[float, Conflict]]:
     cosines = one.vectors[1:] @ other.vectors[1:].T
     for i, j in zip(*np.nonzero(cosines >= NEAR), strict=True):
         if i in one.orders or j in other.orders:
             continue
         a, b = one.texts[i], other.texts[j]
+        if answer is not None and a not in answer and b not in answer:
+            continue
         about = _subject(a, b, terms)
         why = _difference(a, b) if about else ""
         if why:

@@ -117,7 +117,7 @@ class Pipeline:
                 told = self._passages(read)
                 near = [self._near(hit, passage, vector) for hit, passage in zip(read, told, strict=True)]
                 chosen = (self.stages.synthesize or extract)(vector, told, near)
-                apart = conflicts(told, self.terms)
+                apart = conflicts(told, self.terms, [sentence.text for sentence in chosen])
                 did.produced = {"sentences": [sentence.text for sentence in chosen]}
                 if apart:
                     did.produced["conflicts"] = [f"{one.about}: {one.why}" for one in apart]

@@ -68,3 +68,11 @@ def test_orders_start_no_conflict() -> None:
 
 def test_figures_in_words_and_with_separators() -> None:
     assert figures("Twelve of 1,024 pages, one of them 3.5 % full") == {"12", "1024", "3.5"}
+
+
+def test_of_an_answer_only_what_contradicts_it_counts() -> None:
+    one = passage("The daily dose is 4 mg of salt. It is white.", "a")
+    told = [one, passage("The daily dose is 8 mg of salt.", "b")]
+    assert conflicts(told, TERMS, ["The daily dose is 8 mg of salt."])
+    assert conflicts(told, TERMS, ["It is white."]) == ()
+    assert conflicts(told, TERMS, []) == ()

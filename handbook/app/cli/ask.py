@@ -104,7 +104,7 @@ def _print_answer(answer: Answer) -> None:
         text = plain(sentence.text) if answer.corpus == "book" else " ".join(sentence.text.split())
         click.echo(f"{text}\n    {places}")
     for conflict in answer.conflicts:
-        click.echo(f"Sources disagree about {conflict.about}: {conflict.why}.")
+        click.echo(f"Sources disagree ({conflict.about}): {conflict.why}.")
         click.echo(f"    {place(conflict.one.chunk)}, {place(conflict.other.chunk)}")
 
 
