@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from handbook.model.cross import CrossEncoder
+    from handbook.model.encoder import Encoder
     from handbook.settings import Settings
 
 OWN = "handbook-minilm-cross"
@@ -67,6 +68,7 @@ class LocalReranker:
         self._lock = threading.RLock()
         self._loaded: tuple[CrossEncoder, Tokenizer] | None = None
         self._kept: OrderedDict[bytes, Tensor] = OrderedDict()
+        self.computed_by = ""
 
     def load(self) -> tuple[CrossEncoder, Tokenizer]:
         """The model and its tokenizer, loaded once."""
@@ -80,7 +82,7 @@ class LocalReranker:
                     torch.set_num_threads(self._settings.threads)
                 folder = self._folder()
                 model = load_own(folder, self._weights) if self.name == OWN else load_cross(folder)
-                self._limit = min(self._limit, model.encoder.config.positions)
+                self.computed_by = self._speed_up(model.encoder)
                 self._loaded = model, read_tokenizer(folder)
             return self._loaded
 
@@ -102,7 +104,8 @@ class LocalReranker:
         """Question and passage as one text from the first block on."""
         import torch
 
-        tokenizer.enable_truncation(self._limit, strategy="longest_first")
+        limit = min(self._limit, model.encoder.config.positions)
+        tokenizer.enable_truncation(limit, strategy="longest_first")
         read = tokenizer.encode_batch([(question, passage) for passage in passages])
         scores = np.empty(len(read), np.float32)
         for batch in batches([len(one.ids) for one in read], self._batch_tokens):
@@ -121,10 +124,11 @@ class LocalReranker:
 
         from handbook.model.cross import paired
 
-        tokenizer.enable_truncation(QUESTION)
+        places = model.encoder.config.positions  # each text has its own
+        tokenizer.enable_truncation(min(QUESTION, places))
         asked_ids = tokenizer.encode(question).ids
         asked = model.alone(torch.tensor(asked_ids), [len(asked_ids)])
-        read = self._read(model, tokenizer, passages, self._limit - QUESTION)
+        read = self._read(model, tokenizer, passages, min(self._limit - QUESTION, places))
         scores = np.empty(len(passages), np.float32)
         for batch in batches([len(asked) + len(one) for one in read], self._batch_tokens):
             pairs = paired([asked] * len(batch), [read[index] for index in batch])
@@ -154,6 +158,15 @@ class LocalReranker:
         while len(self._kept) > KEPT:
             self._kept.popitem(last=False)
         return [found[key] for key in keys]
+
+    def _speed_up(self, encoder: Encoder) -> str:
+        """Choose what computes the products, as the setting embed_precision has it; said in words."""
+        from handbook.engine import encoding
+
+        wish = self._settings.embed_precision
+        if wish == "fp32":
+            return "torch, fp32"
+        return encoding.quickened(encoder, False) if wish == "auto" else encoding.on_kernels(encoder, wish)
 
     def _folder(self) -> Path:
         """Where config.json, model.safetensors and tokenizer.json lie."""
