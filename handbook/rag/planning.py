@@ -21,7 +21,7 @@ from handbook.rag.walk import File, Skipped, walk
 
 SourceKind = Literal["folder", "file", "page"]
 
-BATCH_BYTES = 1 << 20  # of a batch of documents: what is done again after a kill
+BATCH_BYTES = 256 << 10  # of a batch of documents: what is done again after a kill, if not embedded again
 BATCH_DOCUMENTS = 64
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Vectors = NDArray[np.float32]
 
-BATCH = 256  # texts that are embedded at once, and kept
+BATCH = 64  # texts that are embedded at once, and kept; a stop waits for them
 ASKED = 500  # hashes of one question to the file
 MOST = 400_000  # vectors; of 384 dimensions that is 0.6 GB
 FULL = ("disk is full", "disk i/o error")

@@ -5,6 +5,7 @@ where one has to die.
 import ast
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from numpy.typing import NDArray
 
@@ -52,7 +54,14 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(planning, "BATCH_DOCUMENTS", 10)
 
 
-def test_an_ingestion_tells_how_far_it_is_and_the_next_does_nothing(tmp_path: Path) -> None:
+def test_an_ingestion_tells_how_far_it_is_and_the_next_does_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nobody(*asked: object, **_: object) -> None:
+        raise AssertionError(f"asked for the address of {asked}")
+
+    monkeypatch.setattr(socket, "getaddrinfo", nobody)
+    listening = psutil.Process().net_connections()
     notes = many(tmp_path / "notes")
     (notes / "broken.pdf").write_bytes(b"%PDF-1.4 and no more")
     embedder = HashEmbedder()
@@ -64,6 +73,7 @@ def test_an_ingestion_tells_how_far_it_is_and_the_next_does_nothing(tmp_path: Pa
         assert ingestion.latest("notes") is None
         id = ingestion.start("notes", [str(notes)])
         assert ingestion.running("notes") == id
+        assert psutil.Process().net_connections() == listening, "nothing is served, nobody is told"
         done = ingestion.wait(id, told.append, 60)
         assert (done.state, done.corpus, done.alive, done.resumable) == ("done", "notes", False, False)
         assert done.counts["documents"] == 41
