@@ -6,6 +6,7 @@ from typing import Any
 
 from handbook.rag import retrieve, search
 from handbook.rag.beir import Golden, Text, golden
+from handbook.rag.cross import POOL
 from handbook.rag.evaluate import Rank
 from handbook.rag.index import Index
 from handbook.rag.nouns import Found, Row
@@ -23,7 +24,7 @@ class Setting:
     depth: int = 100
     flatness: float = retrieve.FLATNESS
     lexical: float = 1.0
-    pool: int = 50
+    pool: int = POOL
 
 
 TENANT = ""
@@ -90,8 +91,11 @@ def book_golden(corpus: Any, rows: Sequence[Mapping[str, Any]]) -> Golden:
     return golden("book", documents, asked, {row["id"]: dict.fromkeys(row["anchors"], 1) for row in rows})
 
 
-def book_stages(corpus: Any, depth: int = 30, dense: bool = True) -> dict[str, Rank]:
-    """What the question box does, stage by stage. dense: False where there is no embedder."""
+def book_stages(
+    corpus: Any, depth: int = 30, dense: bool = True, rerank: Rerank | None = None
+) -> dict[str, Rank]:
+    """What the question box does, stage by stage; and with a cross-encoder what that makes of the fused
+    ranking. dense: False where there is no embedder."""
 
     def lexical(text: str) -> Ranking:
         return list(corpus.text.match(retrieve.subject(text), depth, ("paragraph",), citable=True))
@@ -105,10 +109,20 @@ def book_stages(corpus: Any, depth: int = 30, dense: bool = True) -> dict[str, R
     def shipped(text: str) -> list[str]:
         return [hit.chunk.id for hit in corpus.retrieve(text, depth, ("paragraph",), citable=True)]
 
+    def crossed(text: str) -> list[str]:
+        hits = retrieve.fused(lexical(text), near(text), corpus.entries)
+        rows = [
+            Row(hit.chunk.id, "", hit.chunk.text, 0, len(hit.chunk.text), hit.chunk.title) for hit in hits
+        ]
+        first = [Found(row, hit.score) for row, hit in zip(rows, hits, strict=True)]
+        ordered = [*rerank(text, first[:POOL]), *first[POOL:]] if rerank else first
+        return [one.row.id for one in ordered]
+
     words: dict[str, Rank] = {"BM25": lambda text: [id for id, _ in lexical(text)]}
     meaning: dict[str, Rank] = {
         "dense": lambda text: [id for id, _ in near(text)],
         "hybrid": fused,
         "hybrid + rerank": shipped,
+        **({"hybrid + cross-encoder": crossed} if rerank else {}),
     }
     return {**words, **meaning} if dense else words

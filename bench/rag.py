@@ -8,12 +8,14 @@ later one's time has the earlier ones' in it. Vectors are kept in the data folde
 embeds.
 
 --sweep tries settings on one half of the questions and quotes the best of them on the other half.
+--rerank reads the first passages again with a cross-encoder, the one that ships (it has seen nothing of
+SciFact or CACM, and of the book all paragraphs and half of its own questions) or another: a folder, a hub id.
 --compare says what ways of fusing, diversity (MMR), late interaction (MaxSim) and smaller vectors change.
 --store FILE keeps the scores, --gate FILE fails (status 1) where they are worse than those kept; the book's
 are in bench/ask/scores.json, and a test holds them.
 
     handbook bench rag [FOLDER ...] [--book] [--split test] [--sweep] [--threads N]
-        [--compare fusion diversity late forms]
+        [--rerank [NAME]] [--weight W] [--compare fusion diversity late forms]
         [--store FILE | --gate FILE] [--json]
 """
 
@@ -35,8 +37,10 @@ from handbook.errors import HandbookError
 from handbook.hardware.probe import probe
 from handbook.rag import beir, cacm, gate
 from handbook.rag.beir import Golden
+from handbook.rag.cross import WEIGHT, Cross
 from handbook.rag.evaluate import Scores, difference, evaluate
 from handbook.rag.sweep import front, grid, halves, sweep, table
+from handbook.reranking import OWN, open_reranker
 
 MEASURES = ("nDCG@10", "R@10", "R@100", "RR@10")
 GATED = ("nDCG@10", "R@10")
@@ -60,8 +64,9 @@ def sets(folders: Sequence[Path], retrieval: Path | None, split: str) -> list[Go
     ]
 
 
-def reranker(_: Golden) -> Rerank | None:
-    return None
+def reranker(name: str | None, weight: float, settings: Any) -> Rerank | None:
+    """The cross-encoder of that name over as many candidates as it is given; None for none."""
+    return Cross(open_reranker(name, settings), weight, max(POOLS)) if name else None
 
 
 def report(golden: Golden, found: Sequence[Scores]) -> dict[str, Any]:
@@ -148,7 +153,7 @@ def in_words(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def book(settings: Any, embedder: Any) -> tuple[Golden, list[Scores]]:
+def book(settings: Any, embedder: Any, rerank: Rerank | None = None) -> tuple[Golden, list[Scores]]:
     from ask import read  # the questions' reader, beside this file
 
     from handbook.book.load import open_book
@@ -158,7 +163,7 @@ def book(settings: Any, embedder: Any) -> tuple[Golden, list[Scores]]:
     if embedder is not None:
         corpus.build()
     golden = book_golden(corpus, read("answerable"))
-    return golden, evaluate(book_stages(corpus, dense=embedder is not None), golden, MEASURES)
+    return golden, evaluate(book_stages(corpus, dense=embedder is not None, rerank=rerank), golden, MEASURES)
 
 
 def progress(done: int, total: int, note: str) -> None:
@@ -174,6 +179,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--compare", nargs="+", default=[], choices=list(COMPARED), help="these, in place of the stages"
     )
+    parser.add_argument("--rerank", nargs="?", const=OWN, metavar="NAME", help="a cross-encoder")
+    parser.add_argument("--weight", type=float, default=WEIGHT, help="of its score in the blend")
     parser.add_argument("--threads", type=int, help="of the encoder")
     kept = parser.add_mutually_exclusive_group()
     kept.add_argument("--store", type=Path, help="keep the scores in a file (one set)")
@@ -189,9 +196,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     settings = load(threads=options.threads)
     embedder = open_embedder(settings)
+    rerank = reranker(options.rerank, options.weight, settings)
     found: list[tuple[Golden, list[Scores], dict[str, Any]]] = []
     if options.book:
-        golden, scored = book(settings, embedder)
+        golden, scored = book(settings, embedder, rerank)
         found.append((golden, scored, report(golden, scored)))
     else:
         cache = Store(str(settings.data / "golden"), settings.data / "golden.lock")
@@ -202,7 +210,6 @@ def main(argv: Sequence[str] | None = None) -> int:
                 store = Store(folder, Path(folder) / "lock")
                 index = Index(store, "golden", embedder.dimension, embedder.name)
                 searcher = Searcher(golden, index, embedder, vectors)
-                rerank = reranker(golden)
                 stages = {} if options.compare else searcher.stages(Setting(), rerank)
                 scored = evaluate(stages, golden, MEASURES)
                 told = report(golden, scored)
@@ -226,6 +233,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "machine": probe().label,
         "date": date.today().isoformat(),
         "embedder": embedder.name,
+        **({"reranker": options.rerank, "weight": options.weight} if rerank else {}),
         "sets": [told for _, _, told in found],
     }
     print(json.dumps(said, indent=2) if options.json else "\n".join(in_words(told) for told in said["sets"]))
