@@ -10,7 +10,6 @@ another one is set.
 
 import contextlib
 import json
-import re
 import shutil
 import threading
 import uuid
@@ -26,6 +25,9 @@ from handbook.errors import CorpusError, HandbookError
 from handbook.rag.chunk import PARENT, SIZE, Method
 from handbook.rag.documents import Seen
 from handbook.rag.index import Index
+from handbook.rag.naming import checked_name as checked_name
+from handbook.rag.naming import suggested_name as suggested_name
+from handbook.rag.naming import titled
 from handbook.rag.planning import Known, Source, named
 from handbook.rag.prepare import Cutting
 from handbook.rag.published import Version
@@ -39,9 +41,6 @@ if TYPE_CHECKING:
     from handbook.embed import Embedder
 
 TENANT = "local"  # whose rows they are: of the person at this machine
-NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
-RESERVED = ("book", "auto")
-LONGEST = 200  # characters of a title
 _OWN = ("name", "title", "model", "dimension", "created", "changed")
 _GRAVE = "~"  # begins the name of a corpus of which something is still to be removed from disk
 
@@ -156,7 +155,7 @@ class Corpora:
         }
         added = self.catalogue.add_corpus(
             name=name,
-            title=_title(title) or name,
+            title=titled(title) or name,
             model=self.embedder.name,
             dimension=self.embedder.dimension,
             settings=settings,
@@ -176,7 +175,7 @@ class Corpora:
     def entitle(self, name: str, title: str) -> None:
         """Change the title."""
         self._row(name)
-        self.catalogue.change_corpus(name, title=_title(title) or name)
+        self.catalogue.change_corpus(name, title=titled(title) or name)
 
     def delete(self, name: str) -> None:
         """All of it: rows, index, what was uploaded. Nobody sees half of it: it is gone from the list at
@@ -310,22 +309,16 @@ class Corpora:
         live = next((version.number for version in index.versions(TENANT) if version.live), 0)
         held = self._lexicons.get(index.name)
         if held is None or held[0] != live:
-            held = self._lexicons[index.name] = live, self._lexicon(index, live)
+            held = self._lexicons[index.name] = live, self._counted(index, live)
         return held[1]
 
-    def _lexicon(self, index: Index, live: int) -> Lexicon:
+    def _counted(self, index: Index, live: int) -> Lexicon:
         path = self._folder(index.name) / "words.json"
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            kept = json.loads(path.read_text(encoding="utf-8"))
-            if kept["version"] == live:
-                return Lexicon(kept["frequency"], kept["size"])
-        found = Lexicon.of(index.texts(TENANT))
-        with contextlib.suppress(OSError):  # without it, it is counted again
-            path.parent.mkdir(parents=True, exist_ok=True)
-            beside = path.with_name(f"{uuid.uuid4().hex}.part")
-            kept = {"version": live, "size": found.size, "frequency": dict(found.frequency)}
-            beside.write_text(json.dumps(kept, ensure_ascii=False), encoding="utf-8")
-            beside.replace(path)
+        found = read_lexicon(path, live)
+        if found is None:
+            found = Lexicon.of(index.texts(TENANT))
+            with contextlib.suppress(OSError):  # without it, it is counted again
+                write_lexicon(path, live, found)
         return found
 
     def versions(self, name: str) -> list[Version]:
@@ -431,29 +424,6 @@ class Corpora:
         )
 
 
-def checked_name(name: str) -> str:
-    """Raises CorpusError where a corpus can't be called so."""
-    if not NAME.fullmatch(name):
-        raise CorpusError(
-            f"{name!r} is no name for a corpus.",
-            "Use up to 40 small letters, digits and dashes, no dash at the ends: my-notes.",
-        )
-    if name in RESERVED:
-        raise CorpusError(f"{name!r} means something else here.", "Choose another name.")
-    return name
-
-
-def suggested_name(source: Source) -> str:
-    """A name for the corpus of a source, from its own: `My Notes` is my-notes."""
-    last = source.name.rstrip("/").rpartition("/")[2] if source.kind == "page" else Path(source.name).stem
-    name = re.sub(r"[^a-z0-9]+", "-", last.lower()).strip("-")[:40].strip("-")
-    return "notes" if not name else f"my-{name}" if name in RESERVED else name
-
-
-def _title(title: str) -> str:
-    return " ".join(title.split())[:LONGEST]
-
-
 def _origin(document: str, sources: Sequence[Source]) -> str:
     """The source that brings a document: itself, or the folder that it lies in; '' where none does."""
     path = Path(document)
@@ -468,3 +438,20 @@ def _spelled(text: str, names: set[str]) -> str:
     with contextlib.suppress(HandbookError):
         return named(text).name
     return str(Path(text).expanduser().absolute())
+
+
+def read_lexicon(path: Path, version: int) -> Lexicon | None:
+    """What `write_lexicon` kept of this version of an index; None where that is not to be had."""
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        return Lexicon(kept["frequency"], kept["size"]) if kept["version"] == version else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def write_lexicon(path: Path, version: int, found: Lexicon) -> None:
+    kept = {"version": version, "size": found.size, "frequency": dict(found.frequency)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f"{uuid.uuid4().hex}.part")
+    beside.write_text(json.dumps(kept, ensure_ascii=False), encoding="utf-8")
+    beside.replace(path)

@@ -66,7 +66,8 @@ class Reporter:
         self.faults: list[str] = []
 
     def tell(self, now: bool = False, **said: Any) -> None:
-        """Raises Stopped."""
+        """Another stage is told at once. Raises Stopped."""
+        now = now or said.get("stage", self.said["stage"]) != self.said["stage"]
         self.said.update(said)
         if self.closing:
             raise Stopped
@@ -169,7 +170,8 @@ class Run:
         self._head = dict(said)
         self.report.count(said["counts"], said["faults"])
         self.skipped = str(said["skipped"]) and f"left out: {said['skipped']}"
-        self.report.said["note"] = self.skipped
+        if said["batches"]:
+            self.report.tell(stage="embed", done=0, total=None, note=self.skipped)
 
     def batch(self, number: int) -> dict[str, Any]:
         todo = self._todo(number)

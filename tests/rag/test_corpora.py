@@ -41,6 +41,24 @@ def test_a_corpus_is_made_filled_asked_and_described(tmp_path: Path) -> None:
         assert corpora.vocabulary("notes").count("gluten") == 1
 
 
+def test_words_are_counted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    notes = folder(tmp_path / "notes")
+    with opened(tmp_path / "data") as corpora:
+        corpora.create("notes")
+        ingested(corpora, "notes", notes)
+
+    def counting(tenant: str) -> Any:
+        raise AssertionError("they are kept from the ingestion")
+
+    with opened(tmp_path / "data") as corpora:
+        monkeypatch.setattr(corpora.index("notes"), "texts", counting)
+        assert corpora.vocabulary("notes").count("gluten") == 1
+        monkeypatch.undo()
+        (notes / "bread.md").unlink()
+        ingested(corpora, "notes")
+        assert corpora.vocabulary("notes").count("gluten") == 0
+
+
 def test_only_what_changed_is_read_and_embedded_again(tmp_path: Path) -> None:
     notes = folder(tmp_path / "notes")
     embedder = HashEmbedder()
