@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -20,7 +20,6 @@ from handbook.settings import Settings
 ASKED = "Which water does green tea want, and of how many degrees?"
 TEA = "# Tea\n\n## Green\n\nGreen tea wants water of seventy degrees. It steeps for two minutes.\n"
 CELLAR = "The cellar of the house is cold. Wine is kept in it, and cheese, and in winter the apples too.\n"
-Post = Callable[..., object]
 
 
 class Room:
@@ -269,6 +268,34 @@ def test_a_document_s_text_is_shown_as_text(room: Room) -> None:
     for each in (html, room.read("/corpora/my-notes")):
         assert "<script>alert" not in each
         assert "<img src=x" not in each
+
+
+def test_sources_that_disagree_are_shown_side_by_side(room: Room) -> None:
+    ovens = room.folder.parent / "ovens"
+    ovens.mkdir()
+    for name, degrees in (("manual", 240), ("notes", 210)):
+        said = f"The deck oven is heated to {degrees} degrees before the first batch of bread.\n"
+        (ovens / f"{name}.md").write_text(f"# {name}\n\n{said}")
+    room.post("/corpora", path=str(ovens), title="Ovens!")
+    room.wait("ovens")
+    asked = "To how many degrees is the deck oven heated before the first batch of bread?"
+    text = text_of(room.read(room.post("/ask", question=asked, corpus="ovens")))
+    shown = re.search(r"Your sources disagree (.*?) Passages", text)
+    assert shown
+    assert "The deck oven is heated to 240 degrees" in shown[1]
+    assert "The deck oven is heated to 210 degrees" in shown[1]
+    room.post("/corpora/ovens/delete", confirm="ovens")
+
+
+def test_documents_that_were_sent_with_a_spent_token_have_to_be_chosen_again(room: Room) -> None:
+    token = room.client.get("/token").text
+    room.client.post("/corpora/my-notes/title", data={"title": "My Notes", "token": token})
+    sent = [("files", ("late.md", b"# Late"))]
+    answer = room.client.post("/corpora/my-notes/add", data={"token": token}, files=sent)
+    assert answer.status_code == 409
+    assert "choose the files again" in answer.text
+    assert "Try again</button>" not in answer.text
+    assert not (room.shelf.corpora.uploads("my-notes") / "late.md").exists()
 
 
 def test_a_corpus_gets_another_title(room: Room) -> None:

@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from starlette.types import Message, Receive, Scope, Send
 
 from handbook.app.web import create_app, tokens
-from handbook.app.web.security import BODY_LIMIT, LAB_POLICY, POLICY, Guard
+from handbook.app.web.security import BODY_LIMIT, LAB_POLICY, POLICY, UPLOAD_LIMIT, Guard, limit_of
 from handbook.settings import Settings
 
 ROOMS = (
@@ -208,6 +208,12 @@ def test_a_body_too_large_is_refused_declared_or_not(client: TestClient, token: 
     assert client.post("/exercise/adding", content=large, headers=kind).status_code == 413
     pieces = (large[at : at + 65536] for at in range(0, len(large), 65536))
     assert client.post("/exercise/adding", content=pieces, headers=kind).status_code == 413
+
+
+def test_only_forms_that_send_documents_may_be_large() -> None:
+    assert limit_of("/corpora") == limit_of("/corpora/my-notes/add") == UPLOAD_LIMIT
+    for path in ("/ask", "/corpora/my-notes", "/corpora/my-notes/delete", "/corpora/a/b/add", "/xcorpora"):
+        assert limit_of(path) == BODY_LIMIT, path
 
 
 @pytest.mark.parametrize(

@@ -120,12 +120,12 @@ def words(error: HandbookError) -> tuple[int, str]:
 
 def _refused(request: Request, error: TokenRefused) -> Response:
     status = 409 if error.reason == "spent" else 403
-    safe = "Nothing was lost: what you sent is below, ready to be sent."
-    if wants(request) != "page":
+    safe, again = "Nothing was lost: what you sent is below, ready to be sent.", {}
+    if wants(request) != "page" or error.files:
         safe = UNTOUCHED
-    response = answer(
-        request, status, error.what, safe, error.remedy, again=error.fields, action=request.url.path
-    )
+    if not error.files:
+        again = {"again": error.fields, "action": request.url.path}
+    response = answer(request, status, error.what, safe, error.remedy, **again)
     response.headers["X-Handbook-Retry"] = "1"
     return response
 

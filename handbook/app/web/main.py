@@ -1,5 +1,6 @@
 """create_app: the middleware, the rooms, and what happens at the start."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -55,7 +56,7 @@ def create_app(
             yield
         finally:
             await labs.close()
-            shelf.close()
+            await asyncio.to_thread(shelf.close)  # what is being ingested comes to rest first
 
     app = Handbook(title="The GenAI Lead Handbook", lifespan=lifespan, openapi_url=None)
     app.state.shelf = shelf

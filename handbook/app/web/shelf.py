@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from handbook.chat import Chat
     from handbook.database import Database
     from handbook.embed import Embedder
-    from handbook.rag.corpora import About, Corpora
+    from handbook.rag.corpora import Corpora
     from handbook.rag.jobs import Ingestion
     from handbook.rag.own import Corpus
     from handbook.records import Answer
@@ -43,6 +44,24 @@ class Notice:
     remedy: str
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A corpus by its name and title. changed: when its documents last did."""
+
+    name: str
+    title: str
+    changed: datetime
+
+
+def _named(database: "Database") -> list[Named]:
+    from handbook.database.corpora import Catalogue
+
+    rows = Catalogue(database).corpora()
+    there = [row for row in rows if row["name"][:1].isalnum()]  # others are being removed
+    found = [Named(row["name"], row["title"] or row["name"], row["changed"]) for row in there]
+    return sorted(found, key=lambda each: each.title.lower())
+
+
 class Shelf:
     """Safe to call from any thread."""
 
@@ -59,12 +78,12 @@ class Shelf:
         self._looked = 0.0
         self._rendered: dict[str, Rendered] = {}
         self._fragments: dict[tuple[str, str], str] = {}
-        self._answers: dict[tuple[str, str, tuple[str, ...]], Answer] = {}
+        self._answers: dict[tuple[Any, ...], Answer] = {}
         self._corpus: tuple[Book, Corpus] | None = None
         self._corpora: Corpora | None = None
         self._ingestion: Ingestion | None = None
         self._desk: tuple[Corpora | None, Desk] | None = None
-        self._named: tuple[float, list[About]] | None = None
+        self._named: tuple[float, list[Named]] | None = None
         self._database: Database | None = None
         self._database_fault: HandbookError | None = None
         self._database_tried = 0.0
@@ -138,7 +157,8 @@ class Shelf:
         from handbook.records import Message
 
         desk = self.desk
-        key = (corpus, question, tuple(after))
+        made = () if corpus == BOOK else [(each.name, each.changed) for each in self.corpora_there()]
+        key = (corpus, question, *after, *made)  # other programs ingest too
         if key not in self._answers:
             history = [Message("user", each) for each in after]
             self._answers[key] = desk.ask(question, corpus, history)
@@ -187,12 +207,12 @@ class Shelf:
                 self._ingestion = Ingestion(corpora)
             return self._ingestion
 
-    def corpora_there(self, fresh: bool = False) -> "list[About]":
-        """What is known of each corpus, in order of title; looked up anew after some seconds, or now."""
+    def corpora_there(self) -> list[Named]:
+        """Which corpora there are, in order of title; looked up anew after some seconds. For every page: it
+        opens none of them."""
         now = time.monotonic()
-        if fresh or self._named is None or now - self._named[0] > LOOK_AT_CORPORA:
-            found = self.state(lambda database: self.corpora.all(), list["About"]())
-            self._named = now, sorted(found, key=lambda each: (each.title or each.name).lower())
+        if self._named is None or now - self._named[0] > LOOK_AT_CORPORA:
+            self._named = now, self.state(_named, list[Named]())
         return self._named[1]
 
     def corpora_changed(self) -> None:

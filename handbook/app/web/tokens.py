@@ -25,16 +25,21 @@ SESSIONS = 64
 
 
 class TokenRefused(HandbookError):
-    """The token was spent (409) or is unknown (403). fields: what the form held."""
+    """The token was spent (409) or is unknown (403). fields: what the form held; files: whether there were
+    documents beside, which have to be chosen again."""
 
-    def __init__(self, reason: Literal["spent", "unknown"], fields: Mapping[str, str]) -> None:
+    def __init__(
+        self, reason: Literal["spent", "unknown"], fields: Mapping[str, str], files: bool = False
+    ) -> None:
         if reason == "spent":
             what = "This form was already sent once, so it was not carried out a second time."
         else:
             what = "This page was opened before the handbook restarted, or in another browser."
-        super().__init__(what, "Try again if you meant it.")
+        remedy = "Go back, choose the files again and send them." if files else "Try again if you meant it."
+        super().__init__(what, remedy)
         self.reason = reason
         self.fields = dict(fields)
+        self.files = files
 
 
 class Tokens:
@@ -135,5 +140,5 @@ async def fields(request: Request, sent: Sent) -> dict[str, str]:
     tokens: Tokens = request.app.state.tokens
     outcome = tokens.spend(session_of(request), token)
     if outcome != "ok":
-        raise TokenRefused(outcome, form)
+        raise TokenRefused(outcome, form, bool(files(sent)))
     return form

@@ -15,13 +15,17 @@ from pathlib import Path
 from starlette.datastructures import UploadFile
 
 from handbook.errors import HandbookError
-from handbook.rag.ingest import SUFFIXES
-from handbook.rag.store import clear_disk_errors
 
-KINDS = ", ".join(sorted(SUFFIXES))
 LONGEST = 120  # bytes of a name; file systems take 255, and a suffix is added while it is written
 _ODD = re.compile(r'[\x00-\x1f\x7f<>:"|?*]+')
 _DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
+
+
+def kinds() -> list[str]:
+    """The suffixes of what can be read."""
+    from handbook.rag.ingest import SUFFIXES
+
+    return sorted(SUFFIXES)
 
 
 def safe_name(name: str) -> str:
@@ -44,11 +48,12 @@ def checked(files: Sequence[UploadFile]) -> list[str]:
     """The names that files are kept under. Raises HandbookError where one is no document by its name, or two
     have one name; nothing is kept then."""
     names = [safe_name(each.filename or "") for each in files]
-    strange = [name for name in names if Path(name).suffix.lower() not in SUFFIXES]
+    known = kinds()
+    strange = [name for name in names if Path(name).suffix.lower() not in known]
     if strange:
         raise HandbookError(
             f"{_listed(strange)} can't be read as documents.",
-            f"These can: {KINDS}. Nothing was added.",
+            f"These can: {', '.join(known)}. Nothing was added.",
         )
     lower = [name.lower() for name in names]
     twice = sorted({name for name in names if lower.count(name.lower()) > 1})
@@ -64,6 +69,8 @@ def keep(files: Sequence[UploadFile], folder: Path) -> list[Path]:
 
     Raises HandbookError (see `checked`), DiskFull.
     """
+    from handbook.rag.store import clear_disk_errors
+
     names = checked(files)
     kept = []
     with clear_disk_errors(str(folder)):

@@ -14,8 +14,6 @@ from handbook.app.web.pages import CORPUS_COOKIE, shelf_of, show
 from handbook.app.web.shelf import AUTO, BOOK, Shelf
 from handbook.app.web.tokens import FIELD, fields, fresh
 from handbook.errors import HandbookError
-from handbook.rag.sentences import spans
-from handbook.rag.text import words
 from handbook.records import Answer, Chunk, Hit, Sentence
 
 router = APIRouter()
@@ -58,12 +56,15 @@ def known(shelf: Shelf, corpus: str) -> str:
 
 def titles(shelf: Shelf) -> Callable[[str], str]:
     """What a corpus is called, by its name."""
-    known = {each.name: each.title or each.name for each in shelf.corpora_there()}
+    known = {each.name: each.title for each in shelf.corpora_there()}
     return lambda name: "The book" if name == BOOK else known.get(name, name)
 
 
 def said_where(text: str, about: str) -> str:
     """The sentence of a passage that is about something: the one that has most of its words."""
+    from handbook.rag.sentences import spans
+    from handbook.rag.text import words
+
     wanted = set(words(about))
     parts = [text[start:end] for start, end in spans(text)]
     return max(parts, key=lambda part: len(wanted & set(words(part))), default=text)

@@ -70,6 +70,14 @@ def about_of(shelf: Shelf, name: str) -> "About":
     return about
 
 
+def all_of(shelf: Shelf) -> "list[About]":
+    """Every corpus, in order of title. A database that can't be opened has none (a notice says so)."""
+    if not shelf.corpora_there():
+        return []
+    found: list[About] = shelf.corpora.all()
+    return sorted(found, key=lambda each: each.title.lower())
+
+
 def latest(shelf: Shelf, name: str) -> "Progress | None":
     found: Progress | None = shelf.ingestion.latest(name)
     return found
@@ -115,16 +123,17 @@ def opened_titles(shelf: Shelf, name: str, ids: Sequence[str]) -> dict[str, str]
 @router.get("/corpora")
 def page(request: Request, done: str = "") -> Response:
     shelf = shelf_of(request)
-    there = shelf.corpora_there(fresh=True)
+    there = all_of(shelf)
     return show_page(
         request,
         "corpora.html",
         {
             "book": shelf.book,
+            "there": there,
             "progress_of": {each.name: stated(latest(shelf, each.name)) for each in there},
             "said": DONE.get(done, ""),
             "signals": signals(shelf, BOOK),
-            "kinds": uploads.KINDS,
+            "kinds": ", ".join(uploads.kinds()),
             "about": None,
         },
     )
@@ -231,7 +240,7 @@ def corpus(request: Request, name: str, show: str = "", at: int = 1, done: str =
             "signals": noted,
             "said": DONE.get(done, ""),
             "chosen_corpus": name,
-            "kinds": uploads.KINDS,
+            "kinds": ", ".join(uploads.kinds()),
             **stated(latest(shelf, name)),
         },
     )
