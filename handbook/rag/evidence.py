@@ -31,6 +31,8 @@ _EDGE = re.compile(
     re.MULTILINE,
 )
 _NUMBER = re.compile(r"\d{1,3}\.")
+_ITEM = re.compile(r"(?:[-*+\u2022]|\d{1,3}[.)])\s+(?:\[[ xX]\]\s+)?")
+HEADING = 8  # words; fewer without a full stop are one
 
 
 class Terms(Protocol):
@@ -104,13 +106,23 @@ def spans(text: str) -> list[tuple[int, int]]:
 
 
 def speaks(text: str) -> bool:
-    """Whether a sentence of a document says something: no heading, no row of a table, hardly any code."""
+    """Whether a sentence of a document says something: no heading, no row of a table, hardly any code. A
+    few words without a full stop are a heading, unless they are an item of a list.
+    """
+    words = unmarked(text).split()
     letters = sum(c.isalpha() or c.isspace() for c in text)
+    if text.startswith(("#", "|", "```", "~~~")) or len(words) < 3 or 3 * letters < 2 * len(text):
+        return False
     return (
-        not text.startswith(("#", "|", "```", "~~~"))
-        and len(text.split()) >= 3
-        and 3 * letters >= 2 * len(text)
+        len(words) >= HEADING
+        or text != unmarked(text)
+        or text.rstrip("*_`\"')\u201d\u2019")[-1:] in ".!?:;\u2026"
     )
+
+
+def unmarked(text: str) -> str:
+    """A sentence without the mark of a list's item before it."""
+    return _ITEM.sub("", text)
 
 
 class LexiconTerms:

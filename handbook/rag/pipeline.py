@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from handbook.chat import Chat, Delta
 from handbook.embed import Embedder
 from handbook.rag import confidence, pack, search, support, writing
-from handbook.rag.columns import body
 from handbook.rag.conflict import conflicts
 from handbook.rag.dedupe import distinct
 from handbook.rag.diversity import diverse
@@ -107,15 +106,11 @@ class Pipeline:
         vector, found = self._found(understood, conditions, steps)
         handed = self._packed(self._expanded(found[: self.config.pool], steps), steps)
         shown = tuple(self._hit(one) for one in handed)
-        sure = self._confidence(understood.question, found, steps)
+        told, near, sure = self._read(understood.question, vector, shown[:READ], steps)
         chosen: tuple[Sentence, ...] = ()
         apart: tuple[Conflict, ...] = ()
         if sure >= 0.5:
-            read = shown[:READ]
-            with steps.stage("synthesize", question=understood.question, passages=len(read)) as did:
-                before = self._remembered.embedded
-                told = self._passages(read)
-                near = [self._near(hit, passage, vector) for hit, passage in zip(read, told, strict=True)]
+            with steps.stage("synthesize", question=understood.question, passages=len(told)) as did:
                 chosen = (self.stages.synthesize or extract)(vector, told, near)
                 apart = conflicts(told, self.terms, [sentence.text for sentence in chosen])
                 did.produced = {"sentences": [sentence.text for sentence in chosen]}
@@ -123,7 +118,6 @@ class Pipeline:
                     did.produced["conflicts"] = [f"{one.about}: {one.why}" for one in apart]
                 if orders := sum(len(passage.orders) for passage in told):
                     did.note = f"{orders} sentences give orders to a model; they are no evidence"
-                did.cost["texts embedded"] = self._remembered.embedded - before
         return Answer(
             question.strip(), chosen, not chosen, shown, sure, steps.seconds, steps.all, self.name, apart
         )
@@ -285,16 +279,21 @@ class Pipeline:
 
     # Stage 9
 
-    def _confidence(self, question: str, found: Sequence[Found], steps: Steps) -> float:
-        """How likely the corpus answers, 0 to 1."""
-        with steps.stage("synthesize.decide", question=question, passages=len(found)) as did:
-            near = [one.dense for one in found[: self.config.pool]]
-            bodies = [body(one.row) for one in found[:PASSAGES]]
+    def _read(
+        self, question: str, vector: Vectors, hits: Sequence[Hit], steps: Steps
+    ) -> tuple[list[Passage], list[float], float]:
+        """Passages in their sentences, how near each is to the question, and how likely they answer it."""
+        with steps.stage("synthesize.decide", question=question, passages=len(hits)) as did:
+            before = self._remembered.embedded
+            told = self._passages(hits)
+            near = [self._near(hit, passage, vector) for hit, passage in zip(hits, told, strict=True)]
+            bodies = [passage.said for passage in told[:PASSAGES]]
             features = confidence.features(question, near, bodies, self.terms)
-            sure = self.weights.of(features) if found else 0.0
+            sure = self.weights.of(features) if told else 0.0
             did.produced = {**features, "confidence": sure}
+            did.cost["texts embedded"] = self._remembered.embedded - before
             did.note = "answered from one half on" if sure >= 0.5 else "refused: below one half"
-        return sure
+        return told, near, sure
 
     def _passages(self, hits: Sequence[Hit]) -> list[Passage]:
         """Passages as evidence: in sentences, with vectors, in the order of the hits."""

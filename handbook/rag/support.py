@@ -21,6 +21,9 @@ from handbook.records import Citation, Sentence
 
 Vectors = NDArray[np.float32]
 
+CLOSE = 0.05  # of cosine; sentences that much less near than the nearest may be what is meant
+ALIKE = 0.75  # cosine from which a sentence says what another does, but for a "not"
+
 STUTTER_FROM = 16  # words
 STUTTER_SHARE = 0.4  # of words that are new; prose has more than twice as many
 
@@ -91,13 +94,29 @@ def carried(
         return Carried(0.0, 0.0, False)
     told = f"{question} {passage.said}"
     stems = frozenset(terms.stems(told))
-    consistent = numbers_of(sentence) <= numbers_of(told) and (not negated(sentence) or negated(told))
-    consistent = consistent and not stutters(sentence) and addresses_of(sentence) <= addresses_of(told)
+    consistent = numbers_of(sentence) <= numbers_of(told) and addresses_of(sentence) <= addresses_of(told)
+    consistent = consistent and not stutters(sentence) and not denies(passage, sentence, vector)
     consistent = consistent and not any(
         stem in ordered and stem not in stems for stem in terms.stems(sentence)
     )
     cosine = float((passage.evidence @ vector).max())
     return Carried(cosine, coverage(terms.weights(sentence), stems), consistent)
+
+
+def denies(passage: Passage, sentence: str, vector: Vectors) -> bool:
+    """Whether a sentence is negated and what it is nearest to is not, or the other way round. What is about
+    as near may be meant as well, so it has to differ from all of that.
+    """
+    cosines = passage.vectors[[1 + number for number in passage.sound]] @ vector
+    nearest = float(cosines.max())
+    close = [
+        passage.texts[number]
+        for number, cosine in zip(passage.sound, cosines, strict=True)
+        if cosine >= nearest - CLOSE
+    ]
+    if negated(sentence):
+        return not any(negated(text) for text in close)
+    return nearest >= ALIKE and all(negated(text) for text in close)
 
 
 def check(

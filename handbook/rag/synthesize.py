@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from handbook.rag.evidence import Passage, speaks
+from handbook.rag.evidence import Passage, speaks, unmarked
 from handbook.records import Citation, Sentence
 
 Vectors = NDArray[np.float32]
@@ -82,6 +82,7 @@ def extract(question: Vectors, passages: Sequence[Passage], near: Sequence[float
             text, vector = passage.texts[number], passage.vectors[1 + number]
             if not _answers(text, passage):
                 continue
+            text = unmarked(text) if passage.chunk.kind == "document" else text
             merit = worth(float(vector @ question), score, rank, number, text)
             candidates.append(Candidate(rank, (*passage.order, number), text, vector, merit))
     return tuple(

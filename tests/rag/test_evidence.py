@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from handbook.rag.evidence import LexiconTerms, Passage, spans, speaks, stem
+from handbook.rag.evidence import LexiconTerms, Passage, spans, speaks, stem, unmarked
 from handbook.rag.query.lexicon import Lexicon
 from handbook.records import Chunk
 
@@ -34,7 +34,9 @@ def test_sentences_of_a_document_end_where_its_structure_does() -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [("# Bread and tea", False), ("| 1 | 2 | 3 |", False), ("x = f(1) + [2]", False),
-     ("It takes ten minutes.", True), ("```python\nx\n```", False), ("Yes.", False)],
+     ("It takes ten minutes.", True), ("```python\nx\n```", False), ("Yes.", False),
+     ("How bread is made", False), ("- Due on 5 May", True), ("12) Due on 5 May", True),
+     ("**It takes ten minutes.**", True), ("It takes ten minutes or more in a cool room", True)],
 )  # fmt: skip
 def test_what_says_nothing_is_known(text: str, says: bool) -> None:
     assert speaks(text) is says
@@ -77,3 +79,12 @@ def test_vectors_have_to_fit() -> None:
         Passage(
             Chunk("1", "d", "", "T", "A b. C d.", "/u"), ("A b.", "C d."), np.eye(2, dtype=np.float32), "d"
         )
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [("- Due on 5 May", "Due on 5 May"), ("1. Bake it.", "Bake it."), ("* [x] Done it.", "Done it."),
+     ("-5 degrees it is.", "-5 degrees it is."), ("1.5 hours of it.", "1.5 hours of it.")],
+)  # fmt: skip
+def test_marks_of_items_are_taken_off(text: str, plain: str) -> None:
+    assert unmarked(text) == plain

@@ -1,7 +1,10 @@
 import pytest
 
-from handbook.rag.support import Carried, carried, cited, negated, numbers_of, stutters
+from handbook.rag.evidence import Passage
+from handbook.rag.support import Carried, addresses_of, carried, cited, denies, negated, numbers_of, stutters
+from handbook.records import Chunk
 from tests.rag.conftest import Open
+from tests.rag.fakes import HashEmbedder
 
 
 @pytest.mark.parametrize(
@@ -70,3 +73,26 @@ def test_a_sentence_against_a_passage(
     assert found.consistent is consistent
     if words is not None:
         assert found.words == pytest.approx(words)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "wrong"),
+    [
+        ("Gluten holds the gas.", False),
+        ("Gluten does not hold the gas.", True),  # though another sentence denies something
+        ("It does not burn in the oven.", False),
+        ("It does burn in the oven.", True),
+        ("Ovens are hot.", False),  # far from what is denied
+    ],
+)
+def test_a_denial_is_held_against_what_it_is_nearest_to(sentence: str, wrong: bool) -> None:
+    texts = ("Gluten holds the gas.", "It does not burn in the oven.")
+    embed = HashEmbedder().embed
+    whole = " ".join(texts)
+    passage = Passage(Chunk("1", "d", "", "T", whole, "/u"), texts, embed([whole, *texts]), "d")
+    assert denies(passage, sentence, embed([sentence])[0]) is wrong
+
+
+def test_addresses_are_links_and_mail() -> None:
+    text = "See https://a.example/x?y=1, www.b.example. Or write to me@c.example!"
+    assert addresses_of(text) == {"https://a.example/x?y=1", "www.b.example", "me@c.example"}
