@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from handbook.database.store import Database, as_dict
 from handbook.database.tables import (
@@ -120,10 +120,16 @@ class Catalogue:
 
     def put_documents(self, corpus: str, documents: Iterable[Mapping[str, Any]]) -> None:
         """Each replaces what was known of the same source."""
+        rows = [
+            {"corpus": corpus, "key": key_of(values["source"]), "at": now(), **values} for values in documents
+        ]
         with self._database.session() as session:
-            for values in documents:
-                key = key_of(values["source"])
-                session.merge(CorpusDocument(corpus=corpus, key=key, at=now(), **values))
+            for start in range(0, len(rows), BATCH):
+                some = rows[start : start + BATCH]
+                keys = [row["key"] for row in some]
+                there = CorpusDocument.corpus == corpus, CorpusDocument.key.in_(keys)
+                session.execute(delete(CorpusDocument).where(*there))
+                session.execute(insert(CorpusDocument), some)
 
     def put_seen(self, corpus: str, seen: Mapping[str, Mapping[str, Any]]) -> None:
         """How documents were when they were last looked at, for those that have not changed."""
