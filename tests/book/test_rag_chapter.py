@@ -11,6 +11,7 @@ import pytest
 
 from handbook.rag.bm25 import idf, saturation, score
 from handbook.rag.diversity import mmr
+from handbook.rag.evidence import Passage
 from handbook.rag.fuse import min_max, reciprocal_rank_fusion
 from handbook.rag.late_interaction import max_sim
 from handbook.rag.measures import average_precision, ndcg, recall, reciprocal_rank
@@ -21,7 +22,8 @@ from handbook.rag.nearest.rabitq import encode as signs
 from handbook.rag.nouns import Found, Row
 from handbook.rag.pack import ends_first, pack
 from handbook.rag.recursive import recursive
-from handbook.rag.support import cited, negated, numbers_of
+from handbook.rag.support import cited, denies, numbers_of
+from handbook.records import Chunk
 
 CHAPTER = Path(__file__).parents[2] / "book" / "rag-pipelines" / "rag-pipeline-deep-dive.md"
 
@@ -162,12 +164,23 @@ def test_packing_by_hand() -> None:
 
 
 def test_citations_by_hand() -> None:
-    passage = "The cache takes 131,072 bytes a token. It is not shared between requests."
-    said = ("A token costs 131072 bytes [1].", "A token costs 128 kB [1].", "The cache is not large [1].")
+    texts = ("The cache takes 131,072 bytes a token.", "It is not shared between requests.")
+    said = (
+        "A token costs 131072 bytes [1].",
+        "A token costs 128 kB [1].",
+        "It is shared between requests [1].",
+        "The cache takes few bytes a token [1].",
+    )
+    first, second = np.array([0.8, 0.6, 0], np.float32), np.array([0.8, 0, 0.6], np.float32)
+    chunk = Chunk("d-1", "d", "", "", " ".join(texts), "", "document")
+    passage = Passage(chunk, texts, np.stack([(first + second) / 2, first, second]), "d")
     plain = [cited(text)[0] for text in said]
-    assert [numbers_of(text) <= numbers_of(passage) for text in plain] == [True, False, True]
-    assert (negated(plain[2]), negated(passage)) == (True, True)
-    assert unsaid(passage.replace(",", ""), *(f'"{text}"' for text in said)) == []
+    figures = [numbers_of(text) <= numbers_of(passage.said) for text in plain]
+    denied = [
+        denies(passage, text, near) for text, near in zip(plain, (first, first, second, first), strict=True)
+    ]
+    assert (figures, denied) == ([True, False, True, True], [False, False, True, False])
+    assert unsaid(" ".join(texts).replace(",", ""), *(f'"{text}"' for text in said)) == []
 
 
 def test_refusals_and_traffic() -> None:
