@@ -106,10 +106,10 @@ class Catalogue:
         with self._database.session(reads=True) as session:
             return [as_dict(row) for row in session.scalars(statement)]
 
-    def known(self, corpus: str) -> list[tuple[str, str, str, Mapping[str, Any]]]:
-        """(source, origin, digest, seen) of each document: what the next look compares with."""
+    def known(self, corpus: str) -> list[tuple[str, str, str, Mapping[str, Any], int]]:
+        """(source, origin, digest, seen, chunks) of each document: what the next look compares with."""
         table = CorpusDocument
-        statement = select(table.source, table.origin, table.digest, table.seen)
+        statement = select(table.source, table.origin, table.digest, table.seen, table.chunks)
         with self._database.session(reads=True) as session:
             return [tuple(row) for row in session.execute(statement.where(table.corpus == corpus))]
 

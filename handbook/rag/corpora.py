@@ -200,12 +200,21 @@ class Corpora:
         return [Source(row["source"], row["kind"]) for row in self.catalogue.sources(name)]
 
     def known(self, name: str) -> dict[str, Known]:
-        """What is known of each document, for the next look."""
+        """What is known of each document, for the next look. What the list and the index don't agree on
+        (a process was killed between the two, or the index was lost) counts as never seen."""
+        held = self._opened(self._row(name)).documents(TENANT)
         origins = {row["key"]: row["source"] for row in self.catalogue.sources(name)}
         found = {}
-        for source, origin, digest, seen in self.catalogue.known(name):
-            found[source] = Known(origins.get(origin, ""), Seen(**{"digest": digest, **seen}))
+        for source, origin, digest, seen, chunks in self.catalogue.known(name):
+            sound = not chunks or held.get(source) == digest
+            was = Seen(**{"digest": digest, **seen}) if sound else Seen("")
+            found[source] = Known(origins.get(origin, ""), was)
         return found
+
+    def strays(self, name: str) -> list[str]:
+        """Documents that the index holds and the list does not."""
+        listed = {source for source, *_ in self.catalogue.known(name)}
+        return [source for source in self._opened(self._row(name)).documents(TENANT) if source not in listed]
 
     def left_out(self, name: str) -> set[str]:
         """Documents that were taken out, and are not taken in again by an update."""
@@ -256,6 +265,7 @@ class Corpora:
             Index(self._store, row["settings"]["index"], row["dimension"], row["model"]).drop(TENANT)
             with self._lock:
                 self._indexes.pop(name, None)
+            (self._folder(row["settings"]["index"]) / "tokenizer.json").unlink(missing_ok=True)
             self.catalogue.change_corpus(name, model=self.embedder.name, dimension=self.embedder.dimension)
 
     def retry(self, name: str) -> None:

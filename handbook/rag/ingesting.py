@@ -13,7 +13,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -141,6 +141,9 @@ class Run:
     def plan(self) -> dict[str, Any]:
         self._corpora.index(self.name)  # raises for another embedder, before anything is done
         made = self.look(self.sources())
+        read = {todo.source for batch in made.batches for todo in batch}
+        strays = [source for source in self._corpora.strays(self.name) if source not in read]
+        made = replace(made, gone=(*made.gone, *strays))
         write_plan(self._path, made)
         catalogue = self._corpora.catalogue
         catalogue.put_seen(self.name, {name: _seen(seen) for name, seen in made.seen.items()})

@@ -220,12 +220,17 @@ class Ingestion:
             return True
 
     def _running(self, id: str, name: str, sources: Sequence[str] | None) -> Running:
+        import filelock
+
         def write(said: Mapping[str, Any]) -> str:
             return self._catalogue.change_ingestion(id, **said)
 
         run = Run(self._corpora, id, name, sources, Reporter(write), self._get, self._workers, self._prepare)
         running = Running(run, sources, self._corpora, self._done)
-        running.lock.acquire(timeout=5)
+        try:
+            running.lock.acquire(timeout=5)
+        except filelock.Timeout as error:
+            raise CorpusError(f"Another process goes on with {id} already.", "Wait for it.") from error
         with self._lock:
             self._mine[id] = running
         return running

@@ -1,5 +1,6 @@
 """Corpora of the reader's own, from their making to their end; ingested at once, without a memory."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,24 @@ def test_a_step_done_twice_does_no_harm(tmp_path: Path) -> None:
         run.close()
         assert held(corpora, "notes") == before
         assert len(corpora.documents("notes")) == 2
+
+
+def test_an_update_mends_what_list_and_index_disagree_on(tmp_path: Path) -> None:
+    notes = folder(tmp_path / "notes")
+    with opened(tmp_path / "data") as corpora:
+        corpora.create("notes")
+        ingested(corpora, "notes", notes)
+        expected = held(corpora, "notes")
+        index = corpora.index("notes")
+        index.delete([str(notes / "tea.md")], TENANT)  # as if it was lost
+        rows = [replace(row, id=f"x-{row.id}", document="/away.md") for row, _ in expected[:1]]
+        index.write(rows, [expected[0][1]])  # as if a kill came before it was listed, and the file is gone
+        counts = ingested(corpora, "notes").report.counts
+        assert (counts["changed"], counts["gone"], counts["same"]) == (1, 1, 1)
+        assert held(corpora, "notes") == expected
+        index.drop(TENANT)
+        assert ingested(corpora, "notes").report.counts["changed"] == 2
+        assert held(corpora, "notes") == expected
 
 
 def test_pages_bear_their_address(tmp_path: Path) -> None:
