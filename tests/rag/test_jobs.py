@@ -174,7 +174,10 @@ def test_what_runs_when_the_process_ends_is_interrupted(tmp_path: Path) -> None:
             while ingestion.progress(id).done < 10:
                 time.sleep(0.05)
         with Ingestion(corpora, prepare=here) as ingestion:
-            assert ingestion.progress(id).state == "interrupted"
+            corpora.create("other")
+            ingestion.wait(ingestion.start("other", [str(folder(tmp_path / "other"))]), timeout=60)
+            time.sleep(1.5)  # DBOS looks once a second
+            assert ingestion.progress(id).state == "interrupted", "nobody goes on without being told to"
             ingestion.resume(id)
             assert ingestion.wait(id, timeout=60).counts["documents"] == 30
 

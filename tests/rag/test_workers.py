@@ -36,6 +36,10 @@ def misbehave(source: str) -> str:
     return source.upper()
 
 
+def session(_: str) -> int:
+    return os.getsid(0)
+
+
 HERE = "tests.rag.test_workers:misbehave"
 NO_LIMIT = sys.platform != "linux"
 
@@ -71,6 +75,23 @@ def test_what_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> Non
     assert time.monotonic() - started < 30
     assert found["hang"] == (None, "It took more than 0 s to read, and was given up.")
     assert (found["a"], found["b"]) == (("A", ""), ("B", ""))
+
+
+def test_who_waits_may_give_up_while_a_document_hangs() -> None:
+    started = time.monotonic()
+
+    def tick() -> None:
+        if time.monotonic() - started > 0.5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        outcomes(["hang"], tick=tick)
+    assert time.monotonic() - started < 20
+
+
+def test_a_document_is_not_in_reach_of_the_terminals_interrupt() -> None:
+    (outcome,) = parse_all(["x"], 1, "tests.rag.test_workers:session")
+    assert outcome.result != os.getsid(0)
 
 
 def test_two_workers_share_many_documents() -> None:
