@@ -311,4 +311,7 @@ def test_deleting_wants_the_name_and_takes_only_the_corpus(room: Room) -> None:
     assert "Your first corpus" in text_of(room.read("/corpora"))
     assert (room.folder / "tea.md").is_file()
     assert not uploads.exists()
-    assert '<option value="my-notes"' not in room.read("/ask")
+    asked = room.read("/ask")
+    assert '<option value="my-notes"' not in asked
+    assert re.search(r"in my-notes, which is gone", text_of(asked))
+    assert "corpus=my-notes" not in asked

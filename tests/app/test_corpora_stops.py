@@ -1,9 +1,10 @@
 """An ingestion that is followed, stopped and resumed in the app. In a file of its own: a process ingests into
 one data folder at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from threading import Event
+from threading import Event, Timer
 
 import numpy as np
 from fastapi.testclient import TestClient
@@ -29,31 +30,74 @@ class Held(WordEmbedder):
         return super().embed(texts)
 
 
-def test_an_ingestion_is_followed_stopped_and_goes_on(tmp_path: Path) -> None:
-    folder = tmp_path / "many"
-    folder.mkdir()
-    for number in range(150):  # more than one batch of documents
-        (folder / f"{number:03}.md").write_text(f"# Note {number}\n\nThe note of day {number} is short.\n")
-    embedder = Held()
-    settings = Settings(data=tmp_path / "data", book=write(tmp_path / "book"))
+class Other(WordEmbedder):
+    name = "other words"
+
+
+@contextmanager
+def opened(folder: Path, embedder: WordEmbedder) -> Iterator[Room]:
+    """The app over a folder, as after a restart."""
+    book = folder / "book"
+    settings = Settings(data=folder / "data", book=book if book.exists() else write(book))
     app = create_app(settings, chat=ScriptedChat([]), embedder=embedder, background=False)
     with TestClient(app, base_url=BASE, follow_redirects=False) as client:
-        room = Room(client, folder)
-        room.post("/corpora", path=str(folder))
+        yield Room(client, folder)
+
+
+def notes(folder: Path, count: int) -> Path:
+    folder.mkdir()
+    for number in range(count):
+        said = f"The note of day {number} is short, and says what was cooked.\n"
+        (folder / f"{number:03}.md").write_text(f"# Note {number}\n\n{said}")
+    return folder
+
+
+def test_an_ingestion_is_followed_stopped_and_goes_on(tmp_path: Path) -> None:
+    many = notes(tmp_path / "many", 150)  # more than one batch of documents
+    embedder = Held()
+    with opened(tmp_path, embedder) as room:
+        room.post("/corpora", path=str(many))
         assert embedder.asked.wait(60)
         html = room.read("/corpora/many")
         assert 'hx-get="/corpora/many/progress"' in html
-        assert 'data-state="running"' in html
+        assert "Reading and embedding" in text_of(html)
         assert 'id="ingestion-stop"' in html
-        assert "There is" not in room.refused("/corpora/many/delete", confirm="many")
+        assert "is being ingested" in room.refused("/corpora/many/delete", confirm="many")
         assert "It stops" in text_of(room.read(room.post("/corpora/many/stop")))
         embedder.go.set()
         assert room.wait("many").startswith("Stopped")
         html = room.read("/corpora/many")
         assert 'id="ingestion-resume"' in html
         assert "Go on with it" in text_of(room.read("/corpora"))
-        had = room.shelf.corpora.about("many").documents
-        assert had < 150
+        assert room.shelf.corpora.about("many").documents < 150
         room.post("/corpora/many/resume")
         assert room.wait("many").startswith("Done")
         assert room.shelf.corpora.about("many").documents == 150
+
+
+def test_what_the_handbook_s_end_cut_off_goes_on_after_its_start(tmp_path: Path) -> None:
+    many, embedder = notes(tmp_path / "many", 100), Held()
+    with opened(tmp_path, embedder) as room:
+        room.post("/corpora", path=str(many))
+        assert embedder.asked.wait(60)
+        Timer(0.3, embedder.go.set).start()
+    with opened(tmp_path, WordEmbedder()) as room:
+        assert "Was cut off" in text_of(room.read("/corpora/many"))
+        room.post("/corpora/many/resume")
+        assert room.wait("many").startswith("Done")
+        assert room.shelf.corpora.about("many").documents == 100
+
+
+def test_another_embedding_model_is_told_and_embeds_anew(tmp_path: Path) -> None:
+    few = notes(tmp_path / "few", 3)
+    with opened(tmp_path, WordEmbedder()) as room:
+        room.post("/corpora", path=str(few))
+        room.wait("few")
+    asked = "/ask?q=What+does+the+note+of+day+2+say+was+cooked%3F&corpus=few"
+    with opened(tmp_path, Other()) as room:
+        assert "It can't be asked now." in text_of(room.read("/corpora"))
+        assert "was made with the embedding model words" in text_of(room.read("/corpora/few"))
+        assert "was made with the embedding model words" in text_of(room.read(asked))
+        room.post("/corpora/few/update", anew="1")
+        assert "3 new" in room.wait("few")
+        assert "From few" in text_of(room.read(asked))

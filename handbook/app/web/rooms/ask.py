@@ -66,7 +66,8 @@ def said_where(text: str, about: str) -> str:
     from handbook.rag.text import words
 
     wanted = set(words(about))
-    parts = [text[start:end] for start, end in spans(text)]
+    blocks = [block for block in text.split("\n\n") if block.strip()]
+    parts = [block[start:end] for block in blocks for start, end in spans(block)]
     return max(parts, key=lambda part: len(wanted & set(words(part))), default=text)
 
 
