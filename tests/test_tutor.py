@@ -9,7 +9,7 @@ from handbook.errors import HandbookError
 from handbook.rag.confidence import NAMES, Confidence, features, fitted
 from handbook.rag.evidence import Passage
 from handbook.rag.writing import INSTRUCTION, LEFT_OUT, REQUEST, defused, prompt
-from handbook.records import Chunk, Sentence
+from handbook.records import Chunk, Message, Sentence
 from handbook.tutor import PROMPT_PASSAGES, Tutor
 from tests.rag.conftest import Open, open_small  # noqa: F401  (a fixture)
 from tests.rag.fakes import HashEmbedder, book, chapter, paragraph
@@ -258,3 +258,37 @@ def test_the_shipped_weights_fit_the_features() -> None:
 def test_the_embedder_may_be_passed_on_its_own(open_small: Open) -> None:  # noqa: F811
     embedder: Embedder = HashEmbedder()
     assert Tutor(open_small(embedder=embedder), embedder, weights=weights()).ask(GLUTEN).sentences
+
+
+def test_a_question_is_spelled_and_read_after_what_was_said(tutor: Tutor) -> None:
+    spelled = tutor.ask("What netwrok of protiens is gluten?")
+    assert spelled.question == "What netwrok of protiens is gluten?"
+    assert not spelled.refused
+    by_name = {step.stage: step for step in spelled.steps}
+    assert by_name["embed"].received == {"question": GLUTEN}
+    history = [Message("user", "What does boiling water do to green tea?")]
+    followed = {step.stage: step for step in tutor.ask("And the yeast?", history).steps}
+    assert "yeast" in str(followed["embed"].received)
+    assert "green tea" in str(followed["embed"].received)
+
+
+def test_each_stage_of_an_answer_can_be_looked_at(tutor: Tutor) -> None:
+    answer = tutor.ask(GLUTEN)
+    by_name = {step.stage: step for step in answer.steps}
+    for stage in ("fuse", "rerank"):
+        ranked = by_name[stage].produced["passages"]
+        assert isinstance(ranked, list)
+        assert ranked[0]["url"].startswith("/book/")
+    assert by_name["synthesize"].produced["sentences"] == [sentence.text for sentence in answer.sentences]
+    refused = tutor.ask("Which volcano erupted near Naples?").steps[-1]
+    assert refused.stage == "synthesize.decide"
+    assert "refused" in refused.note
+
+
+def test_chapters_that_disagree_are_shown(open_small: Open) -> None:  # noqa: F811
+    said = "Green tea steeps at {} degrees for two minutes in a warm pot."
+    parts = [chapter(f"tea-{n}", [paragraph("steep", said.format(n))]) for n in (70, 90)]
+    tutor = Tutor(open_small(book(*parts)), weights=weights())
+    (conflict,) = tutor.ask("At how many degrees does green tea steep for two minutes?").conflicts
+    assert {conflict.one.chunk.document, conflict.other.chunk.document} == {"tea-70", "tea-90"}
+    assert {"70", "90"} <= set(conflict.why.replace(",", "").split())

@@ -85,8 +85,8 @@ def _telling(text: str, terms: Terms) -> dict[str, float]:
 def _difference(a: str, b: str) -> str:
     """How two sentences about one thing differ, "" where they don't say otherwise."""
     left, right = figures(a), figures(b)
-    if left and right and not left & right and len(left) == len(right):
-        return f"one says {_listed(left)}, the other {_listed(right)}"
+    if left != right and len(left) == len(right):
+        return f"one says {_listed(left - right)}, the other {_listed(right - left)}"
     if left == right and negated(a) != negated(b):
         return "one denies what the other says"
     return ""

@@ -9,6 +9,7 @@ from handbook.records import Chunk
 from tests.rag.fakes import HashEmbedder
 
 EMBEDDER = HashEmbedder()
+SALT = "one says 4, the other 8"
 DENIED = "one denies what the other says"
 TERMS = LexiconTerms(Lexicon({}, 0))
 
@@ -29,6 +30,7 @@ def between(one: str, other: str, same: bool = False) -> list[tuple[str, str]]:
     [
         ("The dose of salt is 400 mg.", "The dose of salt is 800 mg.", "one says 400, the other 800"),
         ("Tea steeps at seventy degrees.", "Tea steeps at 90 degrees.", "one says 70, the other 90"),
+        ("Salt: 4 mg is taken 2 times a day.", "Salt: 8 mg is taken two times a day.", SALT),
         ("The cache evicts old pages.", "The cache never evicts old pages.", DENIED),
     ],
 )

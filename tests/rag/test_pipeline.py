@@ -137,7 +137,10 @@ def test_filters_of_the_question_and_of_the_asker_both_hold() -> None:
     retrieved = [step for step in wide.steps if step.stage == "retrieve"]
     assert len(retrieved) == 2
     assert "asked without" in retrieved[-1].note
-    # What the asker filters by is not: nothing is found.
+    # What the asker filters by is not: nothing is found, and it is asked once.
+    none = pipeline.ask(GLUTEN, conditions=[Condition("kind", ("pdf",))])
+    assert [step.stage for step in none.steps].count("retrieve") == 1
+    assert none.hits == ()
     assert pipeline.search(GLUTEN, conditions=[Condition("kind", ("pdf",))]) == []
     with pytest.raises(HandbookError, match="no field"):
         pipeline.search(GLUTEN, conditions=[Condition("year", ("2021",))])
