@@ -50,7 +50,7 @@ def here(tasks: Iterable[Task], *_: Any, **__: Any) -> Generator[Outcome[Any], N
 def ingested(corpora: Corpora, name: str, *sources: Path | str, **more: Any) -> Run:
     """Ingest at once, as `jobs` does, but without a memory. Gives the run, for its report."""
     corpora.take_in(name, [named(str(source)) for source in sources])
-    run = Run(corpora, f"{name}-run", name, prepare=here, **more)
+    run = Run(corpora, f"{name}-run", name, **{"prepare": here, **more})
     try:
         planned = run.plan()
         run.planned(planned)

@@ -12,7 +12,7 @@ from handbook.rag.corpora import TENANT, checked_name, suggested_name
 from handbook.rag.nouns import Condition
 from handbook.rag.planning import Source
 from tests.rag.fakes import HashEmbedder
-from tests.rag.notes import BREAD, TEA, folder, found, held, ingested, opened
+from tests.rag.notes import BREAD, TEA, folder, found, held, here, ingested, opened
 
 
 def test_a_corpus_is_made_filled_asked_and_described(tmp_path: Path) -> None:
@@ -128,6 +128,20 @@ def test_an_update_mends_what_list_and_index_disagree_on(tmp_path: Path) -> None
         index.drop(TENANT)
         assert ingested(corpora, "notes").report.counts["changed"] == 2
         assert held(corpora, "notes") == expected
+
+
+def test_what_changes_while_it_is_read_is_known_as_it_was_read(tmp_path: Path) -> None:
+    notes = folder(tmp_path / "notes")
+
+    def late(tasks: Any, *more: Any, **named: Any) -> Any:
+        (notes / "tea.md").write_text(TEA.replace("seventy", "eighty"))
+        yield from here(tasks, *more, **named)
+
+    with opened(tmp_path / "data") as corpora:
+        corpora.create("notes")
+        ingested(corpora, "notes", notes, prepare=late)
+        assert found(corpora, "notes", "eighty") == ["tea.md"]
+        assert ingested(corpora, "notes").report.counts["same"] == 2
 
 
 def test_pages_bear_their_address(tmp_path: Path) -> None:
