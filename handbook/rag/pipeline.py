@@ -36,7 +36,7 @@ from handbook.rag.stages import Config, Stages
 from handbook.rag.steps import Steps, passages
 from handbook.rag.synthesize import PASSAGES, extract
 from handbook.rag.tokens import Count, count_of
-from handbook.rag.understand import Understanding, Understood, known_by
+from handbook.rag.understand import Name, Understanding, Understood, known_by
 from handbook.records import Answer, Chunk, Conflict, Hit, Message, Sampling, Sentence
 
 Vectors = NDArray[np.float32]
@@ -149,9 +149,10 @@ class Pipeline:
     @cached_property
     def _understanding(self) -> Understanding:
         has = {"kind", "language", *self.reader.fields(self.tenant)}
+        no_words: frozenset[Name] = frozenset({"spell"} if not self.profile.lexicon.size else ())
         return Understanding(
             [self.profile],
-            self.config.understand,
+            self.config.understand - no_words,
             known=known_by(self.embedder),
             fields=[one for one in BASIC if one.name in has],
             chat=self.chat if self.config.understand & {"expand", "hyde"} else None,

@@ -5,6 +5,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from handbook.chat import Delta, ScriptedChat
@@ -19,6 +20,7 @@ from handbook.rag.query.lexicon import Lexicon
 from handbook.rag.search import Both
 from handbook.rag.stages import Config, Stages
 from handbook.rag.store import Store
+from handbook.rag.understand import Understood
 from handbook.records import Message, Sentence
 from tests.rag.fakes import HashEmbedder
 from tests.rag.held import Held
@@ -245,3 +247,45 @@ def test_generated_sentences_are_held_against_the_passages() -> None:
     pipeline.chat = None
     with pytest.raises(HandbookError, match="No chat model"):
         pipeline.generate(GLUTEN, pipeline.ask(GLUTEN))
+
+
+def test_without_documents_nothing_is_misspelt() -> None:
+    step = next(step for step in opened([]).ask("What is abort?").steps if step.stage == "embed")
+    assert step.received == {"texts": ["What is abort?"]}
+
+
+def test_a_supposed_answers_vector_takes_the_questions_place() -> None:
+    supposed = EMBEDDER.embed(["green tea"])[0]
+
+    def understand(question: str, history: Any, today: Any) -> Understood:
+        return Understood(question, question, (question,), (question,), ("notes",), vector=supposed)
+
+    asked = []
+
+    def retrieved(queries: Any, vectors: Any, conditions: Any) -> list[Both]:
+        asked.append(vectors)
+        return [Both((), ()) for _ in queries]
+
+    opened(stages=Stages(understand=understand, retrieve=retrieved)).ask(GLUTEN)
+    assert np.array_equal(asked[0], supposed[None])
+
+
+def test_a_row_that_two_queries_find_has_the_best_of_its_scores() -> None:
+    row, other = bread()
+    first = Both((Found(row, 0.2, dense=0.2),), (Found(row, 3.0, lexical=3.0),))
+    second = Both((Found(other, 0.9, dense=0.9), Found(row, 0.6, dense=0.6)), ())
+    (best, next_one) = opened()._fuse([first, second])
+    assert (best.row.id, best.dense, best.lexical) == (row.id, 0.6, 3.0)
+    assert (next_one.row.id, next_one.dense, next_one.lexical) == (other.id, 0.9, None)
+
+
+def test_an_expanded_passage_has_a_vector_of_its_own() -> None:
+    embedder = HashEmbedder("hash", 256)
+    rows = bread()
+    held: Any = Held(rows, embedder)
+    lexicon = Lexicon.of(row.text for row in rows)
+    for expansion, embedded in (("none", False), ("parents", True)):
+        embedder.embedded.clear()
+        config = Config(expansion=expansion)
+        Pipeline("notes", held, "local", embedder, lexicon, config=config, weights=weights()).ask(GLUTEN)
+        assert (f"bread.txt. {' '.join(BREAD)}" in embedder.embedded) is embedded
