@@ -61,6 +61,10 @@ class Settings(BaseModel):
         ge=1,
         description="Keep so many of a vector's first dimensions, for models trained for it (Matryoshka).",
     )
+    reranker: str = Field(
+        default="",
+        description="Cross-encoder that reorders what is found in your own corpora: name, path or hub id.",
+    )
     embed_precision: Literal["auto", "int8", "bf16", "fp32"] = Field(
         default="auto",
         description="Of the local encoder's products; auto: fp32, on compiled kernels if they are quicker.",

@@ -34,6 +34,7 @@ from handbook.rag.synthesize import PASSAGES as ANSWERED_FROM
 from handbook.rag.synthesize import extract
 from handbook.rag.understand import Name, Understanding, known_by
 from handbook.records import Answer, Hit, Message, Sampling, Sentence
+from handbook.settings import Settings
 
 Vectors = NDArray[np.float32]
 
@@ -135,6 +136,18 @@ class Tutor:
 
 def _near(hit: Hit, passage: Passage, question: Vectors) -> float:
     return float(hit.dense if hit.dense is not None else np.max(passage.vectors[1:] @ question))
+
+
+def stages_of(settings: Settings) -> Stages:
+    """How the reader's own corpora are asked, by the settings: with the reranker that they name. Nothing is
+    loaded before the first question.
+    """
+    if not settings.reranker:
+        return Stages()
+    from handbook.rag.cross import Cross
+    from handbook.reranking import open_reranker
+
+    return Stages(rerank=Cross(open_reranker(settings.reranker, settings)))
 
 
 class Shelves(Protocol):

@@ -10,7 +10,8 @@ from handbook.errors import HandbookError
 from handbook.rag.nouns import Row
 from handbook.rag.query.lexicon import Lexicon
 from handbook.records import Message, Sentence
-from handbook.tutor import Desk, Tutor
+from handbook.settings import Settings
+from handbook.tutor import Desk, Tutor, stages_of
 from tests.rag.conftest import Open, open_small  # noqa: F401  (a fixture)
 from tests.rag.fakes import HashEmbedder
 from tests.rag.held import Held
@@ -128,3 +129,9 @@ def test_the_book_is_opened_only_where_it_is_asked() -> None:
     assert desk.ask("How are saffron threads picked?", "recipes").corpus == "recipes"
     with pytest.raises(HandbookError, match="no corpus"):
         Desk(closed).ask("What?", "recipes")
+
+
+def test_the_settings_may_name_a_reranker() -> None:
+    assert stages_of(Settings()).rerank is None
+    named = stages_of(Settings(reranker="some/cross-encoder")).rerank
+    assert getattr(named, "name", "") == "some/cross-encoder"

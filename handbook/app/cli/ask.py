@@ -71,7 +71,7 @@ def _desk(settings: Settings, corpus: str, with_chat: bool, adapter: Path | None
     """What is asked, with no more opened than the question needs."""
     from handbook.chat import open_chat
     from handbook.embed import open_embedder
-    from handbook.tutor import BOOK, Desk, Tutor
+    from handbook.tutor import BOOK, Desk, Tutor, stages_of
 
     embedder = open_embedder(settings)
     chat = open_chat(settings, adapter) if with_chat else None
@@ -89,7 +89,8 @@ def _desk(settings: Settings, corpus: str, with_chat: bool, adapter: Path | None
     from handbook.database import open_database
     from handbook.rag.corpora import Corpora
 
-    return Desk(book, Corpora(settings, open_database(settings), embedder), chat)
+    corpora = Corpora(settings, open_database(settings), embedder)
+    return Desk(book, corpora, chat, stages=stages_of(settings))
 
 
 def _print_answer(answer: Answer) -> None:
