@@ -122,6 +122,14 @@ def test_only_the_blocks_from_joined_on_see_both(joined: int) -> None:
     assert torch.allclose(after, alone, atol=1e-5) == (joined == 3)
 
 
+def test_joined_after_the_last_block_is_late_interaction() -> None:
+    """Then the encoder's own vectors of each text, alone, are all that the head sees."""
+    model = tiny(joined=3)
+    vectors = [model.encoder.forward_packed(torch.tensor(one), [len(one)]) for one in (QUESTION, LONG)]
+    expected = model.head(torch.cat(vectors), [len(QUESTION + LONG)], [len(QUESTION)])
+    assert torch.allclose(scores(model, [QUESTION], [LONG]), expected, atol=1e-5)
+
+
 def test_likeness_by_hand() -> None:
     """A question of one word between its marks, [1, 0]; a passage of [0, 1] and [3, 4], cosines 0, 0.6."""
     head = Likeness(2)
