@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import ColumnElement, String, cast, delete, func, insert, or_, select, update
 
 from handbook.database.store import Database, as_dict
 from handbook.database.tables import (
@@ -106,6 +106,27 @@ class Catalogue:
         with self._database.session(reads=True) as session:
             return [as_dict(row) for row in session.scalars(statement)]
 
+    def listed(self, corpus: str, first: int, count: int, report: bool = False) -> list[dict[str, Any]]:
+        """Some of them, ordered by source. report: of those alone that were not read, or not all of them."""
+        statement = select(CorpusDocument).where(CorpusDocument.corpus == corpus)
+        if report:
+            statement = statement.where(or_(_unread(), _partly()))
+        statement = statement.order_by(CorpusDocument.source).offset(first).limit(count)
+        with self._database.session(reads=True) as session:
+            return [as_dict(row) for row in session.scalars(statement)]
+
+    def spread(self, corpus: str) -> tuple[int, int, list[tuple[str, int]]]:
+        """How many documents could not be read, of how many a part was lost, and how many there are in each
+        language, most first."""
+        mine = CorpusDocument.corpus == corpus
+        counts = select(func.count().filter(_unread()), func.count().filter(_partly())).where(mine)
+        language = CorpusDocument.language
+        tongues = select(language, func.count()).where(mine, language != "").group_by(language)
+        with self._database.session(reads=True) as session:
+            unread, partly = session.execute(counts).one()
+            found = [(name, int(count)) for name, count in session.execute(tongues)]
+        return int(unread), int(partly), sorted(found, key=lambda pair: (-pair[1], pair[0]))
+
     def known(self, corpus: str) -> list[tuple[str, str, str, Mapping[str, Any], int]]:
         """(source, origin, digest, seen, chunks) of each document: what the next look compares with."""
         table = CorpusDocument
@@ -196,3 +217,11 @@ class Catalogue:
         )
         with self._database.session(reads=True) as session:
             return [as_dict(row) for row in session.scalars(statement)]
+
+
+def _unread() -> ColumnElement[bool]:
+    return CorpusDocument.fault != ""
+
+
+def _partly() -> ColumnElement[bool]:
+    return (CorpusDocument.fault == "") & (cast(CorpusDocument.lost, String) != "[]")

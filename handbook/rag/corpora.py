@@ -115,9 +115,17 @@ class Corpora:
     def documents(self, name: str) -> list[Item]:
         """By source."""
         self._row(name)
+        return self._items(name, self.catalogue.documents(name))
+
+    def listed(self, name: str, first: int, count: int, report: bool = False) -> list[Item]:
+        """Some of the documents, by source. report: of those alone that were not read, or not all of them."""
+        self._row(name)
+        return self._items(name, self.catalogue.listed(name, first, count, report))
+
+    def _items(self, name: str, rows: Sequence[Mapping[str, Any]]) -> list[Item]:
         origins = {row["key"]: row["source"] for row in self.catalogue.sources(name)}
         found = []
-        for row in self.catalogue.documents(name):
+        for row in rows:
             values = {field: row[field] for field in Item.__slots__}
             values["lost"] = tuple(values["lost"])
             values["origin"] = origins.get(row["origin"], "")

@@ -210,11 +210,12 @@ def free_name(title: str, taken: set[str]) -> str:
 def corpus(request: Request, name: str, show: str = "", at: int = 1, done: str = "") -> Response:
     shelf = shelf_of(request)
     about = about_of(shelf, name)
-    items: list[Item] = shelf.corpora.documents(name)
-    only = show
-    chosen = [each for each in items if each.fault or each.lost] if only == "report" else items
-    pages = max(1, -(-len(chosen) // ON_PAGE))
+    unread, partly, languages = shelf.corpora.catalogue.spread(name)
+    only = show if show == "report" else ""
+    count = unread + partly if only else about.documents
+    pages = max(1, -(-count // ON_PAGE))
     at = max(1, min(at, pages))
+    items: list[Item] = shelf.corpora.listed(name, (at - 1) * ON_PAGE, ON_PAGE, bool(only))
     noted = signals(shelf, name)
     noted["titles"] = opened_titles(shelf, name, [id for id, _ in noted["opened"]])
     folder = str(shelf.corpora.uploads(name))
@@ -224,15 +225,13 @@ def corpus(request: Request, name: str, show: str = "", at: int = 1, done: str =
         {
             "book": shelf.book,
             "about": about,
-            "items": chosen[(at - 1) * ON_PAGE : at * ON_PAGE],
-            "count": len(chosen),
-            "whole": len(items),
-            "unread": sum(bool(each.fault) for each in items),
-            "partly": sum(bool(each.lost) and not each.fault for each in items),
-            "only": only if only == "report" else "",
+            "items": items,
+            "unread": unread,
+            "partly": partly,
+            "only": only,
             "at": at,
             "pages": pages,
-            "languages": Counter(each.language for each in items if each.language).most_common(4),
+            "languages": languages[:4],
             "uploads": folder,
             "called": lambda item: called(item, folder),
             "first_passage": first_passage,
