@@ -73,7 +73,7 @@ def metrics() -> list[str]:
     return [
         f"$a$ has {cosines[0]:.3f}",
         f"{inner[1]:.1f}/{norms[1]:.3f} = {cosines[1]:.3f}",
-        f"{inner[2]:.2f}/{norms[2]:.3f} = {cosines[2]:.3f}",
+        f"{inner[2]:.2f}/{norms[2]:.4f} = {cosines[2]:.3f}",
         f"Inner products: {inner[0]:.1f}, {inner[1]:.1f} and {inner[2]:.2f}",
         *(f"= {d:.2f}" for d in apart),
     ]
