@@ -16,6 +16,7 @@ from handbook.lab.rag import (
     looks,
     packing,
     parsing,
+    reranking,
     retrieval,
     scoring,
     subjects,
@@ -89,6 +90,28 @@ def test_what_is_never_read(as_set: subjects.Subject, monkeypatch: pytest.Monkey
     assert embedding.embed_unread() == pytest.approx(1 / 3)
     assert embedding.embed_unread_tokens() == pytest.approx(256 / 824)
     assert embedding.embed_padding() == pytest.approx(3 * 256 / (56 + 256 + 256))
+
+
+def test_a_reranker_is_judged_by_what_it_moves(
+    as_set: subjects.Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A scorer that wants the texts about bread first moves them there, for better and for worse."""
+
+    class Bread:
+        name = "bread"
+
+        def scores(self, question: str, passages: Sequence[str]) -> "np.ndarray":
+            return np.array([9.0 * ("bread" in passage) for passage in passages], np.float32)
+
+    monkeypatch.setattr(reranking, "subject", lambda name, small=True: as_set)
+    monkeypatch.setattr(reranking, "scorer", Bread)
+    reranking._reranked.cache_clear()
+    assert reranking._reranked("book", True)[1]["r"][:2] in (["b", "c"], ["c", "b"])
+    low, mean, high = reranking.cross_gain_book()
+    assert low <= mean <= high
+    assert mean < 0  # `q` loses its first place
+    assert reranking.book_reranked() - reranking.book_fused() == pytest.approx(mean)
+    reranking._reranked.cache_clear()
 
 
 def test_small_forms_of_vectors(as_set: subjects.Subject) -> None:
@@ -259,6 +282,7 @@ def test_the_gallery_says_what_is_lacking(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(chunking, "chunk_recall_800", lambda: absent(()))
     monkeypatch.setattr(embedding, "embed_sum_inner", lambda: absent(()))
+    monkeypatch.setattr(reranking, "book_fused", lambda: absent(()))
     rows = looks.gallery()
     assert rows[0]["with it"] < 0.3 < 0.8 < rows[0]["without"]
-    assert [row["with it"] for row in rows[1:]] == ["Not here.", "Not here."]
+    assert [row["with it"] for row in rows[1:]] == ["Not here."] * 3

@@ -7,7 +7,7 @@ from itertools import cycle, pairwise
 from typing import Any
 
 from handbook.errors import HandbookError
-from handbook.lab.rag import answering, chunking, embedding, parsing
+from handbook.lab.rag import answering, chunking, embedding, parsing, reranking
 from handbook.rag.chunk import Method
 from handbook.rag.nearest.curve import Point
 from handbook.rag.stages import Config, Expansion
@@ -204,6 +204,9 @@ def gallery() -> list[dict[str, Any]]:
             embedding.embed_sum_cosine,
         ),
     ]
+    faults.append(
+        ("no reranker", "nDCG@10, interview questions", reranking.book_fused, reranking.book_reranked)
+    )
     rows = []
     for fault, measure, wrong, right in faults:
         try:
