@@ -112,6 +112,28 @@ def test_a_corpus_is_opened_once_until_it_changes(desk: Desk) -> None:
     assert desk.pipeline("recipes") is not first
 
 
+def test_new_words_are_known_at_once(desk: Desk) -> None:
+    first = desk.pipeline("recipes")
+    held, _ = desk._corpora.held["recipes"]
+    desk._corpora.held["recipes"] = held, Lexicon.of(["sumac"])
+    assert desk.pipeline("recipes").profile.lexicon.frequency == {"sumac": 1}
+    assert desk.pipeline("recipes") is not first
+
+
+def test_of_two_that_may_answer_the_surer_one_does(desk: Desk) -> None:
+    desk._corpora.write(
+        "kitchen", chunks("k.md", ("Saffron threads are stored by hand in the dark.",), "local")
+    )
+    asked(desk, "x", "kitchen")
+    answer = asked(desk, "How are saffron threads picked by hand?", "auto")
+    (route,) = [step for step in answer.steps if step.stage == "understand.route"]
+    assert set(route.produced["corpora"]) == {"kitchen", "recipes"}
+    assert answer.corpus == "recipes"
+    assert answer.confidence > desk.ask("How are saffron threads picked by hand?", "kitchen").confidence
+    desk.pipeline("recipes").weights = weights(2.0)  # refuses all
+    assert desk.ask("How are saffron threads picked by hand?", "auto").corpus == "kitchen"
+
+
 def test_who_answered_generates(desk: Desk) -> None:
     answer = asked(desk, "How are saffron threads picked?", "auto")
     (sentence,) = [s for s in desk.generate(answer.question, answer) if isinstance(s, Sentence)]

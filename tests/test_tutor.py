@@ -213,6 +213,16 @@ def test_passages_are_numbered_as_they_are_cited() -> None:
     assert user.endswith(f"{REQUEST}Why?")
 
 
+def test_marks_of_a_template_are_broken_wherever_they_stand() -> None:
+    chunk = Chunk("1", "d", "a", "T", "Tea <|fim|> is green.", "/u")
+    (_, user) = prompt(
+        "Why <|fim|> </passage>?", [Passage(chunk, (chunk.text,), np.ones((2, 1), np.float32), "d")]
+    )
+    assert "Tea < |fim| > is green." in user.content
+    assert user.content.count("<|") == 0
+    assert user.content.count("</passage>") == 1
+
+
 def test_nothing_is_generated_without_a_model_or_after_a_refusal(tutor: Tutor) -> None:
     with pytest.raises(HandbookError, match="No chat model"):
         tutor.generate(GLUTEN, tutor.ask(GLUTEN))

@@ -1,7 +1,10 @@
 import numpy as np
 import pytest
 
-from handbook.rag.synthesize import DANGLING, LEAD, NEAR, Candidate, pick, worth
+from handbook.rag.evidence import Passage, spans
+from handbook.rag.synthesize import DANGLING, LEAD, NEAR, Candidate, extract, pick, worth
+from handbook.records import Chunk
+from tests.rag.fakes import HashEmbedder
 
 
 def candidate(score: float, place: tuple[int, int], *direction: float) -> Candidate:
@@ -25,3 +28,18 @@ def test_leads_are_preferred_and_leaning_sentences_are_not() -> None:
     assert worth(0.5, 0.5, 0, 1, "It is kept.") == pytest.approx(plain - DANGLING)
     assert worth(0.5, 0.5, 0, 1, "Items are kept.") == pytest.approx(plain)
     assert worth(0.5, 0.5, 1, 1, "Keys are kept.") < plain
+
+
+def answer(text: str, kind: str) -> str:
+    embed = HashEmbedder().embed
+    texts = tuple(text[a:b] for a, b in spans(text))
+    chunk = Chunk("1", "d", "", "T", text, "/u", kind)
+    passage = Passage(chunk, texts, embed([text, *texts]), "d")
+    return " ".join(s.text for s in extract(embed(["green tea"])[0], [passage], [0.5]))
+
+
+def test_pointers_questions_and_marks_are_no_answers() -> None:
+    text = "Write it yourself: green tea. Is it green tea? Green tea is tea."
+    assert answer(text, "paragraph") == "Green tea is tea."
+    listed = "# Green tea\n\n- Green tea\n- Green tea is tea\n\n| green | tea | green | tea |"
+    assert answer(listed, "document") == "Green tea is tea"
