@@ -63,9 +63,15 @@ def duration(seconds: float) -> str:
 
 
 def snippet(text: str, length: int = 260) -> str:
-    """The beginning of a passage as a line of text, without the marks of Markdown's headings."""
+    """The beginning of a passage as a line of text, without the marks of Markdown's headings; no formula and
+    no code is cut in two."""
     plain = " ".join(_HEADING.sub("", text).split())
-    return plain if len(plain) <= length else plain[:length].rsplit(" ", 1)[0] + " …"
+    if len(plain) <= length:
+        return plain
+    cut = plain.rfind(" ", 0, length)
+    cut = length if cut < 0 else cut
+    inside = (found.start() for found in _MARKS.finditer(plain) if found.start() < cut < found.end())
+    return f"{plain[: next(inside, cut)].rstrip()} …"
 
 
 def megabytes(value: float) -> str:
