@@ -101,3 +101,15 @@ def test_another_embedding_model_is_told_and_embeds_anew(tmp_path: Path) -> None
         room.post("/corpora/few/update", anew="1")
         assert "3 new" in room.wait("few")
         assert "From few" in text_of(room.read(asked))
+
+
+def test_a_model_server_is_told_of_where_documents_are_added(tmp_path: Path) -> None:
+    told = {}
+    for name, url in (("here", None), ("there", "http://127.0.0.1:9/v1")):
+        settings = Settings(data=tmp_path / name, book=write(tmp_path / f"{name}-book"), embed_url=url)
+        app = create_app(settings, chat=ScriptedChat([]), embedder=WordEmbedder(), background=False)
+        with TestClient(app, base_url=BASE) as client:
+            told[name] = text_of(client.get("/corpora").text)
+    assert "stay on it" in told["here"]
+    assert "stay on it" not in told["there"]
+    assert "goes to the model server that you set" in told["there"]
