@@ -4,6 +4,7 @@ import pytest
 from handbook.rag.evidence import LexiconTerms, Passage, spans, speaks, stem, unmarked
 from handbook.rag.query.lexicon import Lexicon
 from handbook.records import Chunk
+from tests.rag.conftest import Open
 
 MARKDOWN = """# Bread
 
@@ -88,3 +89,13 @@ def test_vectors_have_to_fit() -> None:
 )  # fmt: skip
 def test_marks_of_items_are_taken_off(text: str, plain: str) -> None:
     assert unmarked(text) == plain
+
+
+def test_a_paragraph_of_the_book_as_evidence(open_small: Open) -> None:
+    corpus = open_small()
+    knead = corpus.passage("bread-making#knead")
+    assert len(knead.texts) == 3
+    assert knead.order == (corpus.entries["bread-making#knead"].order,)
+    outline = corpus.passage("coffee#grind")  # may not answer, so its sentences have no vectors
+    assert outline.texts == (corpus.entries["coffee#grind"].chunk.text,)
+    assert np.array_equal(outline.vectors[0], outline.vectors[1])
