@@ -152,7 +152,9 @@ class _Keeper(threading.Thread):
     ) -> None:
         super().__init__(daemon=True)
         self._todo, self._done, self._closing = todo, done, closing
-        self._call = [sys.executable, "-c", _START, function, str(memory)]
+        # -P: without it Python imports from the folder that a person is in first, and a document called
+        # pickle.py would be run.
+        self._call = [sys.executable, "-P", "-c", _START, function, str(memory)]
         self._seconds = seconds
         self._worker: subprocess.Popen[bytes] | None = None
         self._late = False

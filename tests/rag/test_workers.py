@@ -68,6 +68,15 @@ def test_one_documents_fault_is_no_others(monkeypatch: pytest.MonkeyPatch) -> No
     assert NO_LIMIT or found["swell"] == (None, "It takes more than 4,096 MB of memory to read.")
 
 
+def test_a_module_in_the_folder_at_hand_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran = tmp_path / "ran"
+    for name in ("pickle", "struct", "handbook"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(ran)!r}, 'w')\n")
+    monkeypatch.chdir(tmp_path)
+    assert outcomes(["a"])["a"] == ("A", "")
+    assert not ran.exists()
+
+
 def test_what_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "STARTING", 10.0)
     started = time.monotonic()
