@@ -83,7 +83,7 @@ def browser() -> Iterator[Browser]:
     found = next((path for name in NAMES if (path := shutil.which(name))), None)
     if found is None:
         pytest.skip(f"no browser on this machine: none of {', '.join(NAMES)} is on the PATH")
-    expect.set_options(timeout=15_000)  # a busy machine is no fault
+    expect.set_options(timeout=40_000)  # a busy machine is no fault
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=list(FLAGS))
         yield browser
@@ -122,7 +122,7 @@ class Visit:
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
     context = browser.new_context(viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(40_000)
     yield context
     context.close()
 

@@ -65,7 +65,7 @@ def test_a_folder_is_added_asked_opened_and_deleted(context: BrowserContext, own
 
 def test_it_all_works_without_scripts_and_for_everybody(browser: Browser, own: str, notes: Path) -> None:
     context = browser.new_context(java_script_enabled=False)
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(40_000)
     page = context.new_page()
     page.goto(f"{own}/corpora")
     page.get_by_label("Or files").set_input_files([notes / "tea.md", notes / "torn.pdf"])

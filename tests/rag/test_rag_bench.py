@@ -95,6 +95,7 @@ def test_ways_are_compared(
 def test_a_folder_of_sets(
     bench: ModuleType, folder: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("HANDBOOK_RETRIEVAL", raising=False)
     with pytest.raises(HandbookError, match="No golden set is named"):
         bench.main([])
     monkeypatch.setenv("HANDBOOK_RETRIEVAL", str(Path(folder).parent))
