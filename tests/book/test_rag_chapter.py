@@ -215,3 +215,7 @@ def test_funnel() -> None:
 def test_how_many_questions() -> None:
     widths = [1.96 * 0.25 / math.sqrt(n) for n in (300, 50)]
     assert [round(width, 3) for width in widths] == [0.028, 0.069]
+
+
+def test_first_words_within_a_second_and_a_half() -> None:
+    assert 400 + 10 + 30 + 1 + 100 + 1000 * 3000 / 6000 == 1041
