@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import os
 import re
+import stat
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -45,14 +48,22 @@ def package_folder(package: str) -> Path | None:
 
 def module_file(module: str) -> Path | None:
     """The .py file of `package.sub.module`, or of the package's __init__."""
+    found = _located(module)
+    return Path(found[0]) if found else None
+
+
+def _located(module: str) -> tuple[str, os.stat_result] | None:
+    """Path of a module's file, and what the system says of it. The book asks a thousand times: no Paths."""
     top, *rest = module.split(".")
     folder = package_folder(top)
     if folder is None or not all(part.isidentifier() for part in rest):
         return None
-    place = folder.joinpath(*rest)
-    for file in (place.with_suffix(".py") if rest else place / "__init__.py", place / "__init__.py"):
-        if file.is_file():
-            return file
+    place = "/".join((str(folder), *rest))
+    for file in (*([f"{place}.py"] if rest else ()), f"{place}/__init__.py"):
+        with contextlib.suppress(OSError):
+            found = os.stat(file)  # noqa: PTH116
+            if stat.S_ISREG(found.st_mode):
+                return file, found
     return None
 
 
@@ -71,13 +82,14 @@ def modules(package: str = "handbook") -> Iterator[tuple[str, Path]]:
 
 def chapter_of(file: Path) -> tuple[str, int] | None:
     """What the docstring of a module says on its last line, `Book: part/slug`, and on which line."""
-    stat = file.stat()
-    return _chapter_of(file, stat.st_mtime_ns, stat.st_size)
+    path = str(file)
+    found = os.stat(path)  # noqa: PTH116
+    return _chapter_of(path, found.st_mtime_ns, found.st_size)
 
 
 @lru_cache(maxsize=2048)
-def _chapter_of(file: Path, mtime: int, size: int) -> tuple[str, int] | None:
-    match = _DOCSTRING.match(text := file.read_text(encoding="utf-8", errors="replace"))
+def _chapter_of(file: str, mtime: int, size: int) -> tuple[str, int] | None:
+    match = _DOCSTRING.match(text := Path(file).read_text(encoding="utf-8", errors="replace"))
     if not match or not (body := match[1].rstrip()):
         return None
     found = _BOOK_LINE.match(body.splitlines()[-1].strip())
@@ -85,22 +97,22 @@ def _chapter_of(file: Path, mtime: int, size: int) -> tuple[str, int] | None:
 
 
 @lru_cache(maxsize=512)
-def _parse(file: Path, mtime: int, size: int) -> tuple[str, ast.Module]:
-    data = file.read_bytes()
+def _parse(file: str, mtime: int, size: int) -> tuple[str, ast.Module]:
+    data = Path(file).read_bytes()
     try:
         text = data.decode("utf-8")
         return text, ast.parse(text)
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        raise SyntaxError("not UTF-8 text", (str(file), line, None, None)) from error
+        raise SyntaxError("not UTF-8 text", (file, line, None, None)) from error
     except ValueError as error:  # null bytes, before Python 3.12
-        raise SyntaxError(str(error), (str(file), 1, None, None)) from error
+        raise SyntaxError(str(error), (file, 1, None, None)) from error
 
 
 def parse(file: Path) -> tuple[str, ast.Module]:
     """Text and tree of a Python file, cached until it changes. SyntaxError also where it is not UTF-8."""
-    stat = file.stat()
-    return _parse(file, stat.st_mtime_ns, stat.st_size)
+    found = file.stat()
+    return _parse(str(file), found.st_mtime_ns, found.st_size)
 
 
 def _named(node: ast.stmt) -> Iterator[tuple[str, str]]:
@@ -140,15 +152,15 @@ def source(symbol: str) -> SourceText:
     Raises UnknownSymbol where there is no such module, it does not parse, or it does not define the name.
     """
     module = symbol.partition(":")[0]
-    file = module_file(module)
-    if file is None:
+    located = _located(module)
+    if located is None:
         raise UnknownSymbol(f"There is no module {module}.", "Correct the name, or write the module.")
-    stat = file.stat()
-    return _found(symbol, file, stat.st_mtime_ns, stat.st_size)
+    file, found = located
+    return _found(symbol, file, found.st_mtime_ns, found.st_size)
 
 
 @lru_cache(maxsize=4096)
-def _found(symbol: str, file: Path, mtime: int, size: int) -> SourceText:
+def _found(symbol: str, file: str, mtime: int, size: int) -> SourceText:
     """`source`, of a module's file, cached until that changes."""
     module, _, qualname = symbol.partition(":")
     try:
@@ -156,7 +168,7 @@ def _found(symbol: str, file: Path, mtime: int, size: int) -> SourceText:
     except SyntaxError as error:
         raise UnknownSymbol(f"{module} does not parse: {error}.", "Correct the module.") from error
     if not qualname:
-        return SourceText(symbol, text, file, 1, ast.get_docstring(tree) or "", "module")
+        return SourceText(symbol, text, Path(file), 1, ast.get_docstring(tree) or "", "module")
     body: list[ast.stmt] = tree.body
     found: tuple[ast.stmt, str] | None = None
     for name in qualname.split("."):
@@ -170,7 +182,7 @@ def _found(symbol: str, file: Path, mtime: int, size: int) -> SourceText:
             )
         body = found[0].body if isinstance(found[0], ast.ClassDef) else []
     assert found is not None
-    return _source(symbol, found[0], found[1], text, file)
+    return _source(symbol, found[0], found[1], text, Path(file))
 
 
 def names(module: str) -> tuple[str, ...]:

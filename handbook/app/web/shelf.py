@@ -178,9 +178,10 @@ class Shelf:
         corpora = self.state(lambda database: self.corpora, None)
         with self._lock:
             if self._desk is None or self._desk[0] is not corpora:
-                from handbook.tutor import Desk
+                from handbook.tutor import Desk, stages_of
 
-                self._desk = corpora, Desk(lambda: self.tutor, corpora, self.chat)
+                stages = stages_of(self.settings)
+                self._desk = corpora, Desk(lambda: self.tutor, corpora, self.chat, stages=stages)
             return self._desk[1]
 
     # Documents of one's own
