@@ -8,20 +8,24 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, cast, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, String, cast, delete, func, insert, or_, select, update
 
 from handbook.database.store import Database, as_dict
 from handbook.database.tables import (
+    Ask,
     CorpusDocument,
     CorpusRow,
     CorpusSource,
     IngestionRow,
+    Signal,
     now,
 )
 
 BATCH = 400  # values of one statement; SQLite takes a thousand
 
 PARTS: tuple[type[Any], ...] = (CorpusSource, CorpusDocument, IngestionRow)
+NAMING: tuple[type[Any], ...] = (*PARTS, Signal)
+TOLD = ("sentences", "hits", "conflicts", "steps")  # of an answer that is kept: what documents say
 
 
 def key_of(source: str) -> str:
@@ -64,16 +68,21 @@ class Catalogue:
             if session.get(CorpusRow, new) is not None:
                 return False
             session.execute(update(CorpusRow).where(CorpusRow.name == name).values(name=new, changed=now()))
-            for table in PARTS:
+            for table in NAMING:
                 session.execute(update(table).where(table.corpus == name).values(corpus=new))
+            for ask in session.scalars(_asks(name)):
+                ask.answer = {**ask.answer, "corpus": new}
         return True
 
     def bury_corpus(self, name: str, grave: str) -> None:
-        """All of a corpus goes, but for a row under another name that says what is still on disk."""
+        """All of a corpus goes, but for a row under another name that says what is still on disk. Of what was
+        asked of it the questions stay, without what its documents say."""
         with self._database.session() as session:
             session.execute(update(CorpusRow).where(CorpusRow.name == name).values(name=grave))
-            for table in PARTS:
+            for table in NAMING:
                 session.execute(delete(table).where(table.corpus == name))
+            for ask in session.scalars(_asks(name)):
+                ask.answer = {**ask.answer, **{part: [] for part in TOLD}}
 
     def forget_corpus(self, name: str) -> None:
         with self._database.session() as session:
@@ -207,7 +216,7 @@ class Catalogue:
             row = session.get(IngestionRow, id)
             return None if row is None else as_dict(row)
 
-    def ingestions(self, corpus: str, limit: int = 20) -> list[dict[str, Any]]:
+    def ingestions(self, corpus: str, limit: int | None = 20) -> list[dict[str, Any]]:
         """The newest first."""
         statement = (
             select(IngestionRow)
@@ -217,6 +226,11 @@ class Catalogue:
         )
         with self._database.session(reads=True) as session:
             return [as_dict(row) for row in session.scalars(statement)]
+
+
+def _asks(corpus: str) -> Select[Ask]:
+    """What was asked of a corpus."""
+    return select(Ask).where(Ask.answer["corpus"].as_string() == corpus)
 
 
 def _unread() -> ColumnElement[bool]:

@@ -186,10 +186,13 @@ class Corpora:
         self.catalogue.change_corpus(name, title=titled(title) or name)
 
     def delete(self, name: str) -> None:
-        """All of it: rows, index, what was uploaded. Nobody sees half of it: it is gone from the list at
-        once, and what a kill leaves on disk goes with the next deletion or creation."""
+        """All of it: rows, index, what was uploaded, pages that were fetched, what was answered from it.
+        Nobody sees half of it: it is gone from the list at once, and what a kill leaves on disk goes with the
+        next deletion or creation."""
         row = self._row(name)
         with self.quiet(name):
+            for one in self.catalogue.ingestions(name, limit=None):
+                self.forget(one["id"])
             self.catalogue.bury_corpus(name, _GRAVE + str(row["settings"]["index"]))
         self._sweep()
 
@@ -250,18 +253,21 @@ class Corpora:
                 f"The corpus {name!r} has no source or document {', '.join(unknown)}.",
                 f"`handbook corpora show {name}` lists them.",
             )
-        chosen = set(given)
+        chosen, uploads = set(given), self.uploads(name)
         gone = [source for source, one in known.items() if source in chosen or one.origin in chosen]
         with self.quiet(name):
+            for source in gone:
+                if uploads in Path(source).parents:
+                    Path(source).unlink(missing_ok=True)
+            if str(uploads) in chosen:  # also what was not read yet
+                shutil.rmtree(uploads, ignore_errors=True)
             self._opened(row).delete(gone, TENANT)
             self.catalogue.remove_documents(name, gone)
             self.catalogue.remove_sources(name, chosen & mine)
-            single = [source for source in given if source not in mine]
+            # A copy of a file that was sent is gone: who sends it again wants it.
+            single = [one for one in given if one not in mine and uploads not in Path(one).parents]
             left_out = list(dict.fromkeys([*row["settings"].get("left_out", ()), *single]))
             self.catalogue.change_corpus(name, settings={**row["settings"], "left_out": left_out})
-        for source in gone:
-            if self.uploads(name) in Path(source).parents:
-                Path(source).unlink(missing_ok=True)
         return len(gone)
 
     def anew(self, name: str) -> None:
@@ -403,6 +409,11 @@ class Corpora:
     def jobs(self) -> Path:
         """Folder of what ingestions keep while they run."""
         return self.settings.data / "ingestions"
+
+    def forget(self, id: str) -> None:
+        """Remove the files that an ingestion kept."""
+        (self.jobs / f"{id}.plan").unlink(missing_ok=True)
+        shutil.rmtree(self.jobs / f"{id}.pages", ignore_errors=True)
 
     def _folder(self, id: str) -> Path:
         return self.settings.data / "corpora" / id

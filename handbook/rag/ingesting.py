@@ -10,7 +10,6 @@ knows how steps are remembered: that is `jobs`.
 """
 
 import os
-import shutil
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -240,8 +239,7 @@ class Run:
 
     def forget(self) -> None:
         """Remove the files that it kept."""
-        self._path.unlink(missing_ok=True)
-        shutil.rmtree(self._pages, ignore_errors=True)
+        self._corpora.forget(self.id)
 
     def close(self) -> None:
         """End the workers."""

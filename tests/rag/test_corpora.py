@@ -9,8 +9,10 @@ import pytest
 
 from handbook.errors import CorpusError, HandbookError
 from handbook.rag.corpora import TENANT, checked_name, suggested_name
+from handbook.rag.ingesting import Run
 from handbook.rag.nouns import Condition
-from handbook.rag.planning import Source
+from handbook.rag.planning import Source, write_plan
+from handbook.records import Answer, Chunk, Citation, Hit, Sentence
 from tests.rag.fakes import HashEmbedder
 from tests.rag.notes import BREAD, TEA, folder, found, held, here, ingested, opened
 
@@ -198,6 +200,57 @@ def test_a_deleted_corpus_leaves_nothing_and_its_name_is_free(tmp_path: Path) ->
         corpora.create("notes")
         assert corpora.reader("notes").count(TENANT) == 0
         assert notes.is_dir(), "what was ingested is the reader's own"
+
+
+def test_nothing_that_a_deleted_corpus_said_is_kept(tmp_path: Path) -> None:
+    notes = folder(tmp_path / "notes")
+    with opened(tmp_path / "data") as corpora:
+        database = corpora.catalogue._database
+        for name in ("notes", "other"):
+            corpora.create(name)
+            chunk = Chunk("1", TEA, "Tea", "/corpora/1", "document", "tea.md")
+            said = (Sentence("Green tea.", (Citation(chunk, 0.9),), True),)
+            answer = Answer("What is hot?", said, False, (Hit(chunk, 1.0),), 0.9, corpus=name)
+            database.log_ask(answer)
+            database.signal("cited", "What is hot?", name, "1")
+        corpora.catalogue.add_ingestion(
+            id="notes-cut-off", corpus="notes", job={"sources": None}, state="running", wish="", seconds=0.0,
+            stage="", done=0, total=None, note="", counts={}, faults=[],
+        )  # fmt: skip
+        run = Run(corpora, "notes-cut-off", "notes")
+        ingested(corpora, "notes", notes)
+        write_plan(run._path, run.look([]))
+        run._pages.mkdir()
+        (run._pages / "page").write_text(TEA)
+        corpora.rename("notes", "mine")
+        assert [ask["answer"]["corpus"] for ask in database.asks()] == ["other", "mine"]
+        assert database.signal_counts("mine") == {"cited": 1}
+        assert not database.signal_counts("notes")
+        corpora.delete("mine")
+        other, mine = database.asks()
+        assert other["answer"]["hits"]
+        assert other["answer"]["sentences"]
+        assert mine["question"] == "What is hot?"
+        assert "seventy" not in str(mine["answer"])
+        assert not database.signal_counts("mine")
+        assert database.signal_counts("other")
+        assert not run._path.exists()
+        assert not run._pages.exists()
+
+
+def test_an_upload_that_was_taken_out_comes_in_when_it_is_sent_again(tmp_path: Path) -> None:
+    with opened(tmp_path / "data") as corpora:
+        corpora.create("notes")
+        upload = folder(corpora.uploads("notes"))
+        ingested(corpora, "notes", upload)
+        assert corpora.remove("notes", [str(upload / "tea.md")]) == 1
+        assert not (upload / "tea.md").exists()
+        folder(upload, tea=TEA)
+        ingested(corpora, "notes", upload)
+        assert found(corpora, "notes", "bitter") == ["tea.md"]
+        (upload / "later.md").write_text("Not read yet.")
+        assert corpora.remove("notes", [str(upload)]) == 2
+        assert not upload.exists()
 
 
 def test_what_a_killed_deletion_left_goes_with_the_next(
