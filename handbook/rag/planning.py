@@ -90,14 +90,11 @@ def named(text: str) -> Source:
     """What a person typed, as a source. Raises HandbookError where there is no such file or folder."""
     text = text.strip()
     if "://" in text:
-        if urlsplit(text).scheme.lower() not in ("http", "https"):
-            raise HandbookError(f"{text} is no page of the web.", "Name a URL of http or https, or a path.")
-        return Source(text, "page")
+        return Source(_page(text), "page")
     if not text or "\0" in text:
         raise HandbookError("The path is empty or no path.", "Name a folder, a file or a URL.")
-    path = Path(text).expanduser().absolute()
     try:
-        path = path.resolve(strict=True)
+        path = Path(text).expanduser().absolute().resolve(strict=True)
     except (OSError, RuntimeError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise HandbookError(
@@ -108,6 +105,22 @@ def named(text: str) -> Source:
     except UnicodeEncodeError as error:
         raise HandbookError(f"{path!a} has a name that is no UTF-8.", "Rename it.") from error
     return Source(str(path), "folder" if path.is_dir() else "file")
+
+
+def _page(url: str) -> str:
+    """The URL. Raises HandbookError for what is none of the web, or holds what is not to be kept."""
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise HandbookError(f"{url[:200]} is no URL: {error}.", "Copy it again.") from error
+    if parts.scheme.lower() not in ("http", "https"):
+        raise HandbookError(f"{url[:200]} is no page of the web.", "Name a URL of http or https, or a path.")
+    if "@" in parts.netloc:
+        raise HandbookError(
+            "The URL holds a name or a password, which would be kept and shown.",
+            "Save the page from your browser, and ingest the file.",
+        )
+    return url
 
 
 def plan(
@@ -190,7 +203,10 @@ class _Look:
     def _walked(self, source: Source) -> list[File] | None:
         """The documents of a folder, or the one that a file is. None where nobody can say."""
         try:
-            found = list(walk(source.name, self.skipped))
+            found = []
+            for file in walk(source.name, self.skipped):
+                self._tell(self._looked)  # a large folder takes a while, and it may be that nobody wants it
+                found.append(file)
         except HandbookError as error:
             if source.kind == "file" and _standing(source.name) is False:
                 return []

@@ -167,7 +167,31 @@ def test_batches_are_bounded_and_hold_everything_in_order() -> None:
     assert [len(part) for part in parts[:2]] == [1, 1]
 
 
-@pytest.mark.parametrize("text", ["", "/no/such/folder", "ftp://example.org/a", "file:///etc/passwd", "a\0b"])
-def test_what_is_no_source_is_refused(text: str) -> None:
+@pytest.mark.parametrize(
+    "text", ["", "/no/such/folder", "ftp://example.org/a", "file:///etc/passwd", "a\0b", "http://[x", "~/no"]
+)
+def test_what_is_no_source_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "expanduser", homeless)
     with pytest.raises(HandbookError):
         named(text)
+
+
+def homeless(self: Path) -> Path:
+    """As for a person who has no home folder."""
+    if str(self).startswith("~"):
+        raise RuntimeError("Could not determine home directory.")
+    return self
+
+
+def test_a_password_in_an_address_is_neither_kept_nor_said() -> None:
+    with pytest.raises(HandbookError, match="name or a password") as caught:
+        named("https://anna:secret@example.org/a")
+    assert "secret" not in str(caught.value)
+
+
+def test_a_look_can_be_ended_while_folders_are_walked(tmp_path: Path) -> None:
+    def tell(looked: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        plan([named(str(folder(tmp_path / "notes", empty="one")))], {}, tmp_path, tell=tell)
