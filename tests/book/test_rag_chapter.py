@@ -86,6 +86,9 @@ def test_padding_and_bytes() -> None:
     assert [round(size / 1e9, 3) for size in million] == [1.536, 0.384, 0.048]
     assert (round(1.536 / 20 * 1000), round(20_000 * 1536 / 20e9 * 1000, 1)) == (77, 1.5)
     assert 1000 + 20 * 10**6 / 1000 == 21_000
+    vectors = 10**7
+    assert [round(vectors * size / 1e9, 2) for size in (1536, 48, 2 * 16 * 4)] == [15.36, 0.48, 1.28]
+    assert [round(vectors * size / 20e9 * 1000) for size in (1536, 48)] == [768, 24]
     assert unsaid("$2 \\cdot 250 + 2 \\cdot 240 = 980$", "21000 comparisons, 2% of all") == []
 
 
