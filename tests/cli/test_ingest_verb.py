@@ -131,6 +131,25 @@ def test_wrong_use_has_its_remedy(
     assert "Traceback" not in shown
 
 
+def test_a_file_s_name_gives_the_terminal_no_orders(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    notes = folder(tmp_path / "notes")
+    (notes / "a\x1b]0;owned\x07\nfdp.\u202e.pdf").write_bytes(b"none")
+    (notes / "b\x1b]0;owned\x07.txt").write_text("Oolong rests between green and black.")
+    report = tmp_path / "report.txt"
+    assert run(["ingest", str(notes), "--dry-run"]) == 0
+    assert run(["ingest", str(notes), "--report", str(report)]) == 0
+    assert run(["corpora", "show", "notes", "--all"]) == 0
+    assert run(["corpora", "remove", "notes", "\x1b]0;owned\x07"]) != 0
+    run(["ask", "Where does oolong rest?", "--corpus", "notes", "--trace"])
+    told = capsys.readouterr()
+    said = told.out + told.err + report.read_text()
+    assert "b\ufffd]0;owned\ufffd.txt" in said
+    assert "\n    can't be read: This is named as pdf" in said
+    assert not any(odd in said for odd in ("\x1b", "\x07", "\u202e", "owned\n"))
+
+
 def test_a_corpus_is_cut_in_one_way_and_its_name_is_for_one_thing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from handbook.app.cli.output import json_option, print_json, progress
+from handbook.app.cli.output import json_option, print_json, progress, shown
 from handbook.app.cli.plain import plain
 from handbook.records import Answer, Chunk, Hit, Sentence, Step
 from handbook.settings import Settings, load
@@ -98,20 +98,20 @@ def _print_answer(answer: Answer) -> None:
         who = "The book does" if answer.corpus == "book" else f"The corpus {answer.corpus} does"
         click.echo(f"{who} not answer this." + (" The nearest passages:" if answer.hits else ""))
         for hit in answer.hits[:3]:
-            click.echo(f"  {hit.chunk.title}  {place(hit.chunk)}")
+            click.echo(f"  {shown(hit.chunk.title)}  {place(hit.chunk)}")
         return
     for sentence in answer.sentences:
         places = ", ".join(place(citation.chunk) for citation in sentence.citations)
-        text = plain(sentence.text) if answer.corpus == "book" else " ".join(sentence.text.split())
+        text = plain(sentence.text) if answer.corpus == "book" else shown(" ".join(sentence.text.split()))
         click.echo(f"{text}\n    {places}")
     for conflict in answer.conflicts:
-        click.echo(f"Sources disagree ({conflict.about}): {conflict.why}.")
+        click.echo(shown(f"Sources disagree ({conflict.about}): {conflict.why}."))
         click.echo(f"    {place(conflict.one.chunk)}, {place(conflict.other.chunk)}")
 
 
 def place(chunk: Chunk) -> str:
     """Where a person finds a passage: its address in the book, or its document."""
-    return chunk.document if chunk.kind == "document" else chunk.url
+    return shown(chunk.document) if chunk.kind == "document" else chunk.url
 
 
 def print_steps(steps: Sequence[Step]) -> None:
@@ -123,14 +123,14 @@ def print_steps(steps: Sequence[Step]) -> None:
         for direction, values in (("in", step.received), ("out", step.produced)):
             for name, value in values.items():
                 for line in lines_of(value):
-                    click.echo(f"  {direction:>3}  {name}: {line}")
+                    click.echo(f"  {direction:>3}  {name}: {shown(line)}")
 
 
 def lines_of(value: object) -> list[str]:
     """A value of a step in lines: a list's items one by one, the first of them."""
     if isinstance(value, list):
-        shown = [line for item in value[:LISTED] for line in lines_of(item)]
-        return shown + ([f"and {len(value) - LISTED} more"] if len(value) > LISTED else [])
+        listed = [line for item in value[:LISTED] for line in lines_of(item)]
+        return listed + ([f"and {len(value) - LISTED} more"] if len(value) > LISTED else [])
     if isinstance(value, Mapping):
         return [", ".join(f"{name} {item}" for name, item in value.items() if name not in ("id", "url"))]
     return [f"{value:.4g}" if isinstance(value, float) else " ".join(str(value).split())]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from handbook.app.cli.ingest import follow, item_json, opened, progress_json
-from handbook.app.cli.output import json_option, print_json
+from handbook.app.cli.output import json_option, print_json, shown
 from handbook.errors import CorpusError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def list_corpora(as_json: bool) -> None:
         state = "" if latest is None or latest.state in ("done", "replaced") else f"  ({latest.state})"
         click.echo(
             f"{about.name:<24} {about.documents:>7,} documents {about.chunks:>8,} chunks  "
-            f"{about.title}{state}"
+            f"{shown(about.title)}{state}"
         )
     if not found:
         click.echo("There is no corpus yet. `handbook ingest FOLDER` makes one of your own documents.")
@@ -77,26 +77,26 @@ def show_corpus(name: str, everything: bool, as_json: bool) -> None:
         }
         print_json("handbook.corpora.show/1", values)
         return
-    click.echo(f"{about.title} ({about.name})")
+    click.echo(f"{shown(about.title)} ({about.name})")
     click.echo(f"  {about.documents:,} documents, {about.chunks:,} chunks, {about.characters:,} characters")
     click.echo(f"  cut by {about.method} to {about.limit} tokens, embedded by {about.model}")
     for source in about.sources:
-        click.echo(f"  {source.kind:<6} {source.name}")
+        click.echo(f"  {source.kind:<6} {shown(source.name)}")
     if about.fault:
         click.echo(f"  {about.fault}")
     if latest is not None and latest.state not in ("done", "replaced"):
-        click.echo(f"  ingestion: {latest.state}. {latest.note}".rstrip())
+        click.echo(shown(f"  ingestion: {latest.state}. {latest.note}".rstrip()))
     if signals:
         click.echo(
             "  " + ", ".join(f"{count:,} {_SIGNALS.get(kind, kind)}" for kind, count in signals.items())
         )
     for item in items:
         if item.fault:
-            click.echo(f"{item.source}\n    can't be read: {item.fault}")
+            click.echo(f"{shown(item.source)}\n    can't be read: {shown(item.fault)}")
         elif item.lost or everything:
-            click.echo(f"{item.source}  {item.chunks:,} chunks")
+            click.echo(f"{shown(item.source)}  {item.chunks:,} chunks")
             for line in item.lost:
-                click.echo(f"    lost: {line}")
+                click.echo(f"    lost: {shown(line)}")
 
 
 _SIGNALS = {"cited": "citations opened", "helped": "answers that helped", "not_helped": "that did not"}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from handbook.app.cli.output import json_option, print_json, progress
+from handbook.app.cli.output import json_option, print_json, progress, shown
 from handbook.errors import CorpusError
 from handbook.settings import load
 
@@ -189,10 +189,10 @@ def _say(ended: "Progress", worth: "Sequence[Item]", report: Path | None) -> Non
     parts = [f"{counts.get(what, 0):,} {say}" for what, say in _PARTS if counts.get(what)]
     click.echo(f"{ended.corpus}: {', '.join(parts) or 'nothing to do'} ({ended.seconds:.1f} s)")
     if ended.note and ended.state == "done":
-        click.echo(f"  {ended.note}")
-    shown = [line for line in ended.faults if not any(line.startswith(f"{item.source}: ") for item in worth)]
-    for line in shown[:SHOWN]:
-        click.echo(f"  {line}")
+        click.echo(f"  {shown(ended.note)}")
+    told = [line for line in ended.faults if not any(line.startswith(f"{item.source}: ") for item in worth)]
+    for line in told[:SHOWN]:
+        click.echo(f"  {shown(line)}")
     for item in worth[:SHOWN]:
         click.echo("".join(f"  {line}\n" for line in _lines(item).splitlines()), nl=False)
     if len(worth) > SHOWN:
@@ -220,7 +220,7 @@ _PARTS = (
 def _lines(item: "Item") -> str:
     """A document in a report: what it is, then a line for each thing that was lost."""
     said = [f"can't be read: {item.fault}"] if item.fault else [f"lost: {line}" for line in item.lost]
-    return "".join(f"{line}\n" for line in (item.source, *(f"    {line}" for line in said)))
+    return "".join(f"{shown(line)}\n" for line in (item.source, *(f"    {line}" for line in said)))
 
 
 def progress_json(ended: "Progress") -> dict[str, Any]:
@@ -264,4 +264,4 @@ def _say_plan(name: str, made: "Plan", as_json: bool) -> None:
     click.echo(f"{name}: {made}")
     faults = [f"{source}: {reason}" for source, (_, reason) in made.faults.items()]
     for line in [*made.broken, *faults, *made.lines][: 2 * SHOWN]:
-        click.echo(f"  {line}")
+        click.echo(f"  {shown(line)}")

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +25,15 @@ def print_json(schema: str, values: Mapping[str, Any]) -> None:
     click.echo(json.dumps(_finite({"schema": schema, **values}), ensure_ascii=False, indent=2))
 
 
+def shown(text: str) -> str:
+    """A line with names or words of somebody else in it, without what a terminal would obey or what turns the
+    direction of writing: a file may be called anything."""
+    return "".join("\N{REPLACEMENT CHARACTER}" if _OBEYED.match(c) else c for c in text)
+
+
+_OBEYED = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
 def _finite(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
@@ -35,13 +45,17 @@ def _finite(value: Any) -> Any:
 
 
 def report_error(error: HandbookError) -> None:
-    click.echo(click.style("Error: ", fg="red", bold=True) + error.what, err=True)
+    click.echo(click.style("Error: ", fg="red", bold=True) + _lines(error.what), err=True)
     if isinstance(error, BookError | ModelFileError):
         for fault in error.faults:
             if fault not in error.what:
-                click.echo(f"  {fault}", err=True)
+                click.echo(f"  {_lines(str(fault))}", err=True)
     if error.remedy:
-        click.echo(error.remedy, err=True)
+        click.echo(_lines(error.remedy), err=True)
+
+
+def _lines(text: str) -> str:
+    return "\n".join(map(shown, text.split("\n")))
 
 
 @contextmanager
