@@ -41,11 +41,13 @@ with app.setup:
     )
     from handbook.lab.rag.chunking import (
         by_limit,
+        chunk_200_over_400,
         chunk_cut_fixed,
         chunk_cut_markdown,
         chunk_overlap_cost,
         chunk_overlap_gain,
         chunk_parents_gain,
+        chunk_parents_short,
         chunk_recall_50,
         chunk_recall_100,
         chunk_recall_200,
@@ -101,6 +103,13 @@ with app.setup:
         parse_page_kept,
         parse_page_left,
         parse_page_noise,
+    )
+    from handbook.lab.rag.reranking import (
+        cross_cacm,
+        cross_gain_book,
+        cross_gain_cacm,
+        cross_gain_scifact,
+        cross_scifact,
     )
     from handbook.lab.rag.retrieval import (
         book_bm25,

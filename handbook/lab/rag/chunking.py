@@ -210,6 +210,16 @@ def chunk_parents_gain(small: bool = True) -> list[float]:
     return interval(parents_recall(small), recall(small, 50))
 
 
+def chunk_200_over_400(small: bool = True) -> list[float]:
+    """Chunks of at most 200 tokens over those of at most 400."""
+    return interval(recall(small, 200), recall(small, 400))
+
+
+def chunk_parents_short(small: bool = True) -> list[float]:
+    """Chunks of 200 tokens over parents of as many that were found by 50."""
+    return interval(recall(small, 200), parents_recall(small))
+
+
 def by_limit(small: bool = True) -> dict[str, list[tuple[float, float]]]:
     """Recall by the size of chunks, for the plot."""
     methods: tuple[Method, ...] = ("fixed", "markdown")

@@ -5,12 +5,13 @@ from functools import cache
 from handbook.lab import kit
 from handbook.lab.rag.retrieval import candidates
 from handbook.lab.rag.subjects import NDCG, SMALL, Subject, subject
-from handbook.rag.cross import POOL, WEIGHT, Cross
+from handbook.rag.cross import POOL, Cross
 from handbook.rag.evaluate import difference, scores
 from handbook.rag.nouns import Found, Row
 from handbook.reranking import OWN, LocalReranker, open_reranker
 from handbook.settings import load as load_settings
 
+EQUAL = 1.0  # weight of the model's score, where retrieval's counts 1
 QUESTIONS, FEW = 12, 8  # small settings: questions, passages that are looked at
 
 
@@ -33,7 +34,7 @@ def hits(found: Subject, name: str, query: str, pool: int, small: bool) -> list[
 def _reranked(name: str, small: bool) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
     """Rankings as fused, and by the cross-encoder with retrieval's say."""
     found = subject(name, small)
-    order = Cross(scorer(), WEIGHT, FEW if small else POOL)
+    order = Cross(scorer(), EQUAL, FEW if small else POOL)
     plain, moved = {}, {}
     with kit.quiet():
         for query in list(found.golden.queries)[: QUESTIONS if small else None]:
