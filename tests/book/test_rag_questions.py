@@ -53,6 +53,7 @@ def kept() -> list[str]:
         f"= {whole:.2f}, so {100 * whole:.0f} of 100",
         f"gives {100 * lifted:.1f}",
         f"give {100 * all_one:.1f}",
+        f"{100 * min(shares):.0f} at best",
     ]
 
 
@@ -70,6 +71,9 @@ def metrics() -> list[str]:
     inner, norms, apart = rows @ q, np.linalg.norm(rows, axis=1), np.square(rows - q).sum(axis=1)
     cosines = inner / norms
     assert [int(cosines.argmax()), int(inner.argmax()), int(apart.argmin())] == [0, 1, 2]
+    unit, longer = rows / norms[:, None], 3 * q  # of stored length one, any question has one order
+    orders = (-cosines, -unit @ longer, np.square(unit - longer).sum(axis=1))
+    assert len({tuple(np.argsort(one).tolist()) for one in orders}) == 1
     return [
         f"$a$ has {cosines[0]:.3f}",
         f"{inner[1]:.1f}/{norms[1]:.3f} = {cosines[1]:.3f}",
