@@ -96,7 +96,7 @@ def named(text: str) -> Source:
     try:
         path = Path(text).expanduser().absolute().resolve(strict=True)
     except (OSError, RuntimeError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        reason = getattr(error, "strerror", None) or str(error).rstrip(".")
         raise HandbookError(
             f"{text} can't be read: {reason}.", "Name a folder, a file or a URL that is there."
         ) from error

@@ -233,7 +233,10 @@ def test_an_update_reads_only_what_changed_and_can_be_taken_back(room: Room) -> 
         ({}, "Expected a folder, files or the address of a page"),
         ({"path": "notes"}, "Expected a whole path"),
         ({"path": "/no/such/folder"}, "/no/such/folder"),
+        ({"path": "~no-such-person/notes"}, "can't be read"),
         ({"url": "ftp://example.org/x"}, "Begin it with https://"),
+        ({"url": "https://[x"}, "is no URL"),
+        ({"url": "https://anna:secret@example.org/"}, "a name or a password"),
     ],
 )
 def test_what_can_t_be_added_says_why_and_leaves_no_corpus(

@@ -142,7 +142,7 @@ def page(request: Request, done: str = "") -> Response:
 def sources_of(form: dict[str, str]) -> list[str]:
     """The folder and the page that a form names. Raises HandbookError for a path that isn't whole."""
     path, url = form.get("path", "").strip(), form.get("url", "").strip()
-    if path and not URL.match(path) and not Path(path).expanduser().is_absolute():
+    if path and not URL.match(path) and not path.startswith("~") and not Path(path).is_absolute():
         raise HandbookError(
             f"Expected a whole path, got {path[:200]!r}.", "Begin it with / (or ~ for your home folder)."
         )
@@ -184,7 +184,7 @@ def create(
     shelf.corpora.create(name, title)
     try:
         begin(shelf, name, sources, sent)
-    except HandbookError:
+    except BaseException:
         shelf.corpora.delete(name)
         raise
     return RedirectResponse(f"/corpora/{name}", 303)
@@ -194,7 +194,7 @@ def titled(source: str) -> str:
     """What a corpus is called where nobody says so: as its folder, or as its page's address."""
     if URL.match(source):
         return URL.sub("", source).partition("?")[0].rstrip("/")
-    return Path(source).expanduser().name or source
+    return Path(source).name or source
 
 
 def free_name(title: str, taken: set[str]) -> str:

@@ -43,6 +43,14 @@ def row_of(shelf: Shelf, name: str, id: str) -> "Row":
     return found
 
 
+def there(row: "Row") -> bool:
+    """Whether a passage's document is a file that can be reached."""
+    try:
+        return "://" not in row.document and Path(row.document).is_file()
+    except OSError:  # a folder above it that may not be entered
+        return False
+
+
 def pieces(rows: "list[Row]", id: str) -> list[Piece]:
     """Neighbouring passages, each character once: where two overlap, the one that was asked for is whole."""
     here = next(at for at, row in enumerate(rows) if row.id == id)
@@ -81,7 +89,7 @@ def page(request: Request, name: str, id: str) -> Response:
             "before": rows[max(0, place - 2 * AROUND - 1)].id if first else "",
             "after": rows[min(len(rows) - 1, place + 2 * AROUND + 1)].id if last < len(rows) else "",
             "web": row.document.lower().startswith(("http://", "https://")),
-            "there": Path(row.document).is_file() if "://" not in row.document else False,
+            "there": there(row),
             "chosen_corpus": name,
         },
     )
@@ -93,7 +101,7 @@ def source(request: Request, name: str, id: str) -> Response:
     site: what a document holds is not ours."""
     row = row_of(shelf_of(request), name, id)
     path = Path(row.document)
-    if "://" in row.document or not path.is_file():
+    if not there(row):
         raise HandbookError(
             f"{row.document} is not there any more.",
             "What was read of it is in the corpus; an update takes it out.",
