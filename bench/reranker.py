@@ -135,6 +135,7 @@ def train(settings: Any, steps: int, seed: int, out: Path) -> dict[str, Any]:
 
     folder = folder_of(settings.embedder, settings)
     encoder, tokenizer = load_encoder(folder), read_tokenizer(folder)
+    tokenizer.no_padding()
     targets = f"blocks.[{JOINED}-{encoder.config.layers - 1}]"
     add_lora(encoder, LoRAConfig(r=RANK, alpha=2 * RANK, targets=targets), seed)
     model = CrossEncoder(encoder, Likeness(encoder.config.dim), JOINED)

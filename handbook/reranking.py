@@ -3,6 +3,8 @@
 `LocalReranker` runs a cross-encoder of `handbook.model.cross` in this process: the one that is trained here
 and ships with the package (`OWN`), which is a small change of the embedding model's upper blocks, or one of
 the hub. No torch is imported here at module level; the model loads at the first question.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 from __future__ import annotations
@@ -83,7 +85,9 @@ class LocalReranker:
                 folder = self._folder()
                 model = load_own(folder, self._weights) if self.name == OWN else load_cross(folder)
                 self.computed_by = self._speed_up(model.encoder)
-                self._loaded = model, read_tokenizer(folder)
+                tokenizer = read_tokenizer(folder)
+                tokenizer.no_padding()  # nothing here has a mask
+                self._loaded = model, tokenizer
             return self._loaded
 
     def scores(self, question: str, passages: Sequence[str]) -> NDArray[np.float32]:

@@ -58,11 +58,13 @@ def hub(tmp_path: Path) -> tuple[Path, Any]:
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",
         special_tokens=[("[CLS]", 1), ("[SEP]", 2)],
     )
+    tokenizer.enable_padding(length=20)  # as MiniLM's does
     tokenizer.save(str(tmp_path / "tokenizer.json"))
     return tmp_path, model
 
 
 def expected(theirs: Any, tokenizer: Tokenizer, passage: str) -> float:
+    tokenizer.no_padding()
     read = tokenizer.encode(QUESTION, passage)
     with torch.inference_mode():
         logits = theirs(torch.tensor([read.ids]), token_type_ids=torch.tensor([read.type_ids])).logits
