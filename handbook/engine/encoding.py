@@ -3,6 +3,8 @@
 Attention, norms and GELU stay torch's. fp32 is the same numbers in another order of adding; bf16 rounds what
 is multiplied; int8 rotates it first and rounds it to bytes (handbook/engine/kernels/pack.py).
 bench/embeddings.py says what each is worth and how near its vectors stay.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import time

@@ -13,6 +13,8 @@ from which on they are together: 0 is the plain cross-encoder.
 encoder has learned already, cosines, where a layer over the first token would start from nothing.
 
 Axes: B pairs, N tokens of all of them end to end, C width.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ A URL may name a private address, resolve to one, resolve to another one at the 
 or redirect to one; behind each is what this machine can reach and the author of the URL can't: the handbook
 itself, a router, a cloud's metadata (OWASP, "Server-Side Request Forgery Prevention Cheat Sheet"; special
 addresses: the IANA registries of RFC 6890).
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import ipaddress

@@ -6,6 +6,8 @@
 
 Thakur et al. 2021, "BEIR: A Heterogeneous Benchmark for Zero-shot Evaluation of Information Retrieval
 Models", whose repository fixes the layout. A whole set is held in memory.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import hashlib

@@ -13,6 +13,8 @@ order.
 
 Texts come as their words, in whatever way they were cut (`handbook.rag.text.words`, stems, ...). The app's
 full text is Lance's; this one shows what that computes.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import math

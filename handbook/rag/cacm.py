@@ -4,6 +4,8 @@
 formats (the files that Anserini's repository holds). A page is a title, an abstract (half of the records have
 none), the issue, authors, key words and category numbers, then a catalogue line and a table of citation
 counts, which says nothing to a reader and is left out.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import html

@@ -8,6 +8,8 @@
 
 Each gives the places alone; `chunk` also says which titles stand above them and which larger part (parent)
 they are of. `late` embeds the chunks of a text that was read whole, wherever it was cut.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import hashlib

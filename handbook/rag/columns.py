@@ -6,6 +6,8 @@ chunk begins in its body (`lead`): each column that a search brings is read on i
 millisecond among a million rows, and a row has fifteen. What can be filtered by is a column as well; of a
 row's own fields `word_author` or `number_year`, made when the first row brings it. Documents name their
 fields as they like, so names that are no plain words, and those past the first 64, have no column.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import json

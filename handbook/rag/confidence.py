@@ -3,6 +3,8 @@
 Its weights are data (confidence.json), fitted by `bench/ask.py --fit` on the development half of the question
 sets. Platt 1999 ("Probabilistic outputs for support vector machines") for turning scores into a probability
 by logistic regression.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import json

@@ -4,6 +4,8 @@ or of which one denies what the other says.
 A narrow net on purpose: both sentences must share nearly all their telling words, so that a difference in
 figures is one about the same thing. Contradictions in other words are not seen (that is entailment, Bowman
 et al. 2015, "A large annotated corpus for learning natural language inference").
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import re

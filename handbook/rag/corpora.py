@@ -6,6 +6,8 @@
 
 A corpus is of one embedding model: vectors of two can't be compared. It remembers which, and says so when
 another one is set.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import contextlib

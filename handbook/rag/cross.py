@@ -5,6 +5,8 @@ mean 0 and deviation 1 over the passages that are looked at, and added with a we
 passages equally good it therefore changes nothing.
 
 No model is here: `handbook.reranking` has it, behind `Scorer`.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 from collections.abc import Sequence

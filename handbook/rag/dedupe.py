@@ -10,6 +10,8 @@ duplicate of a better hit:
 
 Two texts that differ in a number, a "not" or a sign of comparison are never alike, however long: they
 contradict each other, and that is to be seen.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import re

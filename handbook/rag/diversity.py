@@ -2,6 +2,8 @@
 
 Maximal marginal relevance: Carbonell and Goldstein 1998 (SIGIR), "The Use of MMR, Diversity-Based Reranking
 for Reordering Documents and Producing Summaries", section 2.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 from collections.abc import Sequence

@@ -3,6 +3,8 @@
 A file whose size and time of change are those of the last look is not read again, unless it was changed so
 shortly before that look that a later change could bear the same time (git calls these entries racily clean).
 Times that lie say nothing: what is read is compared by hash alone.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import hashlib

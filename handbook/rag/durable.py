@@ -8,6 +8,8 @@ remember that too, and raise it again instead of trying again.
 DBOS listens nowhere and reports to nobody here: no server, no conductor, no telemetry. It restarts nothing by
 itself either, since to it each process is an executor of its own: a person says when to go on. This is the
 only module that imports it, when the first ingestion begins.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import contextlib

@@ -2,6 +2,8 @@
 embedder.
 
 Nothing else is needed to be incremental: a text that changed has another hash, one that moved has not.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import hashlib

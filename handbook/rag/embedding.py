@@ -11,6 +11,8 @@
 None of them learns anything from the vectors, so one that comes later is encoded like the first. LanceDB's
 IVF_RQ, which the index uses, rotates before it takes signs and refines with whole vectors
 (handbook/rag/nearest/rabitq.py); these are for a store that has to be small, and to see what a bit is worth.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 from collections.abc import Callable

@@ -3,6 +3,8 @@
 A stage is a function from a question to the ids that it ranks, best first; so a stage of the pipeline, the
 pipeline up to it, and another system are scored in the same way. Every score is kept by question: a mean says
 that something changed, its questions say what.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import time

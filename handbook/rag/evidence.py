@@ -2,6 +2,8 @@
 
 The book's paragraphs and the chunks of anybody's documents come to the last stages in this form, so that
 there is one way to answer, one to check and one to refuse.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import math

@@ -4,6 +4,8 @@ named.
 Each hop's name is resolved once, every address that it has must be public (`addresses`), and the connection
 is made to an address that was looked at, while the certificate is checked against the name. Of the
 environment no proxy is used, and no cookie, name or password is sent.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import contextlib

@@ -3,6 +3,8 @@
 A condition may come out of a question or out of a document, so nothing of it reaches the SQL as it stands: a
 name is looked up among the columns there are, a word is quoted, a number is written out by Python. Whose
 documents are searched is no condition: tenants lie in tables of their own (`handbook.rag.index`).
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import math

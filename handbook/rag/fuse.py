@@ -9,6 +9,8 @@ TREC-2: CombSUM) that were brought to one scale before. Three scales: the list's
 1997, SIGIR, "Analyses of Multiple Evidence Combination", section 3), its mean and spread (Montague and Aslam
 2001, CIKM, "Relevance Score Normalization for Metasearch"), and the lowest that the score can be at all
 (Bruch, Gai and Ingber 2023, arXiv:2210.11934, section 4, "theoretical min-max").
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 from collections.abc import Callable, Hashable, Mapping, Sequence

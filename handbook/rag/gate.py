@@ -2,6 +2,8 @@
 
 What is stored is a file in the repository with each stage's score for each question, so that a review shows
 which questions a change won and lost.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import json

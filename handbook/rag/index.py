@@ -12,6 +12,8 @@ every method, and it chooses the table; there is nothing that reads two.
 
 One process writes at a time, any number read (`Published`). A document is replaced whole: readers see it as
 it was or as it is, and where there is no room, or the writer is killed, as it was.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 from collections.abc import Iterable, Iterator, Sequence

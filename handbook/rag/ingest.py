@@ -8,6 +8,8 @@
 
 A parser that fails seldom says so: a scan is an empty text, a broken page a short one. So a document of which
 nothing can be read raises, and one of which something was lost says what (`Parsed.lost`).
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import hashlib

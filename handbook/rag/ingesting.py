@@ -7,6 +7,8 @@
 
 A batch replaces its documents whole, so a step that was cut off anywhere is simply done again. Nothing here
 knows how steps are remembered: that is `jobs`.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import os

@@ -3,6 +3,8 @@
 The steps are `ingesting`'s, and that they are remembered is `durable`'s. How far an ingestion is stands in a
 table, for all processes to see; whether anybody works on it is told by a lock, which a killed process no
 longer holds. Nothing heavy is imported before the first begins.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import tempfile

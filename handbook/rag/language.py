@@ -5,6 +5,8 @@ ones decides between languages of one script; it needs no model and a sentence o
 1995, "Comparing two language identification schemes", JADT, which finds short words as good as trigrams from
 some fifteen words on). Where it is not sure it says nothing. Not covered: mixed texts, languages not in the
 table.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import re

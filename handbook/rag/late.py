@@ -5,6 +5,8 @@ and a chunk's vector is the mean of the token vectors that lie in it: each of th
 Guenther et al. 2024, "Late Chunking: Contextual Chunk Embeddings Using Long-Context Embedding Models"
 (arXiv:2409.04701), section 3; texts longer than the encoder's window go through it in windows that overlap
 (their "long late chunking"). What a chunk gains ends at the window.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 from collections.abc import Callable, Sequence

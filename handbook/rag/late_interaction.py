@@ -5,6 +5,8 @@ the sum, over the question's tokens, of the highest cosine to any of its tokens 
 2020 (SIGIR), "ColBERT: Efficient and Effective Passage Search via Contextualized Late Interaction over BERT"
 (arXiv:2004.12832), section 3.3. Our encoder was trained to make one vector of the mean of these and not for
 MaxSim, and nothing is added to a question ([MASK], section 3.2), so this is the mechanism, not that model.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import threading

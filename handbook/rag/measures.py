@@ -2,6 +2,8 @@
 
 As trec_eval computes them: a document that nobody judged counts as not relevant, a grade of 1 or more is
 relevant, and a grade is its own gain. All lie between 0 and 1, and are 0 where nothing is relevant.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import math

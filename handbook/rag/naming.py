@@ -1,4 +1,7 @@
-"""What a corpus may be called, and what it is called where nobody says."""
+"""What a corpus may be called, and what it is called where nobody says.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
+"""
 
 import re
 from pathlib import Path

@@ -2,6 +2,8 @@
 
 A document's text is fixed once it is parsed: every later offset is a place in that text, so a chunk, a
 sentence and a citation can always be shown where they stand.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 from collections.abc import Mapping

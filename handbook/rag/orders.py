@@ -4,6 +4,8 @@ A document is data, also where it says otherwise: Greshake et al. 2023 (arXiv:23
 that speaks to the model behind an application indirect prompt injection. No list of wordings is complete, so
 nothing here makes a document safe. It keeps the known wordings out of prompts and out of what an answer may
 rest on; all that a model writes is checked besides (`handbook.rag.support`).
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import re

@@ -3,6 +3,8 @@
 Blocks as in CommonMark 0.31, sections 4 and 5, as far as cutting needs them: headings of both forms, fenced
 and indented code, lists, tables (GitHub's), front matter; all else is a paragraph. Not covered: blocks within
 quotes and within items of lists, which stay parts of the outer one.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import re

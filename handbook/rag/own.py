@@ -6,6 +6,8 @@
 `handbook.rag.pipeline` is the same for anybody's documents.
 
 Opening reads the book only. LanceDB is imported at the first search, the encoder at the first question.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import re

@@ -3,6 +3,8 @@
 A model uses what stands at the beginning and at the end of a long context better than what stands in its
 middle: Liu et al. 2023, "Lost in the Middle: How Language Models Use Long Contexts" (arXiv:2307.03172),
 section 2.3. So the weakest passages go into the middle.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 from collections.abc import Sequence

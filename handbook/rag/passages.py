@@ -4,6 +4,8 @@ Nothing is cut here: a paragraph is short enough to cite, and it already has an 
 it is more than what is shown: the titles above it, and the interview questions and follow-ups that point at
 it, since those say in a person's words what it answers (document expansion: Nogueira et al. 2019,
 arXiv:1904.08375, with written questions in place of generated ones).
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import ast

@@ -5,6 +5,8 @@
                                                                     sentence checked
 
 The book is asked in the same stages by `handbook.tutor`, over paragraphs that have addresses of their own.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 from collections.abc import Iterator, Sequence

@@ -2,6 +2,8 @@
 
 Each function gives the places strictly inside text[start:end] at which a new part begins, in order. Text is
 never changed and nothing is left out: white space stays at the end of the part before.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import re

@@ -2,6 +2,8 @@
 
 A source is a folder, a file or a page. What can't be reached at the moment takes nothing out of the corpus: a
 disk that is not mounted looks like an empty folder, and a folder without rights like one without files.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import hashlib

@@ -1,4 +1,7 @@
-"""Stages 1 and 2 together, as a worker does them: a file in, its text and its chunks out, none embedded."""
+"""Stages 1 and 2 together, as a worker does them: a file in, its text and its chunks out, none embedded.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
+"""
 
 from dataclasses import dataclass
 from functools import lru_cache

@@ -8,6 +8,8 @@ from the live version again.
 
 The versions that were live are tags too, named for when. Of them a few stay, the older the fewer; going back
 to one is a commit like any other.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import time

@@ -4,6 +4,8 @@ Each tenant of a corpus has a table of its own. A filter on a tenant could be fo
 not, BM25 would weigh one tenant's words by what others have written, going back a version would take all
 along, and what one had deleted would stay in versions that the others need. So who asks is an argument of
 every method, and it chooses the table; there is nothing that reads two.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import hashlib

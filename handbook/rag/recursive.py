@@ -3,6 +3,8 @@
 The rule is the one that LangChain's RecursiveCharacterTextSplitter made common, here on offsets in place of
 texts and with whole sentences among the places. What is left over from a part that was cut is joined to what
 follows it, where both fit.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,7 @@
-"""Vectors of short texts that are needed again: sentences of passages that questions keep bringing up."""
+"""Vectors of short texts that are needed again: sentences of passages that questions keep bringing up.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
+"""
 
 import threading
 from collections import OrderedDict

@@ -6,6 +6,8 @@ by how telling they are, in the passage and in one sentence) say how much of wha
 however often and in however long a text. An interview question that the passage answers counts as one of
 its sentences if the reader asks nearly the same; one that is only near would draw its passage up too often.
 The rank by fusion chooses the passages and takes no part in their order.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 from collections.abc import Container, Mapping, Sequence

@@ -2,6 +2,8 @@
 
 The dense side is exact: one matrix product over all vectors. For a book that is microseconds; an approximate
 index pays from about a hundred thousand vectors on.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 from collections.abc import Mapping, Sequence

@@ -2,6 +2,8 @@
 
 A chunk is small so that it can be found, and then often too small to be read: the sentence before it says
 what "it" is. So a hit can be handed on as its parent (the section that it is of) or with its neighbours.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 from collections.abc import Sequence

@@ -4,6 +4,8 @@ TextTiling (Hearst 1997, "TextTiling: Segmenting Text into Multi-paragraph Subto
 Linguistics 23(1), section 4) with vectors of sentences in place of counts of words: how alike the sentences
 before and after each gap are, and the depth of each valley below the peaks on both sides of it. What counts
 as deep is relative to the text: one that keeps to its subject is cut as well, at its own valleys.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 from collections.abc import Callable, Sequence

@@ -1,4 +1,7 @@
-"""Where sentences end, in prose that is full of abbreviations, decimals and bracketed citations."""
+"""Where sentences end, in prose that is full of abbreviations, decimals and bracketed citations.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
+"""
 
 import re
 

@@ -1,6 +1,8 @@
 """The pipeline's settings, and the form of each of its stages: any of them can be replaced by a function.
 
 The defaults are what `bench/rag.py` and `bench/answers.py` measured as no worse than others, and cheap.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 from collections.abc import Callable, Sequence

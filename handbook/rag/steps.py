@@ -1,6 +1,8 @@
 """The trace: what each stage received and produced, what it cost and how long it took, as it happens.
 
 What is kept can be shown as it is: words, numbers, and lists of passages as records with the same few names.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import time

@@ -4,6 +4,8 @@ damaged.
 Everything in it can be computed again, so damage is never an error to a reader: the table goes, and comes
 back. Readers take no lock: a Lance table is a chain of immutable versions, and an open handle stays on the
 version that it has read.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import errno

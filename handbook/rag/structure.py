@@ -3,6 +3,8 @@
 A section is cut at its headings before anything else, then between blocks; lists, tables and code then at
 lines, prose at sentences. A heading is never parted from what it stands above. Sections that fit stay apart,
 so that a chunk is about one thing, unless they are very short.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 from bisect import bisect_left, bisect_right

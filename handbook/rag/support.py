@@ -5,6 +5,8 @@ by the retrieval model's cosine; enough of its words, weighted by how telling th
 the question; every figure that it states is there too; and it is negated only where the passage is. A
 sentence that passes them can still be wrong: this is similarity, not entailment. Of a passage only what is
 evidence counts: sentences that give orders to a model carry nothing, so a model that obeys them is caught.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import re

@@ -4,6 +4,8 @@ A setting is on the Pareto front where no other is at least as good and at least
 them. What is off the front is never the right choice; which of those on it is, hangs on what a second is
 worth. Choose on one half of the questions and quote the other (`halves`): the best of many settings is in
 part the luckiest.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import hashlib

@@ -2,6 +2,8 @@
 model wrote.
 
 Pure functions: vectors and texts in, choices out. What a model wrote is checked in `support`.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import re

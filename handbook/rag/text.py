@@ -3,6 +3,8 @@
 Keyed by passage and content hash: what changed is replaced, what went is deleted, the rest is not touched.
 BM25: Robertson and Zaragoza 2009, "The Probabilistic Relevance Framework: BM25 and Beyond", section 3, as
 Lance implements it (k1 = 1.2, b = 0.75, English stems).
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import math

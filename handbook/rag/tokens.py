@@ -6,6 +6,8 @@ space and around punctuation, and no token crosses such a cut (Devlin et al. 201
 word is asked of the tokenizer once, and a piece of a text is one subtraction.
 
 Tokens are the text's own: [CLS] and [SEP], which the embedder adds, are not counted.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import json

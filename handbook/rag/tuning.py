@@ -10,6 +10,8 @@ each of them to be read.
 How many cells a search opens decides what it finds. After an index is made, some of the corpus's own vectors
 are looked for with more and more cells, until the share of the true nearest that comes back (recall) is
 enough; the number is kept with the table.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import json

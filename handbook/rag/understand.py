@@ -6,6 +6,8 @@
 Each is a function of its own in `handbook.rag.query`, whose result says what it did and why; here they
 follow each other, and each leaves a step of the trace. None needs a chat model. A model that fails costs
 its suggestion, never the question.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -2,6 +2,8 @@
 
 Each write adds a file, and rows that the indexes don't have yet, which every search then looks through. A
 thread puts that in order where it is worth it, a corpus at a time, while readers go on with what is live.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import threading

@@ -3,6 +3,8 @@
 A chunk that did not change, that moved, or that another document has too is not embedded again, and of a
 document that was being embedded when the process was killed only the last few hundred chunks are. The file is
 a cache: it holds the newest vectors, and what it lost is computed again.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import contextlib

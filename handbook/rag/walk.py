@@ -4,6 +4,8 @@ What is left out is counted by its reason, and said: a folder of which half is n
 whole. `.gitignore` and `.handbookignore` are obeyed in the folder where they stand and below (patterns as in
 gitignore(5), without its escapes). A link is followed only if asked, and no folder is entered twice, so loops
 end.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import fnmatch

@@ -1,4 +1,7 @@
-"""Chunks that ask little of a text: windows of a fixed size, whole sentences; and an overlap for any."""
+"""Chunks that ask little of a text: windows of a fixed size, whole sentences; and an overlap for any.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
+"""
 
 import re
 from bisect import bisect_left, bisect_right

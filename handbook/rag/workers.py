@@ -5,6 +5,8 @@ Each worker is a Python of its own that reads jobs from a pipe and answers in or
 each one: where no answer comes in time, or the pipe breaks, the worker is killed, the document at fault gets
 a line in its report, and a fresh worker goes on with the rest. Workers have the rights of the person who runs
 them: what they are kept from is time and memory, and no more.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import contextlib

@@ -3,6 +3,8 @@
 What a passage says can sway a model. Three things stand against that, the last of which does not depend on
 the model: text can't leave its place in the prompt (`defused`), known orders are left out of it, and each
 sentence is held against what the passages say as evidence.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import re

@@ -10,6 +10,8 @@ The lower blocks don't train here and read each text alone, so what they make of
 kept (`Kept`), and a step computes the upper blocks only.
 
 Axes: G questions, K passages of each, the right one first; N tokens of G K pairs end to end.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 from collections.abc import Sequence

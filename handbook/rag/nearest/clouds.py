@@ -8,6 +8,8 @@ surface of fewer dimensions.
 The defaults were chosen so that 10,000 of them are about as hard as all-MiniLM-L6-v2's embeddings of as many
 titles and first sentences of SciFact, asked with its claims: `handbook bench nearest --vectors` measures real
 ones.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import numpy as np

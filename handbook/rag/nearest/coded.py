@@ -4,6 +4,8 @@ A cell's vectors are coded by what is left of them after the cell's centre is ta
 small and alike in all cells. Estimates from the codes choose which few full vectors are read. Jégou, Douze
 and Schmid 2011, section IV, with product codes (IVFADC); Gao and Long 2024, section 4, with RaBitQ. LanceDB's
 IVF_PQ and IVF_RQ are of this form.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 from typing import Protocol

@@ -1,4 +1,7 @@
-"""Exact search: the distance to every vector, and the k smallest. The oracle of the other indexes."""
+"""Exact search: the distance to every vector, and the k smallest. The oracle of the other indexes.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
+"""
 
 from typing import NamedTuple
 

@@ -4,6 +4,8 @@ Malkov and Yashunin 2018, "Efficient and Robust Approximate Nearest Neighbor Sea
 Navigable Small World Graphs" (algorithms 1, 2, 4 and 5). Layer 0 holds every vector, each layer above a
 share 1 / M of the one below. High layers are sparse, so their links are long: a search crosses the data
 there in a few steps, and looks around only in layer 0.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import heapq

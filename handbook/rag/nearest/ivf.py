@@ -3,6 +3,8 @@
 Sivic and Zisserman 2003, "Video Google", brought the inverted file from words to vectors; Jégou, Douze and
 Schmid 2011, "Product Quantization for Nearest Neighbor Search", section IV.A, is the form used since: probe
 more than one cell, because a query near a border has neighbours behind it.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 import numpy as np

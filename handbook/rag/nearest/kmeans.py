@@ -3,6 +3,8 @@
 Lloyd 1982, "Least Squares Quantization in PCM": assign each vector to the nearest centre, move each centre
 to the mean of its vectors, again. Neither step can make the sum of squared distances larger, so it ends.
 Where it ends hangs on the start: `seeds` is k-means++ (Arthur and Vassilvitskii 2007, section 2.2).
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 from dataclasses import dataclass

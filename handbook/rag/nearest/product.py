@@ -6,6 +6,8 @@ the power of M different vectors can be written, from M books of K centres. Jég
 
 A query stays as it is and only the vectors are coded ("asymmetric"): its distance to a coded vector is a sum
 of M numbers looked up in a table of M x K that is made once a query.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 from typing import NamedTuple

@@ -7,6 +7,8 @@ entry. A unit vector o is written as the corner x of the cube {-1, +1}^D / sqrt(
 (theorem 3.2), and x·o can be computed once, when o is coded. Product quantization knows no such bound.
 
 Functions here take vectors that have been rotated already: a rotation changes no distance.
+
+Book: rag-pipelines/rag-pipeline-deep-dive
 """
 
 from typing import NamedTuple
