@@ -27,7 +27,7 @@ _STRONG = re.compile(
     rf"\b(?:all|any|your|my|the|these|those|previous|prior|above|earlier|other)\b[^.!?]{{0,40}}?{_RULES}s?\b"
     rf"|<\s*\|?\s*/?\s*(?:system|im_start|im_end|im_sep|assistant|user|endoftext|eot_id|start_header_id)\b"
     rf"|<\s*/?\s*passage\b|\[/?INST\]|<</?SYS>>|#{{2,}}\s*(?:system|instructions?|response|assistant)\b\s*:?\s*$"
-    rf"|^\W*(?:system|assistant|developer)(?: (?:message|prompt|note|override))?\s*:\s*"
+    rf"|(?:^|<!--|[.;!?>(\[{{])\W*(?:system|assistant|developer)(?: (?:message|prompt|note|override))?\s*:\s*"
     rf"(?=(?:you|your|ignore|from|always|never|do|don't|{_SAYING}|new|the (?:user|answer|assistant))\b)"
     rf"|\byou are (?:now )?(?:an? |the )?(?:\w+ ){{0,2}}{_WHO}\b"
     rf"|\b(?:new|updated|real|actual|hidden) (?:system )?(?:instructions?|prompt)\s*:"
