@@ -12,9 +12,9 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from handbook import reranking
 from handbook.errors import ModelFileError, ModelUnavailable
-from handbook.model.cross import CrossEncoder, Likeness, own_bytes
+from handbook.model.cross import CrossEncoder, Likeness, base_of, own_bytes
 from handbook.model.encoder import BERT, load_encoder
-from handbook.reranking import OWN, LocalReranker, open_reranker
+from handbook.reranking import OWN, WEIGHTS, LocalReranker, open_reranker
 from handbook.settings import Settings
 from handbook.train.lora import add_lora, lora_layers
 from handbook.train.lora_config import LoRAConfig
@@ -143,3 +143,19 @@ def test_what_is_not_there(tmp_path: Path, hub: tuple[Path, Any]) -> None:
     (hub[0] / "tokenizer.json").unlink()
     with pytest.raises(ModelFileError, match=r"tokenizer\.json"):
         open_reranker(str(hub[0]), Settings()).scores(QUESTION, PASSAGES)
+
+
+def test_the_shipped_change_is_small_and_says_what_it_is_for() -> None:
+    assert WEIGHTS.stat().st_size < 3_000_000
+    assert base_of(WEIGHTS) == "all-minilm-l6-v2"
+
+
+@pytest.mark.models
+def test_the_shipped_reranker_knows_what_answers(model_settings: Settings, minilm_path: Path) -> None:
+    passages = [
+        "Mats are woven from reed or cotton and lie on the floor.",
+        "Warmth saves a cat energy, which is why it sleeps where the ground is soft and warm.",
+        "Dogs bark at strangers, and so guard the house.",
+    ]
+    scores = LocalReranker(model_settings).scores("Why do cats lie down on warm things?", passages)
+    assert int(scores.argmax()) == 1
