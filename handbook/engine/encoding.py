@@ -23,17 +23,23 @@ ROWS, TRIES = 256, 5  # of the trial
 
 
 class Product(nn.Module):
-    """A linear layer's product and bias, packed: [..., K] -> [..., N]. fp32 in and out, no gradients."""
+    """A linear layer's product and bias, packed: [..., K] -> [..., N]. fp32 in and out, no gradients.
+
+    Raises ValueError for another K, and for what does not lie in the processor's memory: the kernel would
+    read and write where nothing of it is.
+    """
 
     def __init__(self, layer: nn.Linear, precision: Precision, kernels: Library) -> None:
         super().__init__()
         self._packed = pack(layer.weight.detach(), precision, layer.bias)
         self._call = pointer(self._packed.struct)
         self._kernels = kernels
-        self._outputs = layer.out_features
+        self._inputs, self._outputs = layer.in_features, layer.out_features
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x.contiguous()
+        if x.shape[-1] != self._inputs or x.device.type != "cpu":
+            raise ValueError(f"expected [..., {self._inputs}] on the CPU, got {list(x.shape)} on {x.device}")
+        x = x.float().contiguous()  # autocast hands on bf16
         y = x.new_empty(*x.shape[:-1], self._outputs)
         rows = x.numel() // x.shape[-1]
         self._kernels.linear(self._call, x.data_ptr(), y.data_ptr(), rows, torch.get_num_threads())

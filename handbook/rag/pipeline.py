@@ -248,7 +248,7 @@ class Pipeline:
     def _reranked(self, question: str, pool: Sequence[Found], steps: Steps) -> Sequence[Found]:
         if self.stages.rerank is None or not pool:
             return pool
-        with steps.stage("rerank", question=question, pool=len(pool)) as did:
+        with steps.stage("rerank.pairs", question=question, pool=len(pool)) as did:
             ranked = self.stages.rerank(question, pool)
             did.produced["passages"] = passages(ranked, pool)
             did.note = getattr(self.stages.rerank, "name", "")

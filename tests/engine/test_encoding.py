@@ -51,6 +51,12 @@ def test_a_product_takes_any_shape(kernels: Library) -> None:
     product = Product(layer, "fp32", kernels)
     for x in (torch.randn(48), torch.randn(2, 3, 48), torch.randn(48, 5).T, torch.randn(0, 48)):
         torch.testing.assert_close(product(x), layer(x), atol=1e-5, rtol=0)
+    half = torch.randn(3, 48).bfloat16()
+    assert product(half).dtype == torch.float32
+    torch.testing.assert_close(product(half), layer(half.float()), atol=1e-5, rtol=0)
+    for x in (torch.randn(3, 47), torch.randn(3, 48, device="meta")):
+        with pytest.raises(ValueError, match="expected"):
+            product(x)
 
 
 def test_layers_that_the_kernels_cannot_read_stay(kernels: Library) -> None:

@@ -206,7 +206,7 @@ def test_each_stage_can_be_replaced() -> None:
     assert used == ["retrieve", "fuse", "rerank", "pack", "synthesize"]
     assert answer.text == "Said."
     assert [hit.chunk.id for hit in answer.hits] == ["/notes/bread.txt-1"]
-    (rerank,) = [step for step in answer.steps if step.stage == "rerank"]
+    (rerank,) = [step for step in answer.steps if step.stage == "rerank.pairs"]
     assert [(one["rank_before"], one["rank"]) for one in rerank.produced["passages"]] == [(2, 1), (1, 2)]
 
 

@@ -36,6 +36,7 @@ CODE = {  # what a stage is written in; a part of a stage before the stage itsel
     "fuse.distinct": "handbook.rag.dedupe",
     "fuse.diverse": "handbook.rag.diversity",
     "rerank": "handbook.rag.rerank",
+    "rerank.pairs": "handbook.rag.cross",
     "pack": "handbook.rag.pack",
     "synthesize": "handbook.rag.synthesize",
     "synthesize.decide": "handbook.rag.confidence",
@@ -44,6 +45,7 @@ CODE = {  # what a stage is written in; a part of a stage before the stage itsel
 TITLES = {
     "fuse.distinct": "Fuse: each thing once",
     "fuse.diverse": "Fuse: diversity",
+    "rerank.pairs": "Rerank",
     "retrieve.expand": "Retrieve: surroundings",
     "synthesize.decide": "Synthesize: answer or refuse",
     "understand.hyde": "Understand: suppose an answer",
