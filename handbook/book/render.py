@@ -211,7 +211,9 @@ def _leaf(block: Block, context: Context) -> str:
         )
         return f"<p{_id(block.anchor)}>{inside}{_mark(block.anchor, 'paragraph')}</p>\n"
     if block.kind == "table":
-        table = _tokens(block.tokens, context)
+        first, *rest = block.tokens
+        first = first.copy(attrs={name: value for name, value in first.attrs.items() if name != "id"})
+        table = _tokens([first, *rest], context)  # its address is the region's
         region = 'tabindex="0" role="region" aria-label="Table"'
         return f'<div class="table"{_id(block.anchor)} {region}>{table}</div>\n'
     return _tokens(_addressed(block.tokens, block.anchor), context)

@@ -76,8 +76,10 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     yield from serve(Settings(data=tmp_path_factory.mktemp("real") / "data"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """A browser for one file. While it is open an event loop runs in this thread, and what other files test
+    (ingestions by DBOS) refuses to be called from one."""
     if built("app.js") is None:
         pytest.fail("the front end is not built; pip install -e . builds it")
     found = next((path for name in NAMES if (path := shutil.which(name))), None)

@@ -1,5 +1,6 @@
 """A text and a shape so small that a model trains in a second."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,18 @@ def tiny_run(name: str, folder: Path | None = None, steps: int = 12, seed: int =
     return Run(
         recipe=made, shape=TINY, schedule=schedule(steps), seed=seed, text="t", folder=folder, every=every
     )
+
+
+@pytest.fixture(autouse=True, scope="session")
+def not_a_notebook() -> None:
+    """transformers takes an imported marimo (other files test labs) for a notebook, and then wants IPython.
+    What it finds at the first question stands."""
+    from transformers.utils.import_utils import is_in_notebook
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delitem(sys.modules, "marimo", raising=False)
+        is_in_notebook.cache_clear()
+        assert not is_in_notebook()
 
 
 @pytest.fixture(autouse=True)
