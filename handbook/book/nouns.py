@@ -87,8 +87,21 @@ class Backlink:
 
 
 @dataclass(frozen=True, slots=True)
+class GrowthPlan:
+    """How time should grow with the size of the input. expect: such as "n log n"; no sizes: the judge's own."""
+
+    expect: str
+    sizes: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Exercise:
-    """A coding exercise. statement: Markdown. solution: the symbol that it wraps, if it is our own code."""
+    """A coding exercise. statement: Markdown. solution: the symbol that it wraps, if it is our own code.
+
+    pattern: one of `exercise_files.PATTERNS`, "" where it says none. imports: what a submission may import
+    beyond the standard library. seconds: of wall time for all tests together; memory: MiB beyond what the
+    process has before it begins. commentary: Markdown, shown once the exercise is solved or given up.
+    """
 
     name: str
     chapter: str
@@ -102,9 +115,15 @@ class Exercise:
     starter: str
     folder: Path
     solution: str | None = None
+    pattern: str = ""
+    imports: tuple[str, ...] = ("numpy", "torch")
+    seconds: float = 10.0
+    memory: int = 1024
+    growth: GrowthPlan | None = None
+    commentary: str = ""
 
     def file(self, name: str) -> Path:
-        """Path of statement.md, starter.py, solution.py, tests.py or hidden.py."""
+        """Path of statement.md, starter.py, solution.py, tests.py, hidden.py or commentary.md."""
         return self.folder / name
 
 
