@@ -88,7 +88,7 @@ class Backlink:
 
 @dataclass(frozen=True, slots=True)
 class GrowthPlan:
-    """How time should grow with the size of the input. expect: such as "n log n"; no sizes: the judge's own."""
+    """How time should grow with the size of the input: "n log n", say. No sizes: the judge's own."""
 
     expect: str
     sizes: tuple[int, ...] = ()

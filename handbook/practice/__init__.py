@@ -1,0 +1,1 @@
+"""Practice: exercises judged, in processes that hold what they run."""
