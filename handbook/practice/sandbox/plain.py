@@ -1,0 +1,129 @@
+"""A cell as a process of its own, started cold: limits everywhere; under Linux Landlock and seccomp too."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import handbook
+from handbook.practice.sandbox.cell import Cell
+from handbook.practice.sandbox.libraries import interpreter, readable, search_path
+from handbook.practice.sandbox.limits import Limits, environment, user_threads
+from handbook.practice.sandbox.sandbox import Sandbox
+from handbook.practice.verdicts import Isolation
+
+BOOT = Path(__file__).with_name("boot.py")
+ROOT = Path(handbook.__file__).parent.parent
+
+
+class ColdCell(Cell):
+    """Holds its process and its folder, both of which go with it."""
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], folder: Path, limits: Limits, output: int, notes: int
+    ) -> None:
+        super().__init__(process.pid, limits, output, notes)
+        self._process, self._folder = process, folder
+        self._ended = os.pidfd_open(process.pid) if hasattr(os, "pidfd_open") else None
+
+    def _poll(self) -> int | None:
+        pid, status, used = os.wait4(self.pid, os.WNOHANG)
+        if not pid:
+            return None
+        self._process.returncode = code = os.waitstatus_to_exitcode(status)
+        self._cpu = max(self._cpu, used.ru_utime + used.ru_stime)
+        return code
+
+    def _wakes(self) -> int | None:
+        return self._ended
+
+    def _end(self) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+    def _tidy(self) -> None:
+        if self._ended is not None:
+            os.close(self._ended)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def fill(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write files by name. Raises ValueError for a name that is more than a name."""
+    for name, content in files.items():
+        if name != Path(name).name or name in ("", ".", ".."):
+            raise ValueError(f"Expected a file name without folders, got {name!r}.")
+        (folder / name).write_bytes(content)
+
+
+class Plain(Sandbox):
+    """Cells that are plain processes. layers: of the kernel's, the ones that were seen to work here."""
+
+    def __init__(self, layers: Sequence[str] = (), isolation: Isolation | None = None) -> None:
+        self.layers = tuple(layers)
+        self.isolation = isolation or Isolation("process", ("limits", *self.layers))
+
+    def start(
+        self,
+        main: str,
+        channel_fds: Sequence[int],
+        limits: Limits,
+        files: Mapping[str, bytes] | None = None,
+    ) -> Cell:
+        folder = Path(tempfile.mkdtemp(prefix="handbook-cell-")).resolve()
+        output, notes = os.pipe(), os.pipe()
+        try:
+            fill(folder, files or {})
+            plan = self.plan(main, channel_fds, notes[1], limits, str(folder))
+            process = subprocess.Popen(
+                self.command(str(folder), [*channel_fds, notes[1]]),
+                cwd=folder,
+                env=environment(str(folder)),
+                stdin=subprocess.PIPE,
+                stdout=output[1],
+                stderr=output[1],
+                pass_fds=[*channel_fds, notes[1]],
+                start_new_session=True,
+            )
+            assert process.stdin is not None
+            with contextlib.suppress(BrokenPipeError), process.stdin as stdin:
+                stdin.write(json.dumps(plan).encode() + b"\n")
+        except BaseException:
+            for fd in (output[0], notes[0]):
+                os.close(fd)
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        finally:
+            os.close(output[1])
+            os.close(notes[1])
+        cell = ColdCell(process, folder, limits, output[0], notes[0])
+        cell.watch()
+        return cell
+
+    def command(self, folder: str, kept: Sequence[int]) -> list[str]:
+        """What starts the interpreter. kept: descriptors that it must inherit."""
+        return [interpreter(), "-I", "-S", "-B", "-X", "utf8", str(BOOT)]
+
+    def plan(
+        self, main: str, channels: Sequence[int], notes: int, limits: Limits, folder: str
+    ) -> dict[str, Any]:
+        """What boot.py reads."""
+        return {
+            "root": str(ROOT),
+            "path": search_path(),
+            "main": main,
+            "channels": list(channels),
+            "notes": notes,
+            "cwd": folder,
+            "limits": limits.asdict(),
+            "threads": user_threads(),
+            "confine": self.layers,
+            "read": readable(),
+        }

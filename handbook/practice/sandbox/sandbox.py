@@ -1,0 +1,34 @@
+"""The seam: a sandbox starts cells. Three stand behind it: `worker`, `bubblewrap`, `process`."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping, Sequence
+
+from handbook.practice.sandbox.cell import Cell
+from handbook.practice.sandbox.limits import Limits
+from handbook.practice.verdicts import Isolation
+
+
+class Sandbox(abc.ABC):
+    """Starts cells, from any thread. isolation: what holds them, and what does not."""
+
+    isolation: Isolation
+
+    @abc.abstractmethod
+    def start(
+        self,
+        main: str,
+        channel_fds: Sequence[int],
+        limits: Limits,
+        files: Mapping[str, bytes] | None = None,
+    ) -> Cell:
+        """Start a cell that runs `main` ("module:function", of PRELOADED) with its channels as sockets.
+
+        channel_fds: connected stream sockets, inherited by the cell; the caller closes its copies of them
+        afterwards. files: by name, put into the cell's folder, which is its working directory, its HOME and
+        its TMPDIR, and the only place that it may write to. Raises OSError where no cell can be started.
+        """
+
+    def close(self) -> None:  # noqa: B027
+        """End every cell and what stands behind them."""
