@@ -1,0 +1,12 @@
+# Fault: remembers whether a running sum was met, not how often.
+# Rejected by: test_same_sum_seen_many_times
+
+
+def count_windows(changes: list[int], total: int) -> int:
+    seen = {0: 1}  # running sum -> how often; 0 is the sum before the first value
+    running = count = 0
+    for change in changes:
+        running += change
+        count += seen.get(running - total, 0)
+        seen[running] = 1  # after the look: a window is not empty
+    return count
