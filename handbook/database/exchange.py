@@ -5,16 +5,17 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import inspect, select
+from sqlalchemy import Column, Integer, inspect, select
 from sqlalchemy.orm import Session
 
-from handbook.database.tables import Base, OfThisMachine
+from handbook.database.tables import Base, OfThisMachine, UtcDateTime
 from handbook.errors import DatabaseError
 
 FORMAT = "handbook-state"
 VERSION = 1
 LONGEST = 200_000  # characters of one text
 LARGEST = 2**31 - 1  # what an integer column of PostgreSQL holds
+LARGEST_ANYWHERE = 2**53  # of others, and inside JSON: beyond it its readers differ
 DEEPEST = 20
 
 
@@ -65,6 +66,9 @@ def _row(cls: type[Base], values: Any) -> Base:
     columns = {column.key: column for column in inspect(cls).columns}
     if not isinstance(values, Mapping):
         raise TypeError(f"expected an object, got {type(values).__name__}")
+    for key, column in columns.items():  # an export from before these columns
+        if key not in values and "otherwise" in column.info:
+            values = {**values, key: column.info["otherwise"](values)}
     unknown = set(values) - set(columns)
     missing = set(columns) - set(values) - {"id"}
     if unknown or missing:
@@ -76,37 +80,47 @@ def _row(cls: type[Base], values: Any) -> Base:
         if column.info.get("local"):
             kept[key] = None  # the number of such a row
             continue
-        value = datetime.fromisoformat(values[key]) if key == "at" else values[key]
-        expected: Any = column.type.python_type
-        if expected is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
-        if expected is dict:
-            expected = (dict, list)  # a JSON column holds either
-        if not isinstance(value, expected):
-            raise TypeError(f"{key}: expected {column.type}, got {type(value).__name__}")
-        if key == "at" and value.tzinfo is None:
-            raise ValueError("at: expected a time with its zone")
-        kept[key] = value.astimezone(UTC) if key == "at" else _storable(value, key)
-        longest = getattr(column.type, "length", None) or LONGEST
-        if isinstance(value, str) and len(value) > longest:
-            raise ValueError(f"{key}: expected at most {longest} characters, got {len(value)}")
+        kept[key] = None if values[key] is None and column.nullable else _value(values[key], key, column)
     return cls(**kept)
 
 
-def _storable(value: Any, key: str, depth: int = 0) -> Any:
+def _value(value: Any, key: str, column: Column[Any]) -> Any:
+    """One value as its column takes it. Raises TypeError, ValueError, OverflowError."""
+    if isinstance(column.type, UtcDateTime):
+        try:
+            moment = datetime.fromisoformat(value)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{key}: {error}") from error
+        if moment.tzinfo is None:
+            raise ValueError(f"{key}: expected a time with its zone")
+        return moment.astimezone(UTC)
+    expected: Any = column.type.python_type
+    if expected is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if expected is dict:
+        expected = (dict, list)  # a JSON column holds either
+    if not isinstance(value, expected) or (expected is int and isinstance(value, bool)):
+        raise TypeError(f"{key}: expected {column.type}, got {type(value).__name__}")
+    longest = getattr(column.type, "length", None) or LONGEST
+    if isinstance(value, str) and len(value) > longest:
+        raise ValueError(f"{key}: expected at most {longest} characters, got {len(value)}")
+    return _storable(value, key, LARGEST if type(column.type) is Integer else LARGEST_ANYWHERE)
+
+
+def _storable(value: Any, key: str, largest: int, depth: int = 0) -> Any:
     """The value, when every database keeps it and gives it back. Raises ValueError."""
     match value:
         case str():
             if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
                 raise ValueError(f"{key}: it holds a character that can't be stored")
         case int() | float():
-            if not math.isfinite(value) or (isinstance(value, int) and abs(value) > LARGEST):
+            if not math.isfinite(value) or (isinstance(value, int) and abs(value) > largest):
                 raise ValueError(f"{key}: {value} can't be stored")
         case dict() | list():
             if depth == DEEPEST:
                 raise ValueError(f"{key}: it goes deeper than {DEEPEST} levels")
             for each in [*value, *value.values()] if isinstance(value, dict) else value:
-                _storable(each, key, depth + 1)
+                _storable(each, key, largest, depth + 1)
     return value
 
 

@@ -3,9 +3,10 @@
 All methods are short transactions; they may be called from any thread.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,7 +23,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.orm import Session, sessionmaker
 
 from handbook.database.migrate import bring_up_to_date
-from handbook.database.tables import Ask, Attempt, Base, Measurement, ReadSection, Signal
+from handbook.database.tables import Ask, Base, Measurement, ReadSection, Signal
 from handbook.errors import DatabaseError, DiskFull
 from handbook.records import Answer
 from handbook.settings import Settings
@@ -109,7 +110,7 @@ def _explained(error: Exception, where: str) -> DatabaseError | DiskFull:
 
 
 class Database:
-    """Reading marks, questions asked, exercise attempts and own measurements."""
+    """Reading marks, questions asked, signals and own measurements; exercises are in `database.practice`."""
 
     def __init__(self, engine: Engine, shown: str) -> None:
         self._engine = engine
@@ -190,36 +191,6 @@ class Database:
         with self.session(reads=True) as session:
             return {kind: int(count) for kind, count in session.execute(statement)}
 
-    # Exercises
-
-    def save_attempt(self, exercise: str, code: str, results: Sequence[Any]) -> int:
-        """`results` are records with a field `passed`, or mappings with that key."""
-        rows = [
-            asdict(item) if is_dataclass(item) and not isinstance(item, type) else dict(item)
-            for item in results
-        ]
-        passed = sum(bool(row["passed"]) for row in rows)
-        attempt = Attempt(exercise=exercise, code=code, passed=passed, total=len(rows), results=rows)
-        with self.session() as session:
-            session.add(attempt)
-        return attempt.id
-
-    def attempts(self, exercise: str, limit: int = 20) -> list[dict[str, Any]]:
-        """The newest first."""
-        statement = (
-            select(Attempt).where(Attempt.exercise == exercise).order_by(Attempt.id.desc()).limit(limit)
-        )
-        with self.session(reads=True) as session:
-            return [as_dict(row) for row in session.scalars(statement)]
-
-    def solved(self) -> set[str]:
-        """Exercises with at least one attempt that passed every test."""
-        statement = (
-            select(Attempt.exercise).where(Attempt.passed == Attempt.total, Attempt.total > 0).distinct()
-        )
-        with self.session(reads=True) as session:
-            return set(session.scalars(statement))
-
     # Own measurements
 
     def save_measurement(
@@ -247,7 +218,7 @@ class Database:
             for cls in state_tables():
                 rows = [as_dict(row) for row in session.scalars(select(cls))]
                 for row in rows:
-                    row["at"] = row["at"].isoformat()
+                    row.update({k: v.isoformat() for k, v in row.items() if isinstance(v, datetime)})
                 tables[cls.__tablename__] = rows
         return {"format": "handbook-state", "version": 1, "tables": tables}
 

@@ -1,5 +1,9 @@
-"""The tables. A change here wants a migration in `migrations/versions`; a test holds the two together."""
+"""The tables. A change here wants a migration in `migrations/versions`; a test holds the two together.
 
+A column that came later says in its info, as `otherwise`, what it is in a row of an older export.
+"""
+
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -32,6 +36,10 @@ class Base(DeclarativeBase):
     type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: JSON, list[Any]: JSON}  # noqa: RUF012
 
 
+def _all_passed(attempt: Mapping[str, Any]) -> bool:
+    return bool(attempt.get("total")) and attempt.get("passed") == attempt["total"]
+
+
 class OfThisMachine:
     """Marks tables about what lies on this machine's disks: no part of the reader's state, which travels."""
 
@@ -59,7 +67,11 @@ class Ask(Base):
 
 
 class Attempt(Base):
-    """A submission to an exercise, with its verdicts."""
+    """A submission to an exercise, with its verdicts.
+
+    passed, total, results: of its tests. solved: every test, the hidden ones too, and the growth. report: all
+    else that the judge said of it. wall, cpu: seconds; memory: bytes; hints: how many were open by then.
+    """
 
     __tablename__ = "attempt"
 
@@ -69,6 +81,43 @@ class Attempt(Base):
     passed: Mapped[int]
     total: Mapped[int]
     results: Mapped[list[Any]]
+    solved: Mapped[bool] = mapped_column(info={"otherwise": _all_passed})
+    report: Mapped[dict[str, Any]] = mapped_column(info={"otherwise": lambda _: {}})
+    wall: Mapped[float] = mapped_column(Float, info={"otherwise": lambda _: 0.0})
+    cpu: Mapped[float] = mapped_column(Float, info={"otherwise": lambda _: 0.0})
+    memory: Mapped[int] = mapped_column(BigInteger, info={"otherwise": lambda _: 0})
+    hints: Mapped[int] = mapped_column(info={"otherwise": lambda _: 0})
+    at: Mapped[datetime] = mapped_column(default=now)
+
+
+class ExerciseDraft(Base):
+    """What stands in an exercise's editor. before: the text that another took the place of, to go back to."""
+
+    __tablename__ = "exercise_draft"
+
+    exercise: Mapped[str] = mapped_column(String(120), primary_key=True)
+    code: Mapped[str] = mapped_column(Text)
+    before: Mapped[str] = mapped_column(Text)
+    at: Mapped[datetime] = mapped_column(default=now)
+
+
+class ExerciseState(Base):
+    """How the reader stands with an exercise. A round begins with the first run or hint, and anew when the
+    reader does it again; it ends with the solution or by giving up.
+
+    begun, solved, gave_up: moments of this round; hints: opened in it. card: what the scheduler of
+    repetitions knows; due: when the exercise should be done again.
+    """
+
+    __tablename__ = "exercise_state"
+
+    exercise: Mapped[str] = mapped_column(String(120), primary_key=True)
+    hints: Mapped[int]
+    begun: Mapped[datetime]
+    solved: Mapped[datetime | None]
+    gave_up: Mapped[datetime | None]
+    due: Mapped[datetime | None] = mapped_column(index=True)
+    card: Mapped[dict[str, Any]]
     at: Mapped[datetime] = mapped_column(default=now)
 
 

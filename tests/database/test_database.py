@@ -11,6 +11,7 @@ from sqlalchemy import create_engine, text
 
 from handbook.database import Database, open_database
 from handbook.database.migrate import known_revisions
+from handbook.database.practice import Practice
 from handbook.database.tables import CorpusRow
 from handbook.errors import DatabaseError, NewerDatabase
 from handbook.records import Answer, Chunk, Citation, Hit, Sentence
@@ -51,17 +52,6 @@ def test_asks_come_newest_first_and_whole(database: Database) -> None:
     assert [row["id"] for row in database.asks()] == [first]
 
 
-def test_attempts_count_and_solved(database: Database) -> None:
-    database.save_attempt("rope", "x = 1", [{"name": "a", "passed": True}, {"name": "b", "passed": False}])
-    assert database.solved() == set()
-    database.save_attempt("rope", "x = 2", [{"name": "a", "passed": True}, {"name": "b", "passed": True}])
-    assert database.solved() == {"rope"}
-    newest, oldest = database.attempts("rope")
-    assert (newest["passed"], newest["total"], newest["code"]) == (2, 2, "x = 2")
-    assert (oldest["passed"], oldest["total"]) == (1, 2)
-    assert database.attempts("other") == []
-
-
 def test_newest_measurement_wins(database: Database) -> None:
     database.save_measurement("a", 1.0, 0.9, 1.1, 5, "old machine")
     database.save_measurement("a", 2.0, 1.9, 2.1, 5, "new machine")
@@ -72,7 +62,7 @@ def test_newest_measurement_wins(database: Database) -> None:
 def test_export_imports_into_an_empty_database_once(database: Database, tmp_path: Path) -> None:
     database.mark_read("transformer-deep-dive", "masks")
     database.log_ask(ANSWER)
-    database.save_attempt("rope", "x", [{"name": "a", "passed": True}])
+    Practice(database).save_attempt("rope", "x", [{"name": "a", "passed": True}], solved=True)
     database.save_measurement("a", 1, 1, 1, 1, "m")
     state = json.loads(json.dumps(database.export()))
     other = open_database(Settings(data=tmp_path / "other"))
@@ -227,7 +217,7 @@ def test_a_full_disk_is_said_and_loses_nothing(tmp_path: Path) -> None:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
         connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
     with pytest.raises(DiskFull, match="No room left"):  # the pool hands the same connection out again
-        opened.save_attempt("rope", "x" * 5_000_000, [{"name": "a", "passed": True}])
+        Practice(opened).save_attempt("rope", "x" * 5_000_000, [], solved=False)
     assert opened.read() == {"c": {"before"}}
     opened.close()
 

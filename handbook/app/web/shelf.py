@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from handbook.book.render import Rendered
     from handbook.chat import Chat
     from handbook.database import Database
+    from handbook.database.practice import Practice
     from handbook.embed import Embedder
     from handbook.rag.corpora import Corpora
     from handbook.rag.jobs import Ingestion
@@ -268,13 +269,23 @@ class Shelf:
         return self.state(lambda database: database.read(), {})
 
     def solved(self) -> set[str]:
-        return self.state(lambda database: database.solved(), set[str]())
+        return self.practised(lambda practice: practice.solved(), set[str]())
 
     def asks(self, limit: int) -> list[dict[str, Any]]:
         return self.state(lambda database: database.asks(limit), list[dict[str, Any]]())
 
     def attempts(self, exercise: str, limit: int) -> list[dict[str, Any]]:
-        return self.state(lambda database: database.attempts(exercise, limit), list[dict[str, Any]]())
+        return self.practised(lambda practice: practice.attempts(exercise, limit), list[dict[str, Any]]())
+
+    def practised(self, read: "Callable[[Practice], T]", otherwise: T) -> T:
+        """`state` for what is kept of exercises."""
+
+        def reading(database: "Database") -> T:
+            from handbook.database.practice import Practice
+
+            return read(Practice(database))
+
+        return self.state(reading, otherwise)
 
     def own_measurements(self) -> dict[str, dict[str, Any]]:
         """The newest measurement of each claim that was made on this machine."""

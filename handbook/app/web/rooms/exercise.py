@@ -1,6 +1,7 @@
 """An exercise: its statement, an editor, its tests, hints in three steps, and the solution for who asks."""
 
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -81,7 +82,10 @@ def run(request: Request, name: str, form: Annotated[dict[str, str], Depends(fie
         submission = Path(folder) / "submission.py"
         submission.write_text(code, encoding="utf-8")
         report = judge(exercise, submission, hidden=True)
-    shelf.state(lambda database: database.save_attempt(exercise.name, code, report.results), 0)
+    rows = [asdict(each) for each in report.results]
+    shelf.practised(
+        lambda practice: practice.save_attempt(exercise.name, code, rows, solved=report.passed), 0
+    )
     if wants(request) == "fragment":
         return show(request, "fragments/verdicts.html", {"results": report.results, "broken": report.broken})
     return _page(request, shelf, exercise, code, report)
