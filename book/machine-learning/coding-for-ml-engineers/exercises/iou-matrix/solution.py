@@ -1,0 +1,28 @@
+"""Intersection over union of every pair of boxes, by broadcasting."""
+
+import numpy as np
+
+
+def _boxes(values: np.ndarray, name: str) -> np.ndarray:
+    """As float64 [N, 4]. Raises ValueError where that is no array of boxes."""
+    boxes = np.asarray(values, dtype=np.float64)
+    if boxes.ndim != 2 or boxes.shape[1] != 4:
+        raise ValueError(f"{name}: expected shape [N, 4], got {boxes.shape}.")
+    if not (boxes[:, :2] <= boxes[:, 2:]).all():  # false for NaN too
+        raise ValueError(f"{name}: expected x1 <= x2 and y1 <= y2 in every box.")
+    return boxes
+
+
+def iou_matrix(
+    a: np.ndarray,  # [N, 4] x1, y1, x2, y2
+    b: np.ndarray,  # [M, 4]
+) -> np.ndarray:  # [N, M] float64
+    """Time and memory O(N M). Raises ValueError for what is no array of boxes."""
+    a, b = _boxes(a, "a"), _boxes(b, "b")
+    low = np.maximum(a[:, None, :2], b[:, :2])  # [N, M, 2]
+    high = np.minimum(a[:, None, 2:], b[:, 2:])
+    overlap = np.maximum(high - low, 0.0).prod(axis=-1)
+    area_a = (a[:, 2:] - a[:, :2]).prod(axis=1)
+    area_b = (b[:, 2:] - b[:, :2]).prod(axis=1)
+    union = area_a[:, None] + area_b - overlap
+    return overlap / np.where(union > 0, union, 1.0)  # no union, no overlap
