@@ -1,0 +1,20 @@
+# Fault: takes the root of squares that rounding made negative.
+# Rejected by: test_equal_vectors_are_at_zero
+
+import numpy as np
+
+PAIRS = 10_000  # whose differences are held at once
+NEAR = 1e-6  # a square below this share of the norms has lost half of its digits
+
+
+def distances(
+    x: np.ndarray,  # [N, D]
+    y: np.ndarray,  # [M, D]
+) -> np.ndarray:  # [N, M] float64
+    if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1]:
+        raise ValueError(f"Expected [N, D] and [M, D], got {x.shape} and {y.shape}.")
+    x, y = x.astype(np.float64), y.astype(np.float64)
+    norms = (x * x).sum(axis=1)[:, None] + (y * y).sum(axis=1)  # [N, M]
+    squares = norms - 2 * (x @ y.T)
+    with np.errstate(invalid="ignore"):
+        return np.sqrt(squares)
