@@ -2,7 +2,8 @@
 
 The plan: `root` (folder of the package handbook, readable only while `main` is imported), `path` of modules,
 `main`, `channels` and `notes` (descriptors), `cwd`, `limits`, `threads`, `confine` (layers to put on, each of
-which must hold), `read` (what stays readable). What fails here ends the cell before anything untrusted runs.
+which must hold), `read` (what stays readable),
+`modules` (what can be imported). What fails here ends the cell before anything untrusted runs.
 """
 
 import json
@@ -16,8 +17,9 @@ def main() -> None:
     os.dup2(null, 0)
     os.close(null)
     sys.path[:] = [plan["root"], *plan["path"]]
-    from handbook.practice.sandbox.inside import begin, resolve
+    from handbook.practice.sandbox.inside import begin, only, resolve
 
+    only({*plan["modules"], "handbook"})
     main = resolve(plan["main"])
     sys.path.remove(plan["root"])
     begin(main, plan)

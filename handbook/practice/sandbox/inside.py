@@ -5,19 +5,41 @@ A layer that was asked for and can't be put on ends the cell: nothing untrusted 
 
 from __future__ import annotations
 
-import importlib
+import importlib.abc
 import json
 import os
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from handbook.practice.sandbox import hooks
 from handbook.practice.sandbox.limits import COLD_ROOM, Limits, address_space, resident, set_limits
 
+DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
 FAILED = 113  # exit status of a cell whose confinement could not be put on
 Main = Callable[..., object]
+
+
+class Only(importlib.abc.MetaPathFinder):
+    """Finds nothing, and ends the search for modules at the top that are not among `names`.
+
+    What is installed beside them could not be read, and would look broken instead of absent.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.names = frozenset(names)
+
+    def find_spec(self, fullname: str, path: object, target: object = None) -> None:
+        if path is None and fullname not in self.names:
+            raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)
+
+
+def only(names: Iterable[str]) -> None:
+    """Let only these names be imported at the top from here on."""
+    sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, Only)]
+    sys.meta_path.insert(0, Only(names))
 
 
 def resolve(name: str) -> Main:
@@ -35,11 +57,13 @@ def begin(main: Main, plan: Mapping[str, Any]) -> None:
         channels = [socket.socket(fileno=fd) for fd in plan["channels"]]
         limits = Limits(**plan["limits"])
         os.chdir(plan["cwd"])
+        only(frozenset(plan["modules"]) | {"handbook"})
         base = address_space() + plan.get("room", COLD_ROOM)
         layers = confine(plan, base, limits)
         said = {"base": resident(), "layers": layers}
         os.set_blocking(notes, False)
         os.write(notes, json.dumps(said).encode() + b"\n")
+        hooks.watch(notes, plan["cwd"], [*plan["read"], *plan["path"], *DEVICES])
         status = 1
         main(*channels)
         status = 0
@@ -58,5 +82,33 @@ def begin(main: Main, plan: Mapping[str, Any]) -> None:
 
 def confine(plan: Mapping[str, Any], base: int, limits: Limits) -> list[str]:
     """Put on every layer of the plan, innermost last; their names. Raises OSError where one can't be."""
+    layers = ["limits"]
     set_limits(limits, base, plan.get("threads"))
-    return ["limits"]
+    wanted = plan["confine"]
+    own = plan["cwd"]
+    if sys.platform == "linux" and wanted:
+        from handbook.practice.sandbox import landlock, seccomp, syscalls
+
+        syscalls.no_new_privileges()
+        syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
+        syscalls.drop_capabilities()
+        layers.append("no capabilities")
+        if "landlock" in wanted:
+            version = landlock.restrict(plan["read"], [own], DEVICES, plan["path"])
+            layers.append(f"Landlock {version}")
+        if "seccomp" in wanted:
+            seccomp.install(os.getpid())
+            layers.append("seccomp")
+    return layers
+
+
+def conceal() -> None:
+    """Take the handbook out of the loaded modules, so that what runs next can't import it by name.
+
+    Its functions go on working. Nothing secret is in it; a submission that digs finds the code of the wire.
+    """
+    for name in [name for name in sys.modules if name.partition(".")[0] == "handbook"]:
+        del sys.modules[name]
+    for finder in sys.meta_path:
+        if isinstance(finder, Only):
+            finder.names = finder.names - {"handbook"}

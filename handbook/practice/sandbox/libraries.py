@@ -78,6 +78,13 @@ def packages() -> tuple[Path, ...]:
 
 
 @functools.cache
+def modules() -> tuple[str, ...]:
+    """Names that can be imported at the top: those of the standard library and of `packages`."""
+    names = (path.name.partition(".")[0] for path in packages() if path.suffix not in (".dist-info", ".libs"))
+    return tuple(sorted({*sys.stdlib_module_names, *names}))
+
+
+@functools.cache
 def readable() -> tuple[str, ...]:
     """What a cell may read: files and folders, as real paths; not the whole of site-packages."""
     system = [Path(path) for path in SYSTEM if Path(path).exists()]

@@ -15,7 +15,7 @@ from typing import Any
 
 import handbook
 from handbook.practice.sandbox.cell import Cell
-from handbook.practice.sandbox.libraries import interpreter, readable, search_path
+from handbook.practice.sandbox.libraries import interpreter, modules, readable, search_path
 from handbook.practice.sandbox.limits import Limits, environment, user_threads
 from handbook.practice.sandbox.sandbox import Sandbox
 from handbook.practice.verdicts import Isolation
@@ -66,7 +66,9 @@ def fill(folder: Path, files: Mapping[str, bytes]) -> None:
 class Plain(Sandbox):
     """Cells that are plain processes. layers: of the kernel's, the ones that were seen to work here."""
 
-    def __init__(self, layers: Sequence[str] = (), isolation: Isolation | None = None) -> None:
+    def __init__(
+        self, layers: Sequence[str] = ("landlock", "seccomp"), isolation: Isolation | None = None
+    ) -> None:
         self.layers = tuple(layers)
         self.isolation = isolation or Isolation("process", ("limits", *self.layers))
 
@@ -126,4 +128,5 @@ class Plain(Sandbox):
             "threads": user_threads(),
             "confine": self.layers,
             "read": readable(),
+            "modules": modules(),
         }
