@@ -1,0 +1,17 @@
+"""Sorted by their starts, a span either continues the last merged one or begins a new one."""
+
+
+def merge_spans(spans: list[tuple[int, int]], gap: int = 0) -> list[tuple[int, int]]:
+    """Ascending spans, more than gap apart. Raises ValueError for an empty span or a negative gap."""
+    if gap < 0:
+        raise ValueError(f"expected a gap of at least 0, got {gap}")
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if end <= start:
+            raise ValueError(f"expected a span that ends after its start, got {(start, end)}")
+        if merged and start - merged[-1][1] <= gap:
+            first, last = merged[-1]
+            merged[-1] = (first, max(last, end))  # this one may lie within the last
+        else:
+            merged.append((start, end))
+    return merged

@@ -1,0 +1,35 @@
+"""A heap that holds the next result of each shard, and no more."""
+
+import heapq
+from collections.abc import Hashable, Iterable
+
+
+def merge_results(
+    shards: list[Iterable[tuple[Hashable, float]]],
+    k: int,
+) -> list[tuple[Hashable, float]]:
+    """The best k of streams with falling scores, each document once. Raises ValueError for k < 0."""
+    if k < 0:
+        raise ValueError(f"expected k of at least 0, got {k}")
+    if k == 0:
+        return []
+    streams = [iter(shard) for shard in shards]
+    heap: list[tuple[float, int, Hashable]] = []
+
+    def read(shard: int) -> None:
+        for document, score in streams[shard]:
+            # one entry a shard, so its number settles every tie before documents are compared
+            heapq.heappush(heap, (-score, shard, document))
+            return
+
+    for shard in range(len(streams)):
+        read(shard)
+    found: dict[Hashable, float] = {}
+    while heap:
+        negative, shard, document = heapq.heappop(heap)
+        if document not in found:
+            found[document] = -negative
+            if len(found) == k:
+                break
+        read(shard)
+    return list(found.items())

@@ -1,0 +1,35 @@
+# Fault: looks at k only after the first result of each shard was read.
+# Rejected by: test_k_of_zero_reads_nothing
+
+import heapq
+from collections.abc import Hashable, Iterable
+
+
+def merge_results(
+    shards: list[Iterable[tuple[Hashable, float]]],
+    k: int,
+) -> list[tuple[Hashable, float]]:
+    if k < 0:
+        raise ValueError(f"expected k of at least 0, got {k}")
+    streams = [iter(shard) for shard in shards]
+    heap: list[tuple[float, int, Hashable]] = []
+
+    def read(shard: int) -> None:
+        for document, score in streams[shard]:
+            # one entry a shard, so its number settles every tie before documents are compared
+            heapq.heappush(heap, (-score, shard, document))
+            return
+
+    for shard in range(len(streams)):
+        read(shard)
+    if k == 0:
+        return []
+    found: dict[Hashable, float] = {}
+    while heap:
+        negative, shard, document = heapq.heappop(heap)
+        if document not in found:
+            found[document] = -negative
+            if len(found) == k:
+                break
+        read(shard)
+    return list(found.items())

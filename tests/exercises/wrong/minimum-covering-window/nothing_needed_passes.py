@@ -1,0 +1,22 @@
+# Fault: an empty query gives None.
+# Rejected by: test_nothing_needed_is_refused
+
+from collections import Counter
+
+
+def covering_window(words: list[str], needed: list[str]) -> tuple[int, int] | None:
+    if not needed:
+        return None
+    missing = Counter(needed)  # below zero: more of a word than is needed, or one that is not
+    lacking, start = len(needed), 0
+    best: tuple[int, int] | None = None
+    for end, word in enumerate(words, start=1):
+        lacking -= missing[word] > 0
+        missing[word] -= 1
+        while lacking == 0:
+            if best is None or end - start < best[1] - best[0]:
+                best = (start, end)
+            missing[words[start]] += 1
+            lacking += missing[words[start]] > 0
+            start += 1
+    return best

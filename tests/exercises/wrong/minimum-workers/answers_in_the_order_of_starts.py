@@ -1,0 +1,23 @@
+# Fault: lists the machines in the order in which the jobs begin.
+# Rejected by: test_jobs_in_any_order
+
+import heapq
+
+
+def assign_workers(jobs: list[tuple[float, float]]) -> tuple[int, list[int]]:
+    for start, end in jobs:
+        if not end > start:
+            raise ValueError(f"expected a job that ends after its start, got {(start, end)}")
+    busy: list[tuple[float, int]] = []  # (end, machine) of the running jobs
+    free: list[int] = []
+    count, workers = 0, [0] * len(jobs)
+    for job, (start, end) in enumerate(sorted(jobs, key=lambda job: job[0])):
+        while busy and busy[0][0] <= start:
+            heapq.heappush(free, heapq.heappop(busy)[1])
+        if free:
+            worker = heapq.heappop(free)
+        else:
+            worker, count = count, count + 1
+        workers[job] = worker
+        heapq.heappush(busy, (end, worker))
+    return count, workers
