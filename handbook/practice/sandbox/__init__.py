@@ -8,9 +8,23 @@
 `Sandbox.isolation` says what is in force; `Cell.ended` and `Cell.incidents` say what was stopped.
 """
 
-from handbook.practice.sandbox.cell import Cell
-from handbook.practice.sandbox.limits import Limits
-from handbook.practice.sandbox.opened import open_sandbox
-from handbook.practice.sandbox.sandbox import Sandbox
+from __future__ import annotations
 
-__all__ = ["Cell", "Limits", "Sandbox", "open_sandbox"]
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from handbook.practice.sandbox.cell import Cell as Cell
+    from handbook.practice.sandbox.limits import Limits as Limits
+    from handbook.practice.sandbox.opened import open_sandbox as open_sandbox
+    from handbook.practice.sandbox.sandbox import Sandbox as Sandbox
+
+PLACES = {"Cell": "cell", "Limits": "limits", "Sandbox": "sandbox", "open_sandbox": "opened"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use: what runs inside a cell shares this package and wants none of it."""
+    import importlib
+
+    if name not in PLACES:
+        raise AttributeError(name)
+    return getattr(importlib.import_module(f"{__name__}.{PLACES[name]}"), name)

@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from handbook.practice.sandbox import hooks
+from handbook.practice.sandbox import hooks, landlock, seccomp, syscalls
 from handbook.practice.sandbox.limits import COLD_ROOM, Limits, address_space, resident, set_limits
 
 DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
@@ -58,7 +58,7 @@ def begin(main: Main, plan: Mapping[str, Any]) -> None:
         limits = Limits(**plan["limits"])
         os.chdir(plan["cwd"])
         only(frozenset(plan["modules"]) | {"handbook"})
-        base = address_space() + plan.get("room", COLD_ROOM)
+        base = plan.get("base") or address_space() + COLD_ROOM
         layers = confine(plan, base, limits)
         said = {"base": resident(), "layers": layers}
         os.set_blocking(notes, False)
@@ -87,8 +87,6 @@ def confine(plan: Mapping[str, Any], base: int, limits: Limits) -> list[str]:
     wanted = plan["confine"]
     own = plan["cwd"]
     if sys.platform == "linux" and wanted:
-        from handbook.practice.sandbox import landlock, seccomp, syscalls
-
         syscalls.no_new_privileges()
         syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
         syscalls.drop_capabilities()

@@ -95,6 +95,21 @@ def readable() -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(path) for path in chosen))
 
 
+def shown() -> tuple[str, ...]:
+    """What a cell with a root of its own finds there: `readable` in few pieces, see `hidden`."""
+    system = [path for path in SYSTEM if Path(path).exists()]
+    shared = (Path(sys.base_prefix) / "lib").glob("libpython*.so*")
+    places = (*map(str, standard()), *map(str, packages()), *(str(path.resolve()) for path in shared))
+    return tuple(dict.fromkeys((*system, *places)))
+
+
+def hidden() -> tuple[str, ...]:
+    """Folders within `shown` that stay empty there: other packages, in the interpreter and the system's."""
+    folders = [str(folder / "site-packages") for folder in standard()]
+    own = [path for path in folders if not any(str(each).startswith(path + "/") for each in packages())]
+    return (*own, "/usr/lib/python3/dist-packages")
+
+
 def interpreter() -> str:
     """The interpreter itself, not the virtual environment's link to it."""
     return str(Path(getattr(sys, "_base_executable", "") or sys.executable).resolve())

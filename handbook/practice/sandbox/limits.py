@@ -73,8 +73,10 @@ def address_space() -> int:
 
 
 def resident() -> int:
-    """Bytes of memory that this process holds; 0 where the system does not say."""
-    return _statm(1)
+    """Bytes of memory that this process holds; without /proc, the most that it held (right after a fork)."""
+    import resource
+
+    return _statm(1) or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _statm(field: int) -> int:

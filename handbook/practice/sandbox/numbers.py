@@ -56,7 +56,8 @@ bpf:321:280 userfaultfd:323:282 perf_event_open:298:241 io_uring_setup:425:425 m
 memfd_secret:447:- shmget:29:194 semget:64:190 msgget:68:186 mq_open:240:180 seccomp:317:277
 setuid:105:146 setresuid:117:147 setsid:112:157 setpgid:109:154 setrlimit:160:164 mknod:133:-
 mknodat:259:33 open_by_handle_at:304:265 kexec_load:246:104 init_module:175:105 reboot:169:142
-capset:126:91 landlock_create_ruleset:444:444 landlock_add_rule:445:445 landlock_restrict_self:446:446
+capset:126:91 mount_setattr:442:442 landlock_create_ruleset:444:444 landlock_add_rule:445:445
+landlock_restrict_self:446:446
 """
 
 MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # column, AUDIT_ARCH_*

@@ -1,0 +1,268 @@
+"""The app's side of the warm worker: starts it, asks it for cells, hears how they ended, starts it again."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import itertools
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from handbook.practice.sandbox import libraries, namespaces
+from handbook.practice.sandbox.cell import Cell
+from handbook.practice.sandbox.limits import Limits, environment, user_threads
+from handbook.practice.sandbox.plain import ROOT
+from handbook.practice.sandbox.sandbox import Sandbox
+from handbook.practice.verdicts import Isolation
+
+ZYGOTE = Path(__file__).with_name("zygote.py")
+PATIENCE = 60.0  # seconds for the worker to import everything
+ANSWER = 10.0  # seconds for a cell to be forked; a machine under load takes its time
+
+
+@dataclass
+class _Asked:
+    """One cell as the worker speaks of it: begun with its id and a descriptor, over with its status."""
+
+    begun: threading.Event = field(default_factory=threading.Event)
+    over: threading.Event = field(default_factory=threading.Event)
+    held: int = -1
+    failed: str = ""
+    status: int = -signal.SIGKILL
+    cpu: float = 0.0
+    peak: int = 0
+
+
+class WarmCell(Cell):
+    """Known by a descriptor of its process, which no other process can ever be meant by."""
+
+    def __init__(
+        self, pid: int, asked: _Asked, folder: str | None, limits: Limits, output: int, notes: int
+    ) -> None:
+        super().__init__(pid, limits, output, notes)
+        self._asked, self._folder = asked, folder
+        self._look_for_end = select.poll()
+        self._look_for_end.register(asked.held, select.POLLIN)
+
+    def _poll(self) -> int | None:
+        if not self._asked.over.is_set() and not self._look_for_end.poll(0):
+            return None
+        self._asked.over.wait(2)  # the worker says it a moment later
+        self._cpu = max(self._cpu, self._asked.cpu)
+        if self.ready.is_set():
+            self._peak = max(self._peak, self._asked.peak - self._base)
+        return self._asked.status
+
+    def _wakes(self) -> int | None:
+        return self._asked.held
+
+    def _end(self) -> None:
+        if self._asked.held >= 0:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                signal.pidfd_send_signal(self._asked.held, signal.SIGKILL)
+
+    def _tidy(self) -> None:
+        held, self._asked.held = self._asked.held, -1
+        os.close(held)
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class Worker(Sandbox):
+    """Cells that are forks of one warm process. spaces: whether they have namespaces of their own."""
+
+    def __init__(
+        self,
+        spaces: bool = True,
+        layers: Sequence[str] = ("landlock", "seccomp"),
+        isolation: Isolation | None = None,
+    ) -> None:
+        self.spaces, self.layers = spaces, tuple(layers)
+        self.isolation = isolation or Isolation("worker", ("limits", *self.layers))
+        self.users = False  # whether each cell is a user of its own
+        self._lock = threading.Lock()
+        self._numbers = itertools.count(1)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        self._asked: dict[int, _Asked] = {}
+
+    def open(self) -> None:
+        """Start the worker if it does not run. Raises OSError where it can't be started."""
+        with self._lock:
+            self._open()
+
+    def _open(self) -> None:
+        if self._process is not None and self._process.poll() is None and self._control is not None:
+            return
+        self._shut()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            process = subprocess.Popen(
+                [libraries.interpreter(), "-I", "-S", "-B", "-X", "utf8", str(ZYGOTE)],
+                cwd="/",
+                env=environment(namespaces.CELL if self.spaces else "/"),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+            assert process.stdin is not None
+            with contextlib.suppress(BrokenPipeError), process.stdin as stdin:
+                stdin.write(json.dumps(self._plan(theirs.fileno())).encode() + b"\n")
+        self._process = process
+        try:
+            self._hear_ready(ours)
+        except BaseException:
+            ours.close()
+            self._shut()
+            raise
+        self._control, self._asked = ours, {}
+        listener = threading.Thread(
+            target=self._listen, args=(ours, self._asked), name="judge-worker", daemon=True
+        )
+        listener.start()
+
+    def _plan(self, control: int) -> dict[str, Any]:
+        return {
+            "root": str(ROOT),
+            "path": libraries.search_path(),
+            "control": control,
+            "namespaces": self.spaces,
+            "confine": self.layers,
+            "read": ["/"] if self.spaces else libraries.readable(),
+            "modules": libraries.modules(),
+            "shown": libraries.shown(),
+            "hidden": libraries.hidden(),
+        }
+
+    def _hear_ready(self, control: socket.socket) -> None:
+        control.settimeout(PATIENCE)
+        while True:
+            said = json.loads(control.recv(1 << 16) or b'{"failed": "The worker ended while it started."}')
+            if "map" in said:
+                control.send(b"mapped" if self._map(said["map"]) else b"map yourself")
+            elif said.get("ready"):
+                if said["threads"] != 1:
+                    raise OSError(f"Expected a worker of one thread, got {said['threads']}.")
+                self.users = bool(said["users"])
+                control.settimeout(None)
+                return
+            else:
+                raise OSError(str(said.get("failed")))
+
+    def _map(self, pid: int) -> bool:
+        """As root: give the worker users that are nobody's, one for each cell."""
+        if os.getuid() != 0:
+            return False
+        try:
+            namespaces.map_many(pid)
+        except OSError:
+            return False
+        return True
+
+    def _listen(self, control: socket.socket, asked: dict[int, _Asked]) -> None:
+        while True:
+            try:
+                message, fds, _, _ = socket.recv_fds(control, 1 << 16, 4)
+            except OSError:
+                message, fds = b"", []
+            if not message:
+                break
+            said = json.loads(message)
+            about = asked.get(said["id"])
+            if about is None:
+                for fd in fds:
+                    os.close(fd)
+            elif "status" in said:
+                about.status, about.cpu, about.peak = said["status"], said["cpu"], said["peak"]
+                asked.pop(said["id"], None)
+                about.over.set()
+            else:
+                about.failed = said.get("failed", "")
+                about.held = fds[0] if fds else -1
+                about.begun.set()
+        for about in list(asked.values()):
+            about.failed = about.failed or "The worker ended."
+            about.begun.set()
+            about.over.set()
+        with self._lock:
+            if self._control is control:
+                self._control = None
+        control.close()
+
+    def start(
+        self,
+        main: str,
+        channel_fds: Sequence[int],
+        limits: Limits,
+        files: Mapping[str, bytes] | None = None,
+    ) -> Cell:
+        number, about = next(self._numbers), _Asked()
+        folder = None if self.spaces else tempfile.mkdtemp(prefix="handbook-cell-")
+        request = {
+            "id": number,
+            "main": main,
+            "limits": limits.asdict(),
+            "files": {name: base64.b64encode(content).decode() for name, content in (files or {}).items()},
+            "folder": folder,
+            "threads": None if self.spaces else user_threads(),
+        }
+        output, notes, paper = os.pipe(), os.pipe(), os.memfd_create("request")
+        try:
+            with os.fdopen(os.dup(paper), "wb") as file:
+                file.write(json.dumps(request).encode())
+            with self._lock:
+                self._open()
+                assert self._control is not None
+                self._asked[number] = about
+                socket.send_fds(self._control, [b"cell"], [paper, output[1], notes[1], *channel_fds])
+            if not about.begun.wait(ANSWER) or about.held < 0:
+                raise OSError(f"No cell could be started: {about.failed or 'the worker does not answer'}.")
+        except BaseException:
+            for fd in (output[0], notes[0]):
+                os.close(fd)
+            raise
+        finally:
+            for fd in (output[1], notes[1], paper):
+                os.close(fd)
+        cell = WarmCell(outside_id(about.held), about, folder, limits, output[0], notes[0])
+        cell.watch()
+        return cell
+
+    def close(self) -> None:
+        with self._lock:
+            self._shut()
+
+    def _shut(self) -> None:
+        control, self._control = self._control, None
+        if control is not None:
+            with contextlib.suppress(OSError):
+                control.shutdown(socket.SHUT_RDWR)
+        if self._process is not None:
+            try:
+                self._process.wait(5 if control is not None else 0.2)
+            except subprocess.TimeoutExpired:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(self._process.pid, signal.SIGKILL)
+                self._process.wait()
+            self._process = None
+
+
+def outside_id(held: int) -> int:
+    """The process's id as this process sees it, of a descriptor that comes from another namespace."""
+    for line in Path(f"/proc/self/fdinfo/{held}").read_text(encoding="ascii").splitlines():
+        if line.startswith("Pid:"):
+            return int(line.split()[1])
+    return -1
