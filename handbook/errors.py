@@ -18,6 +18,7 @@ HandbookError                 what happened, and the remedy
 |-- Refused                   a URL that is not fetched: not of the web, or of an address that is not public
 |-- NotFetched                a page that could not be had
 |-- ChatError                 a chat model that did not answer
+|-- IsolationError            the judge can't isolate submissions as the settings want it
 |-- DiskFull                  no room left while writing; what stood before is untouched
 `-- PortBusy                  another program listens on the port
 """
@@ -128,6 +129,10 @@ class NotFetched(HandbookError):
 
 
 class ChatError(HandbookError):
+    pass
+
+
+class IsolationError(HandbookError):
     pass
 
 

@@ -3,7 +3,7 @@
 The plan: `root` (folder of the package handbook, readable only while `main` is imported), `path` of modules,
 `main`, `channels` and `notes` (descriptors), `cwd`, `limits`, `threads`, `confine` (layers to put on, each of
 which must hold), `read` (what stays readable),
-`modules` (what can be imported). What fails here ends the cell before anything untrusted runs.
+`modules` (what can be imported; null: all). What fails here ends the cell before anything untrusted runs.
 """
 
 import json
@@ -19,9 +19,11 @@ def main() -> None:
     sys.path[:] = [plan["root"], *plan["path"]]
     from handbook.practice.sandbox.inside import begin, only, resolve
 
-    only({*plan["modules"], "handbook"})
+    if plan["modules"] is not None:
+        only({*plan["modules"], "handbook"})
     main = resolve(plan["main"])
-    sys.path.remove(plan["root"])
+    if plan["modules"] is not None:
+        sys.path.remove(plan["root"])
     begin(main, plan)
 
 

@@ -32,6 +32,7 @@ NOTED: tuple[IncidentKind, ...] = (
     "threads",
     "exit",
 )
+FIELDS = ("VmRSS", "VmHWM", "Threads")  # of /proc/PID/status
 SIGNALS = {
     "SIGSEGV": "a crash in native code or a stack that ran over (SIGSEGV)",
     "SIGXCPU": "more processor time than allowed (SIGXCPU)",
@@ -60,7 +61,7 @@ class Cell(abc.ABC):
         self._incidents: dict[Incident, None] = {}
         self._base, self._peak, self._cpu = base, 0, 0.0
         self._began, self._reason = time.monotonic(), ""
-        self._look = self._began
+        self._look, self._threads = self._began, 0
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name=f"cell-{pid}", daemon=True)
 
@@ -103,7 +104,7 @@ class Cell(abc.ABC):
         """Bytes held now and at most, beyond what it held when its main began."""
         now = 0
         if self.status is None:
-            held, peak = memory_bytes(self.pid)
+            held, peak, self._threads = usage(self.pid)
             if self.ready.is_set():
                 now = max(0, held - self._base)
                 self._peak = max(self._peak, peak - self._base, now)
@@ -191,6 +192,7 @@ class Cell(abc.ABC):
     def _note(self, chunk: bytes) -> None:
         room = NOTES_MOST - len(self._notes)
         if room <= 0:
+            self._stop("protocol", "Wrote to descriptors that are not its own.")
             return
         before = self._notes.rfind(b"\n") + 1
         self._notes.extend(chunk[:room])
@@ -218,6 +220,8 @@ class Cell(abc.ABC):
         now, _ = self.memory()
         if now > self.limits.memory:
             self._stop("memory", f"Held more than {self.limits.memory // MEBI:,} MiB.")
+        elif self._threads > self.limits.processes:
+            self._stop("threads", f"Ran {self._threads} threads, more than {self.limits.processes}.")
         elif self.cpu() > self.limits.cpu:
             self._stop("time", f"Used more than {self.limits.cpu:g} s of processor time.")
         elif time.monotonic() - self._began > self.limits.wall:
@@ -247,23 +251,24 @@ def cpu_seconds(pid: int) -> float:
     return float(times.user + times.system)
 
 
-def memory_bytes(pid: int) -> tuple[int, int]:
-    """Resident bytes of a process, now and at most; zeros if it is gone."""
+def usage(pid: int) -> tuple[int, int, int]:
+    """Resident bytes of a process, now and at most, and its threads; zeros if it is gone."""
     try:
         with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:  # noqa: PTH123
-            rows = dict(line.split(":", 1) for line in file if line.startswith(("VmRSS", "VmHWM")))
-        return _kib(rows["VmRSS"]), _kib(rows["VmHWM"])
+            rows = dict(line.split(":", 1) for line in file if line.startswith(FIELDS))
+        return _kib(rows["VmRSS"]), _kib(rows["VmHWM"]), int(rows["Threads"])
     except (OSError, KeyError, ValueError):
         pass
     if os.path.exists("/proc/self"):  # noqa: PTH110
-        return 0, 0
+        return 0, 0, 0
     try:
         import psutil
 
-        held = int(psutil.Process(pid).memory_info().rss)
+        process = psutil.Process(pid)
+        held = int(process.memory_info().rss)
+        return held, held, process.num_threads()
     except Exception:
-        return 0, 0
-    return held, held
+        return 0, 0, 0
 
 
 def _kib(row: str) -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib.abc
 import json
 import os
-import socket
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping
@@ -50,14 +49,14 @@ def resolve(name: str) -> Main:
 
 
 def begin(main: Main, plan: Mapping[str, Any]) -> None:
-    """Confine this process as planned, say so, run `main` with its sockets, and end. Never returns."""
+    """Confine this process as planned, say so, run `main` with its channels, and end. Never returns."""
     status = FAILED
     try:
         notes = plan["notes"]
-        channels = [socket.socket(fileno=fd) for fd in plan["channels"]]
         limits = Limits(**plan["limits"])
         os.chdir(plan["cwd"])
-        only(frozenset(plan["modules"]) | {"handbook"})
+        if plan["modules"] is not None:
+            only({*plan["modules"], "handbook"})
         base = plan.get("base") or address_space() + COLD_ROOM
         layers = confine(plan, base, limits)
         said = {"base": resident(), "layers": layers}
@@ -65,7 +64,7 @@ def begin(main: Main, plan: Mapping[str, Any]) -> None:
         os.write(notes, json.dumps(said).encode() + b"\n")
         hooks.watch(notes, plan["cwd"], [*plan["read"], *plan["path"], *DEVICES])
         status = 1
-        main(*channels)
+        main(*plan["channels"])
         status = 0
     except SystemExit as left:
         status = left.code if isinstance(left.code, int) else 1
@@ -82,7 +81,7 @@ def begin(main: Main, plan: Mapping[str, Any]) -> None:
 
 def confine(plan: Mapping[str, Any], base: int, limits: Limits) -> list[str]:
     """Put on every layer of the plan, innermost last; their names. Raises OSError where one can't be."""
-    layers = ["limits"]
+    layers = ["limits", *plan.get("layers", ())]
     set_limits(limits, base, plan.get("threads"))
     wanted = plan["confine"]
     own = plan["cwd"]

@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,6 +23,17 @@ from handbook.practice.verdicts import Isolation
 
 BOOT = Path(__file__).with_name("boot.py")
 ROOT = Path(handbook.__file__).parent.parent
+
+
+def start_cold(program: Path = BOOT) -> list[str]:
+    """The command of an interpreter that takes nothing from its surroundings."""
+    return [interpreter(), "-I", "-S", "-B", "-X", "utf8", str(program)]
+
+
+def trusting(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """The plan for the book's own code: everything can be read and imported; no new processes, no network."""
+    layers = [layer for layer in plan["confine"] if layer == "seccomp"]
+    return {**plan, "path": [path for path in sys.path if path], "modules": None, "confine": layers}
 
 
 class ColdCell(Cell):
@@ -78,16 +90,20 @@ class Plain(Sandbox):
         channel_fds: Sequence[int],
         limits: Limits,
         files: Mapping[str, bytes] | None = None,
+        trusted: bool = False,
     ) -> Cell:
         folder = Path(tempfile.mkdtemp(prefix="handbook-cell-")).resolve()
         output, notes = os.pipe(), os.pipe()
         try:
             fill(folder, files or {})
-            plan = self.plan(main, channel_fds, notes[1], limits, str(folder))
+            inside = str(folder) if trusted else self.inside(str(folder))
+            plan = self.plan(main, channel_fds, notes[1], limits, inside)
+            if trusted:
+                plan = trusting(plan)
             process = subprocess.Popen(
-                self.command(str(folder), [*channel_fds, notes[1]]),
+                start_cold() if trusted else self.command(str(folder), limits),
                 cwd=folder,
-                env=environment(str(folder)),
+                env=environment(inside),
                 stdin=subprocess.PIPE,
                 stdout=output[1],
                 stderr=output[1],
@@ -109,9 +125,13 @@ class Plain(Sandbox):
         cell.watch()
         return cell
 
-    def command(self, folder: str, kept: Sequence[int]) -> list[str]:
-        """What starts the interpreter. kept: descriptors that it must inherit."""
-        return [interpreter(), "-I", "-S", "-B", "-X", "utf8", str(BOOT)]
+    def inside(self, folder: str) -> str:
+        """Where a cell finds its folder."""
+        return folder
+
+    def command(self, folder: str, limits: Limits) -> list[str]:
+        """What starts the interpreter."""
+        return start_cold()
 
     def plan(
         self, main: str, channels: Sequence[int], notes: int, limits: Limits, folder: str

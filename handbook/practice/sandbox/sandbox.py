@@ -22,12 +22,15 @@ class Sandbox(abc.ABC):
         channel_fds: Sequence[int],
         limits: Limits,
         files: Mapping[str, bytes] | None = None,
+        trusted: bool = False,
     ) -> Cell:
-        """Start a cell that runs `main` ("module:function", of PRELOADED) with its channels as sockets.
+        """Start a cell that runs `main` ("module:function", of PRELOADED): `main(*descriptors)`.
 
         channel_fds: connected stream sockets, inherited by the cell; the caller closes its copies of them
         afterwards. files: by name, put into the cell's folder, which is its working directory, its HOME and
-        its TMPDIR, and the only place that it may write to. Raises OSError where no cell can be started.
+        its TMPDIR, and the only place that it may write to. trusted: for the book's own code, which may
+        import everything that this process can; of the layers only limits and seccomp hold.
+        Raises OSError where no cell can be started.
         """
 
     def close(self) -> None:  # noqa: B027

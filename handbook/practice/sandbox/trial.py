@@ -12,9 +12,9 @@ from typing import Any
 MOST = 1 << 20  # bytes of source
 
 
-def main(channel: socket.socket) -> None:
+def main(descriptor: int) -> None:
     """Read source up to the end of the stream's sending half, run it, send `answer` of its namespace."""
-    source = bytearray()
+    channel, source = socket.socket(fileno=descriptor), bytearray()
     while (chunk := channel.recv(1 << 16)) and len(source) <= MOST:
         source.extend(chunk)
     space: dict[str, Any] = {"__name__": "submission", "channel": channel}

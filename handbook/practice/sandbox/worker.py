@@ -22,7 +22,7 @@ from typing import Any
 from handbook.practice.sandbox import libraries, namespaces
 from handbook.practice.sandbox.cell import Cell
 from handbook.practice.sandbox.limits import Limits, environment, user_threads
-from handbook.practice.sandbox.plain import ROOT
+from handbook.practice.sandbox.plain import ROOT, start_cold, trusting
 from handbook.practice.sandbox.sandbox import Sandbox
 from handbook.practice.verdicts import Isolation
 
@@ -87,9 +87,12 @@ class Worker(Sandbox):
         spaces: bool = True,
         layers: Sequence[str] = ("landlock", "seccomp"),
         isolation: Isolation | None = None,
+        trusted: bool = False,
     ) -> None:
         self.spaces, self.layers = spaces, tuple(layers)
         self.isolation = isolation or Isolation("worker", ("limits", *self.layers))
+        self.trusted = trusted
+        self._second: Worker | None = None
         self.users = False  # whether each cell is a user of its own
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
@@ -109,7 +112,7 @@ class Worker(Sandbox):
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             process = subprocess.Popen(
-                [libraries.interpreter(), "-I", "-S", "-B", "-X", "utf8", str(ZYGOTE)],
+                start_cold(ZYGOTE),
                 cwd="/",
                 env=environment(namespaces.CELL if self.spaces else "/"),
                 stdin=subprocess.PIPE,
@@ -135,7 +138,7 @@ class Worker(Sandbox):
         listener.start()
 
     def _plan(self, control: int) -> dict[str, Any]:
-        return {
+        plan = {
             "root": str(ROOT),
             "path": libraries.search_path(),
             "control": control,
@@ -146,6 +149,7 @@ class Worker(Sandbox):
             "shown": libraries.shown(),
             "hidden": libraries.hidden(),
         }
+        return trusting(plan) if self.trusted else plan
 
     def _hear_ready(self, control: socket.socket) -> None:
         control.settimeout(PATIENCE)
@@ -180,6 +184,8 @@ class Worker(Sandbox):
                 message, fds = b"", []
             if not message:
                 break
+            for fd in fds:
+                os.set_inheritable(fd, False)
             said = json.loads(message)
             about = asked.get(said["id"])
             if about is None:
@@ -208,7 +214,10 @@ class Worker(Sandbox):
         channel_fds: Sequence[int],
         limits: Limits,
         files: Mapping[str, bytes] | None = None,
+        trusted: bool = False,
     ) -> Cell:
+        if trusted != self.trusted:
+            return self._other().start(main, channel_fds, limits, files, trusted)
         number, about = next(self._numbers), _Asked()
         folder = None if self.spaces else tempfile.mkdtemp(prefix="handbook-cell-")
         request = {
@@ -244,6 +253,16 @@ class Worker(Sandbox):
     def close(self) -> None:
         with self._lock:
             self._shut()
+            second, self._second = self._second, None
+        if second is not None:
+            second.close()
+
+    def _other(self) -> Worker:
+        """A second worker, for the book's own code, which may import what this process can."""
+        with self._lock:
+            if self._second is None:
+                self._second = Worker(False, self.layers, self.isolation, trusted=True)
+            return self._second
 
     def _shut(self) -> None:
         control, self._control = self._control, None

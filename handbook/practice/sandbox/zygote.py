@@ -22,6 +22,12 @@ from typing import Any
 
 PRELOADED = (
     "handbook.practice.checks",
+    "handbook.practice.frames",
+    "handbook.practice.wire",
+    "handbook.practice.remote",
+    "handbook.practice.classes",
+    "handbook.practice.failures",
+    "handbook.practice.growth",
     "handbook.practice.inner",
     "handbook.practice.examiner",
     "handbook.practice.sandbox.trial",
@@ -107,7 +113,8 @@ def _load(plan: Mapping[str, Any]) -> None:
 
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(LIKELY_VICTIM, encoding="ascii")
-    only({*plan["modules"], "handbook"})
+    if plan["modules"] is not None:
+        only({*plan["modules"], "handbook"})
     from handbook.practice.sandbox import cells  # noqa: F401
 
     for name in (*LIBRARIES, *PRELOADED):
@@ -120,7 +127,8 @@ def _load(plan: Mapping[str, Any]) -> None:
     torch.autograd.backward(
         (weight @ weight).sum()
     )  # what is set up at first use reads files that will be gone
-    sys.path.remove(plan["root"])
+    if plan["modules"] is not None:
+        sys.path.remove(plan["root"])
 
 
 class Zygote:
