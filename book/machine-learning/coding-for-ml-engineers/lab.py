@@ -23,6 +23,15 @@ with app.setup:
 
     from handbook.lab import charts, kit
     from handbook.lab.coding import looks, streams
+    from handbook.lab.coding.arrays import (
+        broadcast_over_loop,
+        counting,
+        deque_for_10000,
+        dict_bytes,
+        top_tenth,
+        views_for_8,
+        views_for_1000,
+    )
     from handbook.lab.coding.classic import (
         honest_accuracy,
         leaky_accuracy,
