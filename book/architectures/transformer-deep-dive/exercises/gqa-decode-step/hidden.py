@@ -3,6 +3,8 @@
 import torch
 import torch.nn.functional as F
 
+from handbook.practice.checks import inside
+
 
 def noise(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
@@ -58,36 +60,50 @@ def test_only_one_slot_changes(submission):
         assert changed == [5], f"{name}, length 5: expected slot 5 to change and no other, got {changed}"
 
 
-def test_result_is_not_a_window_into_the_cache(submission):
-    q, k, v = noise(1, 1, 1, 4), noise(1, 1, 1, 4, seed=1), noise(1, 1, 1, 4, seed=2)
-    cache_k, cache_v = torch.zeros(1, 1, 2, 4), torch.zeros(1, 1, 2, 4)
+def overwritten(submission, q, k, v, cache_k, cache_v):
+    """A driver: the result of a step, and the same object after the cache is used for something else."""
     got = submission.decode_step(q, k, v, cache_k, cache_v, 0)
     kept = got.clone()
     cache_v.fill_(7.0)
+    return kept, got
+
+
+def test_result_is_not_a_window_into_the_cache(submission):
+    q, k, v = noise(1, 1, 1, 4), noise(1, 1, 1, 4, seed=1), noise(1, 1, 1, 4, seed=2)
+    cache_k, cache_v = torch.zeros(1, 1, 2, 4), torch.zeros(1, 1, 2, 4)
+    kept, got = inside(submission, overwritten, q, k, v, cache_k, cache_v)
     assert torch.equal(got, kept), (
         "the cache is reused after the step: expected the result unchanged, got it overwritten"
     )
 
 
+def softmax_sizes(submission, *args):
+    """A driver: how many numbers each softmax gets."""
+    import torch
+    import torch.nn.functional as F
+
+    seen, method, function = [], torch.Tensor.softmax, F.softmax
+
+    def of(real):
+        def counted(tensor, *args, **kwargs):
+            seen.append(tensor.numel())
+            return real(tensor, *args, **kwargs)
+
+        return counted
+
+    torch.Tensor.softmax, F.softmax = of(method), of(function)
+    try:
+        submission.decode_step(*args)
+    finally:
+        torch.Tensor.softmax, F.softmax = method, function
+    return seen
+
+
 def test_scores_have_the_size_of_what_is_stored(submission):
     """Softmax sees length + 1 keys, not the capacity."""
-    seen = []
-    real_method, real_function = torch.Tensor.softmax, F.softmax
-
-    def method(tensor, *args, **kwargs):
-        seen.append(tensor.numel())
-        return real_method(tensor, *args, **kwargs)
-
-    def function(tensor, *args, **kwargs):
-        seen.append(tensor.numel())
-        return real_function(tensor, *args, **kwargs)
-
-    torch.Tensor.softmax, F.softmax = method, function
-    try:
-        cache_k, cache_v = torch.zeros(2, 2, 64, 4), torch.zeros(2, 2, 64, 4)
-        submission.decode_step(noise(2, 4, 1, 4), noise(2, 2, 1, 4), noise(2, 2, 1, 4), cache_k, cache_v, 3)
-    finally:
-        torch.Tensor.softmax, F.softmax = real_method, real_function
+    cache_k, cache_v = torch.zeros(2, 2, 64, 4), torch.zeros(2, 2, 64, 4)
+    given = noise(2, 4, 1, 4), noise(2, 2, 1, 4), noise(2, 2, 1, 4), cache_k, cache_v, 3
+    seen = inside(submission, softmax_sizes, *given)
     assert all(size <= 2 * 4 * 4 for size in seen), (
         f"B = 2, H = 4, length 3: expected at most 32 scores, got {seen}"
     )

@@ -3,6 +3,8 @@
 import torch
 from torch import nn
 
+from handbook.practice.checks import inside
+
 
 def weights(C, seed=0):
     generator = torch.Generator().manual_seed(seed)
@@ -79,23 +81,32 @@ def test_examples_of_a_batch_do_not_mix(submission):
     )
 
 
+def of_a_view(submission, x, *rest):
+    """A driver: the result for x as a transposed view, not contiguous in memory."""
+    return submission.multi_head_attention(x.transpose(1, 2), *rest)
+
+
 def test_memory_layout_does_not_matter(submission):
-    x = noise(2, 8, 6).transpose(1, 2)  # [2, 6, 8], not contiguous
-    plain = submission.multi_head_attention(x.contiguous(), *weights(8), heads=2)
-    off = difference(submission.multi_head_attention(x, *weights(8), heads=2), plain)
+    x = noise(2, 8, 6)
+    plain = submission.multi_head_attention(x.transpose(1, 2).contiguous(), *weights(8), heads=2)
+    off = difference(inside(submission, of_a_view, x, *weights(8), 2), plain)
     assert off < 1e-5, (
         f"a transposed view as x: expected the result of its copy, got a difference of {off:.2e}"
     )
 
 
+def slopes(submission, x, weights, heads):
+    """A driver: the gradients of the result's squares by the four weights."""
+    leaves = [w.requires_grad_() for w in weights]
+    submission.multi_head_attention(x, *leaves, heads=heads, causal=True).square().sum().backward()
+    return [w.grad for w in leaves]
+
+
 def test_gradients_reach_every_weight(submission):
-    trainable = [w.requires_grad_() for w in weights(8)]
-    submission.multi_head_attention(
-        noise(2, 5, 8), *trainable, heads=2, causal=True
-    ).square().sum().backward()
-    for name, w in zip(("wq", "wk", "wv", "wo"), trainable, strict=True):
-        assert w.grad is not None, f"{name}: expected a gradient, got none"
-        assert w.grad.abs().max() > 0, f"{name}: expected a gradient other than zero, got zeros"
+    got = inside(submission, slopes, noise(2, 5, 8), weights(8), 2)
+    for name, slope in zip(("wq", "wk", "wv", "wo"), got, strict=True):
+        assert slope is not None, f"{name}: expected a gradient, got none"
+        assert slope.abs().max() > 0, f"{name}: expected a gradient other than zero, got zeros"
 
 
 def test_large_activations_stay_finite(submission):

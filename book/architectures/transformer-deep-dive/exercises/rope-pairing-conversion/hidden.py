@@ -2,6 +2,8 @@
 
 import torch
 
+from handbook.practice.checks import inside
+
 
 def noise(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
@@ -19,9 +21,8 @@ def places(heads, D, R, to):
     return order
 
 
-def compare(submission, weight, heads, to, rotary=None):
+def compare(got, weight, heads, to, rotary=None):
     D = len(weight) // heads
-    got = submission.convert(weight, heads, to, rotary)
     expected = weight[places(heads, D, rotary or D, to)]
     what = f"{heads} heads of {D}, {rotary or D} turning, to {to}, {tuple(weight.shape)} {weight.dtype}"
     assert got.shape == expected.shape, f"{what}: expected the same shape, got {tuple(got.shape)}"
@@ -30,22 +31,26 @@ def compare(submission, weight, heads, to, rotary=None):
     assert not wrong, f"{what}: expected the rows by hand, got other ones at {wrong[:8]}"
 
 
+def converted(submission, weight, heads, to, rotary=None):
+    compare(submission.convert(weight, heads, to, rotary), weight, heads, to, rotary)
+
+
 def test_equals_the_definition(submission):
     for to in ("half-split", "interleaved"):
         for heads, D, C in ((1, 8, 3), (3, 10, 5), (5, 2, 4), (4, 16, 64), (2, 4, 1)):
-            compare(submission, noise(heads * D, C, seed=D), heads, to)
+            converted(submission, noise(heads * D, C, seed=D), heads, to)
 
 
 def test_partial_rotary_equals_the_definition(submission):
     for to in ("half-split", "interleaved"):
         for heads, D, R in ((3, 10, 6), (2, 16, 8), (4, 7, 6), (2, 12, 2), (2, 8, 8)):
-            compare(submission, noise(heads * D, 3, seed=R), heads, to, R)
+            converted(submission, noise(heads * D, 3, seed=R), heads, to, R)
 
 
 def test_biases_are_converted_too(submission):
     for to in ("half-split", "interleaved"):
-        compare(submission, noise(3 * 10, seed=1), 3, to)
-        compare(submission, noise(3 * 10, seed=2), 3, to, 6)
+        converted(submission, noise(3 * 10, seed=1), 3, to)
+        converted(submission, noise(3 * 10, seed=2), 3, to, 6)
 
 
 def turn(x, R, pairing, theta=500.0):
@@ -91,40 +96,53 @@ def test_numbers_keep_their_bits(submission):
     """A row of infinities stays one row, and integers beyond float32 stay themselves."""
     weight = noise(12, 3)
     weight[4] = float("inf")
-    compare(submission, weight, 2, "half-split")
-    compare(submission, weight.to(torch.bfloat16), 2, "interleaved")
-    compare(submission, weight.to(torch.float16), 2, "interleaved", 4)
+    converted(submission, weight, 2, "half-split")
+    converted(submission, weight.to(torch.bfloat16), 2, "interleaved")
+    converted(submission, weight.to(torch.float16), 2, "interleaved", 4)
     large = (1 << 24) + torch.arange(24, dtype=torch.int32).view(12, 2)
     for dtype in (torch.int32, torch.int64):
-        compare(submission, large.to(dtype), 2, "half-split")
-    compare(submission, torch.arange(-12, 12, dtype=torch.int8).view(12, 2), 2, "half-split")
+        converted(submission, large.to(dtype), 2, "half-split")
+    converted(submission, torch.arange(-12, 12, dtype=torch.int8).view(12, 2), 2, "half-split")
+
+
+def of_a_view(submission, weight, view, *rest):
+    """A driver: the conversion of a transposed weight, or of every second row of one."""
+    return submission.convert(weight.T if view == "transposed" else weight[::2], *rest)
 
 
 def test_any_strides(submission):
     """A transposed weight, as GPT-2's files hold it, and every second row of a larger one."""
     cases = [
-        (noise(5, 12).T, "half-split", None),
-        (noise(24, 5)[::2], "interleaved", None),
-        (noise(5, 12).T, "interleaved", 4),
-        (noise(24)[::2], "half-split", None),
+        (noise(5, 12), "transposed", "half-split", None),
+        (noise(24, 5), "every second row", "interleaved", None),
+        (noise(5, 12), "transposed", "interleaved", 4),
+        (noise(24), "every second row", "half-split", None),
     ]
-    for weight, to, rotary in cases:
+    for weight, view, to, rotary in cases:
+        right = weight.T if view == "transposed" else weight[::2]
         try:
-            compare(submission, weight, 2, to, rotary)
+            got = inside(submission, of_a_view, weight, view, 2, to, rotary)
         except RuntimeError as error:
-            what = f"strides {weight.stride()} of {tuple(weight.shape)}"
+            what = f"strides {right.stride()} of {tuple(right.shape)}"
             raise AssertionError(f"{what}: expected a result, got RuntimeError: {error}") from None
+        compare(got, right.contiguous(), 2, to, rotary)
+
+
+def overwritten(submission, weight):
+    """A driver: the weight after its conversion, and after the result was overwritten."""
+    got = submission.convert(weight, 3, "half-split")
+    after = weight.clone()
+    got.zero_()
+    return after, weight
 
 
 def test_result_is_a_new_tensor(submission):
     """Heads of two rows are the same in both pairings: a copy all the same."""
     for D in (2, 6):
-        weight = noise(3 * D, 4, seed=D)
-        kept = weight.clone()
-        got = submission.convert(weight, 3, "half-split")
-        assert torch.equal(weight, kept), f"D = {D}: expected weight unchanged, got a changed one"
-        got.zero_()
-        assert torch.equal(weight, kept), (
+        kept = noise(3 * D, 4, seed=D)
+        after, now = inside(submission, overwritten, kept.clone())
+        assert torch.equal(after, kept), f"D = {D}: expected weight unchanged, got a changed one"
+        assert torch.equal(now, kept), (
             f"D = {D}, the result overwritten: expected weight unchanged, got it overwritten too"
         )
 

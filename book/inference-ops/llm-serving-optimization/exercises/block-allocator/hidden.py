@@ -1,8 +1,9 @@
 """Hidden tests: texts in a simulated memory, all or nothing, stale tables, odd numbers, time."""
 
 import random
-import time
 from collections import Counter
+
+from handbook.practice.checks import inside
 
 
 def equal(got, expected, what):
@@ -21,72 +22,101 @@ def refused(kind, what, call):
     raise AssertionError(f"{what}: expected {kind.__name__}, got the result {got}")
 
 
-class Memory:
-    """A cache that really holds tokens, and tables that say which text they should read."""
+def played(submission, count, size, script):
+    """A driver: starts, forks, writes and ends sequences, and notes all that can be seen after each."""
+    blocks, tables, lengths, log = submission.Blocks(count, size), [], [], []
+    try:
+        for what, n, new in script:
+            got, out = None, False
+            if what == "start":
+                tables.append([])
+                lengths.append(0)
+            elif what == "fork":
+                tables.append(blocks.fork(tables[n]))
+                lengths.append(lengths[n])
+            elif what == "end":
+                table, _ = tables.pop(n), lengths.pop(n)
+                blocks.free(table)
+                got = list(table)
+            else:
+                try:
+                    got = blocks.extend(tables[n], lengths[n], new)
+                    lengths[n] += new
+                except submission.OutOfBlocks:
+                    out = True
+            held = [blocks.holders(block) for block in range(count)]
+            log.append((got, out, [list(table) for table in tables], blocks.available, held))
+    except Exception as error:
+        return log, f"{type(error).__name__}: {error}"
+    return log, ""
 
-    def __init__(self, submission, count, size):
-        self.blocks, self.size, self.count = submission.Blocks(count, size), size, count
-        self.cells = [[None] * size for _ in range(count)]
-        self.tables, self.texts = [], []
-        self.out = submission.OutOfBlocks
 
-    def write(self, n, tokens):
-        """False where there is no room."""
-        table, text = self.tables[n], self.texts[n]
-        before = list(table), self.blocks.available
-        try:
-            copy = self.blocks.extend(table, len(text), len(tokens))
-        except self.out:
-            equal((list(table), self.blocks.available), before, "table and available after OutOfBlocks")
-            needed = -(-(len(text) + len(tokens)) // self.size) - len(table)
-            shared = len(text) % self.size and self.blocks.holders(table[-1]) > 1
-            needed += bool(tokens and shared)
-            assert needed > before[1], (
-                f"{needed} blocks wanted: expected them, got OutOfBlocks of {before[1]}"
-            )
-            return False
-        if copy is not None:
-            source, target = copy
-            self.cells[target] = list(self.cells[source])
-        wanted = -(-(len(text) + len(tokens)) // self.size)
-        equal(len(table), wanted, f"blocks of a table of {len(text) + len(tokens)} positions")
-        for token in tokens:
-            self.cells[table[len(text) // self.size]][len(text) % self.size] = token
-            text.append(token)
-        return True
+def load(chance, turns):
+    """Random starts, forks, writes and ends, as (what, number of the table, new positions)."""
+    script, tables = [], 0
+    for _ in range(turns):
+        what, n = chance.random(), chance.randrange(tables) if tables else None
+        if n is None or what < 0.15:
+            script.append(("start", 0, 0))
+            n, tables = tables, tables + 1
+        elif what < 0.35:
+            script.append(("fork", n, 0))
+            tables += 1
+        elif what < 0.5:
+            script.append(("end", n, 0))
+            tables -= 1
+            continue
+        script.append(("write", n, chance.choice([0, 1, 1, 1, 2, 5])))
+    return script
 
-    def check(self):
-        for table, text in zip(self.tables, self.texts, strict=True):
-            got = [self.cells[table[i // self.size]][i % self.size] for i in range(len(text))]
-            equal(got, text, "text read through its table, after others wrote theirs")
-        held = Counter(block for table in self.tables for block in table)
-        counted = Counter({block: self.blocks.holders(block) for block in range(self.count)})
-        equal(+counted, held, "holders of each block")
-        equal(self.blocks.available, self.count - len(held), "available")
+
+def replay(script, log, count, size):
+    """A cache that really holds tokens, beside texts that know what should be read from it."""
+    cells = [[None] * size for _ in range(count)]
+    texts, tables, free, held = [], [], count, [0] * count
+    for turn, (got, out, now, available, holders) in enumerate(log):
+        what, n, new = script[turn]
+        if what == "start":
+            texts.append([])
+        elif what == "fork":
+            texts.append(list(texts[n]))
+        elif what == "end":
+            equal(got, [], "the table after free")
+            del texts[n]
+        elif out:
+            equal((now, available), (tables, free), "tables and available after OutOfBlocks")
+            needed = -(-(len(texts[n]) + new) // size) - len(tables[n])
+            needed += bool(new and len(texts[n]) % size and held[tables[n][-1]] > 1)
+            assert needed > free, f"{needed} blocks wanted: expected them, got OutOfBlocks of {free}"
+        else:
+            if got is not None:
+                source, target = got
+                cells[target] = list(cells[source])
+            wanted = -(-(len(texts[n]) + new) // size)
+            equal(len(now[n]), wanted, f"blocks of a table of {len(texts[n]) + new} positions")
+            for i in range(new):
+                place = len(texts[n])
+                cells[now[n][place // size]][place % size] = (turn, i)
+                texts[n].append((turn, i))
+        for table, text in zip(now, texts, strict=True):
+            read = [cells[table[i // size]][i % size] for i in range(len(text))]
+            equal(read, text, "text read through its table, after others wrote theirs")
+        counted = Counter(block for table in now for block in table)
+        equal(+Counter(dict(enumerate(holders))), counted, "holders of each block")
+        equal(available, count - len(counted), "available")
+        tables, free, held = now, available, holders
 
 
 def test_every_text_stays_as_it_was_written(submission):
     """Random starts, forks, writes and ends, with a memory behind the numbers."""
     for seed in range(6):
         chance = random.Random(seed)
-        memory = Memory(submission, count=chance.choice([4, 10, 17]), size=chance.choice([1, 2, 3, 4]))
-        for step in range(400):
-            what, n = chance.random(), chance.randrange(len(memory.tables)) if memory.tables else None
-            if n is None or what < 0.15:
-                memory.tables.append([])
-                memory.texts.append([])
-                n = len(memory.tables) - 1
-            elif what < 0.35:
-                memory.tables.append(memory.blocks.fork(memory.tables[n]))
-                memory.texts.append(list(memory.texts[n]))
-            elif what < 0.5:
-                memory.blocks.free(memory.tables[n])
-                equal(memory.tables[n], [], "the table after free")
-                del memory.tables[n], memory.texts[n]
-                memory.check()
-                continue
-            memory.write(n, [(step, i) for i in range(chance.choice([0, 1, 1, 1, 2, 5]))])
-            memory.check()
+        count, size = chance.choice([4, 10, 17]), chance.choice([1, 2, 3, 4])
+        script = load(chance, 400)
+        log, error = inside(submission, played, count, size, script)
+        replay(script, log, count, size)
+        assert not error, f"step {len(log)}, {script[len(log)][0]}: expected none to fail, got {error}"
+        assert len(log) == len(script), f"steps that were played: expected {len(script)}, got {len(log)}"
 
 
 def test_nothing_changes_when_copy_and_block_do_not_both_fit(submission):
@@ -127,15 +157,23 @@ def test_no_new_position_takes_no_copy(submission):
     equal((b, blocks.available), (a, 3), "table and available after that")
 
 
-def test_fork_is_a_list_of_its_own(submission):
+def forked(submission):
+    """A driver: a fork of nothing, and how long a table is after its fork grew and after it ended."""
     blocks, a = submission.Blocks(4, 2), []
-    equal(blocks.fork(a), [], "fork of an empty table")
+    nothing = list(blocks.fork(a))
     blocks.extend(a, 0, 2)
     b = blocks.fork(a)
     blocks.extend(b, 2, 1)
-    equal(len(a), 1, "blocks of a after its fork grew")
+    grown = len(a)
     blocks.free(b)
-    equal(len(a), 1, "blocks of a after its fork ended")
+    return nothing, grown, len(a)
+
+
+def test_fork_is_a_list_of_its_own(submission):
+    nothing, grown, ended = inside(submission, forked)
+    equal(nothing, [], "fork of an empty table")
+    equal(grown, 1, "blocks of a after its fork grew")
+    equal(ended, 1, "blocks of a after its fork ended")
 
 
 def test_bad_table_changes_nothing(submission):
@@ -194,17 +232,25 @@ def test_numbers_that_cannot_be_are_refused(submission):
     equal((one.extend(table, 0, 1), table), (None, [0]), "one block of one position")
 
 
-def test_time_does_not_grow_with_the_count(submission):
-    """Takes nearly all of 200,000 blocks by thousands, then starts, forks and ends beside them."""
-    blocks, most, table = submission.Blocks(200_000, 1), [], []
-    start, turns = time.perf_counter(), 0
-    while turns < 1200 and time.perf_counter() - start < 2.0:
-        turns += 1
-        if turns < 200:
-            blocks.extend(most, len(most), 1000)
+def turns(submission, most):
+    """A driver: turns in 2 seconds of processor time, and the blocks that are free after them."""
+    import time
+
+    blocks, held, table, done = submission.Blocks(200_000, 1), [], [], 0
+    start = time.process_time()
+    while done < most and time.process_time() - start < 2.0:
+        done += 1
+        if done < 200:
+            blocks.extend(held, len(held), 1000)
         blocks.extend(table, 0, 4)
         twin = blocks.fork(table)
         blocks.free(table)
         blocks.free(twin)
-    assert turns == 1200, f"turns in 2 s beside 200,000 blocks: expected 1,200, got {turns}"
-    equal(blocks.available, 1000, "available after that")
+    return done, blocks.available
+
+
+def test_time_does_not_grow_with_the_count(submission):
+    """Takes nearly all of 200,000 blocks by thousands, then starts, forks and ends beside them."""
+    done, available = inside(submission, turns, 1200)
+    assert done == 1200, f"turns in 2 s beside 200,000 blocks: expected 1,200, got {done}"
+    equal(available, 1000, "available after that")

@@ -1,8 +1,8 @@
 """Hidden tests: half precision, very small and large scores, empty blocks, merges in any order, memory."""
 
-import tracemalloc
-
 import numpy as np
+
+from handbook.practice.checks import inside
 
 
 def exact(scores, values):
@@ -15,7 +15,12 @@ def exact(scores, values):
 
 
 def blocks(scores, values, size):
-    return ((scores[:, i : i + size], values[i : i + size]) for i in range(0, scores.shape[1], size))
+    return [(scores[:, i : i + size], values[i : i + size]) for i in range(0, scores.shape[1], size)]
+
+
+def attended(submission, blocks):
+    """A driver: attend over an iterator of the blocks of a list."""
+    return submission.attend(iter(blocks))
 
 
 def check(got, expected, what, tolerance=1e-5):
@@ -35,10 +40,10 @@ def test_scores_far_below_and_above_zero(submission):
     values = np.arange(6.0)[:, None]
     for level in (-60_000.0, -10_000.0, -1000.0, 1000.0, 60_000.0):
         scores = level + np.array([[0.0, 1.0, 2.0, 3.0, 2.0, 1.0]])
-        got = submission.attend(blocks(scores, values, 2))
+        got = inside(submission, attended, blocks(scores, values, 2))
         check(got, exact(scores, values), f"scores around {level:,.0f}")
     scores = np.array([[-60_000.0, -60_000.0, 60_000.0, -60_000.0, 60_000.0, -60_000.0]])
-    check(submission.attend(blocks(scores, values, 2)), [[3.0]], "scores of -60,000 and 60,000")
+    check(inside(submission, attended, blocks(scores, values, 2)), [[3.0]], "scores of -60,000 and 60,000")
 
 
 def test_half_precision_of_many_keys(submission):
@@ -46,7 +51,7 @@ def test_half_precision_of_many_keys(submission):
     count = 70_000
     scores, values = np.zeros((1, count), np.float16), np.full((count, 2), 60_000, np.float16)
     values[::2, 1] = -60_000
-    got = submission.attend(blocks(scores, values, 1000))
+    got = inside(submission, attended, blocks(scores, values, 1000))
     check(got, [[60_000.0, 0.0]], "70,000 equal float16 scores, float16 values of 60,000")
     got = submission.finish(submission.partial(scores, values))
     check(got, [[60_000.0, 0.0]], "the same in one block, summed in float32", 2e-3)
@@ -57,7 +62,7 @@ def test_half_precision_is_as_exact_as_single(submission):
     generator = np.random.default_rng(2)
     scores = (generator.normal(size=(3, 4000)) * 4).astype(np.float16)
     values = generator.normal(size=(4000, 5)).astype(np.float16)
-    got = submission.attend(blocks(scores, values, 100))
+    got = inside(submission, attended, blocks(scores, values, 100))
     check(got, exact(scores, values), "4,000 float16 keys in blocks of 100", 2e-5)
 
 
@@ -65,7 +70,7 @@ def test_large_half_precision_scores(submission):
     scores = np.array([[60_000, 59_968, -60_000, 60_000]], np.float16)
     values = np.array([[1], [2], [3], [5]], np.float16)
     for size in (1, 2, 4):
-        got = submission.attend(blocks(scores, values, size))
+        got = inside(submission, attended, blocks(scores, values, size))
         check(got, [[3.0]], f"float16 scores of 60,000, blocks of {size}")
 
 
@@ -78,8 +83,8 @@ def test_blocks_without_keys(submission):
         ("last", [some, nothing]),
         ("between", [some, nothing, some]),
     ):
-        check(submission.attend(iter(order)), exact(*some), f"a block without keys {name}")
-    check(submission.attend(iter([nothing, nothing])), np.zeros((2, 3)), "no keys at all")
+        check(inside(submission, attended, order), exact(*some), f"a block without keys {name}")
+    check(inside(submission, attended, [nothing, nothing]), np.zeros((2, 3)), "no keys at all")
 
 
 def test_merges_in_any_order_and_grouping(submission):
@@ -106,6 +111,16 @@ def test_merges_in_any_order_and_grouping(submission):
     check(submission.finish(onto(parts, True)), right, "each merged in front of what was there")
 
 
+def merged_twice(submission, first, second):
+    """A driver: two states alone, merged, merged once more, alone again."""
+    import numpy as np
+
+    a, b = submission.partial(*first), submission.partial(*second)
+    out = [np.array(submission.finish(state)) for state in (a, b)]
+    out += [np.array(submission.finish(submission.merge(a, b))) for _ in range(2)]
+    return out + [np.array(submission.finish(state)) for state in (a, b)]
+
+
 def test_merge_and_partial_change_nothing(submission):
     generator = np.random.default_rng(5)
     scores, values = (
@@ -113,19 +128,20 @@ def test_merge_and_partial_change_nothing(submission):
         generator.normal(size=(8, 3)).astype(np.float32),
     )
     kept = scores.copy(), values.copy()
-    a, b = submission.partial(scores[:, :4], values[:4]), submission.partial(scores[:, 4:] + 5, values[4:])
+    submission.partial(scores, values)
     assert np.array_equal(scores, kept[0]), f"partial: expected scores unchanged, got {scores.tolist()}"
     assert np.array_equal(values, kept[1]), f"partial: expected values unchanged, got {values.tolist()}"
-    alone = [np.array(submission.finish(state)) for state in (a, b)]
-    first = np.array(submission.finish(submission.merge(a, b)))
-    again = submission.finish(submission.merge(a, b))
+    halves = (scores[:, :4], values[:4]), (scores[:, 4:] + 5, values[4:])
+    a, b, first, again, now_a, now_b = inside(submission, merged_twice, *halves)
     check(again, first, "the same merge once more")
-    for name, state, before in zip("ab", (a, b), alone, strict=True):
-        check(submission.finish(state), before, f"{name} after the merges")
+    check(now_a, a, "a after the merges")
+    check(now_b, b, "b after the merges")
 
 
-def test_what_a_block_leaves_is_not_the_block(submission):
-    """The block's memory is used again before the merge."""
+def in_one_memory(submission):
+    """A driver: two blocks of one key that lie in the same memory, one after the other."""
+    import numpy as np
+
     scores, values = np.zeros((1, 1), np.float32), np.full((1, 2), 3.0, np.float32)
     a = submission.partial(scores, values)
     scores.fill(50.0)
@@ -133,7 +149,24 @@ def test_what_a_block_leaves_is_not_the_block(submission):
     b = submission.partial(scores - 50.0, values)
     scores.fill(0.0)
     values.fill(0.0)
-    check(submission.finish(submission.merge(a, b)), [[6.0, 6.0]], "two blocks of one key in the same memory")
+    return submission.finish(submission.merge(a, b))
+
+
+def test_what_a_block_leaves_is_not_the_block(submission):
+    """The block's memory is used again before the merge."""
+    check(inside(submission, in_one_memory), [[6.0, 6.0]], "two blocks of one key in the same memory")
+
+
+def peak(submission, scores, values, times):
+    """A driver: bytes at most while it attends to the same block again and again, and the output."""
+    import tracemalloc
+
+    tracemalloc.start()
+    try:
+        got = submission.attend((scores, values) for _ in range(times))
+        return tracemalloc.get_traced_memory()[1], got
+    finally:
+        tracemalloc.stop()
 
 
 def test_memory_does_not_grow_with_the_blocks(submission):
@@ -141,23 +174,28 @@ def test_memory_does_not_grow_with_the_blocks(submission):
     generator = np.random.default_rng(6)
     scores, values = generator.normal(size=(2, 64)).astype(np.float32), generator.normal(size=(64, 8))
     values = values.astype(np.float32)
-    tracemalloc.start()
-    got = submission.attend((scores, values) for _ in range(4000))
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
+    most, got = inside(submission, peak, scores, values, 4000)
     check(got, exact(scores, values), "the same block 4,000 times", 1e-4)
-    assert peak < 500_000, f"memory at most: expected under 500,000 bytes, got {peak:,}"
+    assert most < 500_000, f"memory at most: expected under 500,000 bytes, got {most:,}"
 
 
-def test_every_block_is_asked_for_once(submission):
+def asked_for(submission, count):
+    """A driver: the numbers of the blocks that were asked for, and the output."""
+    import numpy as np
+
     asked = []
 
     def counted():
-        for n in range(5):
+        for n in range(count):
             asked.append(n)
             yield np.full((1, 2), float(n)), np.full((2, 1), float(n))
 
     got = submission.attend(counted())
+    return asked, got
+
+
+def test_every_block_is_asked_for_once(submission):
+    asked, got = inside(submission, asked_for, 5)
     assert asked == [0, 1, 2, 3, 4], f"blocks asked for: expected 0 to 4 once, got {asked}"
     weights = np.exp(np.arange(5.0))
     check(got, [[float(weights @ np.arange(5.0) / weights.sum())]], "five blocks")
@@ -167,4 +205,8 @@ def test_rows_are_scaled_each_by_its_own_largest(submission):
     """One row's score of 1,000 must not push the other's weights to 0."""
     scores = np.array([[1000.0, 999.0, 1000.0, 998.0], [0.0, 1.0, 2.0, -1.0]])
     values = np.arange(8.0).reshape(4, 2)
-    check(submission.attend(blocks(scores, values, 2)), exact(scores, values), "rows at 1,000 and at 0")
+    check(
+        inside(submission, attended, blocks(scores, values, 2)),
+        exact(scores, values),
+        "rows at 1,000 and at 0",
+    )

@@ -3,6 +3,8 @@
 import random
 from dataclasses import dataclass
 
+from handbook.practice.checks import inside
+
 A, B, C, D, E = 1, 2, 3, 4, 5
 
 
@@ -33,8 +35,52 @@ def equal(got, expected, what):
     assert got == expected, f"{what}: expected {expected}, got {got}"
 
 
+def stepped(submission, waiting, running, numbers):
+    """A driver: one step of a state whose sequences are (id, tokens, computed, pages).
+
+    Gives what the step returns; the sequences afterwards, in the order given; which of them run and wait, by
+    place (-1: one that was not given); and the free pages.
+    """
+
+    class Sequence:
+        def __init__(self, id, tokens, computed=0, pages=0):
+            self.id, self.tokens, self.computed, self.pages = id, tokens, computed, pages
+
+    class State:
+        pass
+
+    state = State()
+    vars(state).update(numbers)
+    state.waiting, state.running = [Sequence(*w) for w in waiting], [Sequence(*r) for r in running]
+    given = [*state.waiting, *state.running]
+
+    def places(line):
+        return [next((i for i, other in enumerate(given) if other is s), -1) for s in line]
+
+    got = submission.step(state)
+    after = [(s.tokens, s.computed, s.pages) for s in given]
+    return got, after, places(state.running), places(state.waiting), state.free
+
+
+def step(submission, now):
+    """What the step of the submission returns; `now` is then as it left it."""
+    waiting, running = (
+        [(s.id, s.tokens, s.computed, s.pages) for s in x] for x in (now.waiting, now.running)
+    )
+    numbers = {name: getattr(now, name) for name in ("free", "size", "budget", "spare")}
+    given = [*now.waiting, *now.running]
+    got, after, runs, waits, now.free = inside(submission, stepped, waiting, running, numbers)
+    assert min([*runs, *waits], default=0) >= 0, (
+        "running and waiting: expected the sequences given, got new ones"
+    )
+    for sequence, numbers in zip(given, after, strict=True):
+        sequence.tokens, sequence.computed, sequence.pages = numbers
+    now.running, now.waiting = [given[i] for i in runs], [given[i] for i in waits]
+    return got
+
+
 def check(submission, now, work, preempted=(), what="the step"):
-    got = submission.step(now)
+    got = step(submission, now)
     equal([tuple(pair) for pair in got[0]], work, f"{what}, work")
     equal(list(got[1]), list(preempted), f"{what}, preempted")
 
@@ -160,34 +206,78 @@ def test_nothing_to_do(submission):
     check(submission, state(free=4, size=4, budget=8), [], what="nobody there")
 
 
-def drive(submission, seed):
-    """A random load from arrival to end. Yields what each step did, for the invariants below."""
+def load(seed):
+    """Numbers of a cache, and arrivals by chance: (step, id, tokens of the prompt, tokens at the end)."""
     chance = random.Random(seed)
     size, total, budget = chance.choice([1, 2, 4]), chance.choice([8, 12, 20]), chance.choice([1, 3, 8, 64])
-    room = size * total
-    now = state(free=total, size=size, budget=budget, spare=chance.choice([0, 0, 1, 2]))
-    ends, arrived = {}, 0
-    for turn in range(3000):
-        while arrived < 25 and chance.random() < 0.3:
-            prompt = chance.randint(1, room // 2)
-            ends[arrived] = prompt + chance.randint(1, room - prompt)
-            now.waiting.append(Sequence(arrived, prompt))
-            arrived += 1
-        everybody = {s.id: s for s in (*now.running, *now.waiting)}
-        before = {s.id: (s.tokens, s.computed, s.pages) for s in everybody.values()}
-        running = [s.id for s in now.running]
-        work, preempted = submission.step(now)
-        yield f"seed {seed}, step {turn}", now, total, everybody, before, running, work, preempted
+    numbers = {"free": total, "size": size, "budget": budget, "spare": chance.choice([0, 0, 1, 2])}
+    arrivals, turn = [], 0
+    while len(arrivals) < 25:
+        while len(arrivals) < 25 and chance.random() < 0.3:
+            prompt = chance.randint(1, size * total // 2)
+            arrivals.append((turn, len(arrivals), prompt, prompt + chance.randint(1, size * total - prompt)))
+        turn += 1
+    return numbers, arrivals
+
+
+def driven(submission, numbers, arrivals, turns):
+    """A driver: a load from arrival to end, and what each step did; behind it, an error's words."""
+
+    class Sequence:
+        def __init__(self, id, tokens, computed=0, pages=0):
+            self.id, self.tokens, self.computed, self.pages = id, tokens, computed, pages
+
+    class State:
+        pass
+
+    now, log, coming = State(), [], list(arrivals)
+    vars(now).update(numbers)
+    now.waiting, now.running = [], []
+    ends = {id: end for _, id, _, end in arrivals}
+    for turn in range(turns):
+        while coming and coming[0][0] == turn:
+            _, id, prompt, _ = coming.pop(0)
+            now.waiting.append(Sequence(id, prompt))
+        given = [*now.running, *now.waiting]
+        before = [(s.id, s.tokens, s.computed, s.pages) for s in given]
+        runs = len(now.running)
+        try:
+            work, preempted = submission.step(now)
+        except Exception as error:
+            return log, f"{type(error).__name__}: {error}"
+        after = [(s.tokens, s.computed, s.pages) for s in given]
+        lines = [
+            [next((i for i, other in enumerate(given) if other is s), -1) for s in line]
+            for line in (now.running, now.waiting)
+        ]
+        log.append((before, runs, list(work), list(preempted), after, *lines, now.free))
         for sequence in list(now.running):
             if sequence.computed == sequence.tokens:
                 sequence.tokens += 1
                 if sequence.tokens >= ends[sequence.id]:
                     now.running.remove(sequence)
                     now.free += sequence.pages
-        if arrived == 25 and not now.running and not now.waiting:
-            return
-    left = [s.id for s in (*now.running, *now.waiting)]
-    raise AssertionError(f"seed {seed}: expected all 25 to end within 3,000 steps, got {left} left over")
+        if not coming and not now.running and not now.waiting:
+            break
+    return log, ""
+
+
+def drive(submission, seed):
+    """A random load from arrival to end. Yields what each step did, for the invariants below."""
+    numbers, arrivals = load(seed)
+    log, error = inside(submission, driven, numbers, arrivals, 3000)
+    left = []
+    for turn, (before, runs, work, preempted, after, running, waiting, free) in enumerate(log):
+        what = f"seed {seed}, step {turn}"
+        new = -1 in running or -1 in waiting
+        assert not new, f"{what}, running and waiting: expected the sequences given, got new ones"
+        given = [Sequence(s[0], *values) for s, values in zip(before, after, strict=True)]
+        now = State([given[i] for i in waiting], [given[i] for i in running], **{**numbers, "free": free})
+        everybody, was = {s.id: s for s in given}, {s[0]: s[1:] for s in before}
+        yield what, now, numbers["free"], everybody, was, [s[0] for s in before[:runs]], work, preempted
+        left = [s.id for s in given]
+    assert not error, f"seed {seed}, step {len(log)}: expected none to fail, got {error}"
+    assert len(log) < 3000, f"seed {seed}: expected all 25 to end within 3,000 steps, got {left} left over"
 
 
 def test_no_page_is_lost_and_no_budget_passed(submission):

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from handbook.practice.checks import inside
+
 A, B, C, D = 1, 2, 3, 4
 
 
@@ -32,8 +34,52 @@ def equal(got, expected, what):
     assert got == expected, f"{what}: expected {expected}, got {got}"
 
 
+def stepped(submission, waiting, running, numbers):
+    """A driver: one step of a state whose sequences are (id, tokens, computed, pages).
+
+    Gives what the step returns; the sequences afterwards, in the order given; which of them run and wait, by
+    place (-1: one that was not given); and the free pages.
+    """
+
+    class Sequence:
+        def __init__(self, id, tokens, computed=0, pages=0):
+            self.id, self.tokens, self.computed, self.pages = id, tokens, computed, pages
+
+    class State:
+        pass
+
+    state = State()
+    vars(state).update(numbers)
+    state.waiting, state.running = [Sequence(*w) for w in waiting], [Sequence(*r) for r in running]
+    given = [*state.waiting, *state.running]
+
+    def places(line):
+        return [next((i for i, other in enumerate(given) if other is s), -1) for s in line]
+
+    got = submission.step(state)
+    after = [(s.tokens, s.computed, s.pages) for s in given]
+    return got, after, places(state.running), places(state.waiting), state.free
+
+
+def step(submission, now):
+    """What the step of the submission returns; `now` is then as it left it."""
+    waiting, running = (
+        [(s.id, s.tokens, s.computed, s.pages) for s in x] for x in (now.waiting, now.running)
+    )
+    numbers = {name: getattr(now, name) for name in ("free", "size", "budget", "spare")}
+    given = [*now.waiting, *now.running]
+    got, after, runs, waits, now.free = inside(submission, stepped, waiting, running, numbers)
+    assert min([*runs, *waits], default=0) >= 0, (
+        "running and waiting: expected the sequences given, got new ones"
+    )
+    for sequence, numbers in zip(given, after, strict=True):
+        sequence.tokens, sequence.computed, sequence.pages = numbers
+    now.running, now.waiting = [given[i] for i in runs], [given[i] for i in waits]
+    return got
+
+
 def check(submission, now, work, preempted=(), what="the step"):
-    got = submission.step(now)
+    got = step(submission, now)
     pair = isinstance(got, tuple) and len(got) == 2
     assert pair, f"{what}: expected work and preempted ids, got {got}"
     equal([tuple(pair) for pair in got[0]], work, f"{what}, work")

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from handbook.practice.checks import inside
+
 HALF = [0.5, 0.5]
 LAST = 1 - 2**-53  # the largest number below 1
 
@@ -18,24 +20,34 @@ def models(seed, V=3):
     return generator.dirichlet(np.ones(V), size=V), generator.dirichlet(np.ones(V), size=V)
 
 
+def rounds_of(submission, drafts, q, p, before, uniforms):
+    """A driver: many rounds at once. drafts [n, k]; the models' rows for the tokens `before`, [n, k + 1]."""
+    k = drafts.shape[1]
+    return [
+        [int(x) for x in submission.verify(mine.tolist(), q[row[:k]], p[row], u)]
+        for mine, row, u in zip(drafts, before, uniforms, strict=True)
+    ]
+
+
 def texts(submission, seed, count, k, length, V=3):
     """Texts of `length` tokens behind token 0, made by rounds of k drafts; and the tokens of each round."""
     q, p = models(seed, V)
-    generator = np.random.default_rng(seed + 100)
-    made, rounds = [], []
-    for _ in range(count):
-        text = [0]
-        while len(text) <= length:
-            drafts, last = [], text[-1]
-            for u in generator.random(k):
-                last = min(int(np.searchsorted(np.cumsum(q[last]), u, side="right")), V - 1)
-                drafts.append(last)
-            before = [text[-1], *drafts]
-            new = submission.verify(drafts, q[before[:k]], p[before], generator.random((k + 1, 2)))
+    ends, generator = np.cumsum(q, axis=1), np.random.default_rng(seed + 100)
+    made, rounds, open_ = [[0] for _ in range(count)], [], list(range(count))
+    while open_:
+        before = np.zeros((len(open_), k + 1), dtype=np.int64)
+        before[:, 0] = [made[n][-1] for n in open_]
+        for place, u in enumerate(generator.random((k, len(open_)))):
+            before[:, place + 1] = np.minimum((ends[before[:, place]] <= u[:, None]).sum(axis=1), V - 1)
+        uniforms = generator.random((len(open_), k + 1, 2))
+        got = inside(submission, rounds_of, before[:, 1:], q, p, before, uniforms)
+        assert len(got) == len(open_), f"rounds: expected {len(open_)}, got {len(got)}"
+        for n, new in zip(open_, got, strict=True):
+            assert new, "a round: expected a token at least, got none"
             rounds.append(len(new))
-            text += [int(token) for token in new]
-        made.append(tuple(text[1 : length + 1]))
-    return made, rounds, q, p
+            made[n] += new
+        open_ = [n for n in open_ if len(made[n]) <= length]
+    return [tuple(text[1 : length + 1]) for text in made], rounds, q, p
 
 
 def test_whole_texts_are_distributed_as_the_target_says(submission):
@@ -63,8 +75,13 @@ def test_as_many_stay_as_can(submission):
     assert abs(got - expected) < 0.02, f"tokens a round: expected {expected:.3f}, got {got:.3f}"
 
 
+def verified(submission, cases):
+    """A driver: what comes of each case."""
+    return [[int(token) for token in submission.verify(*case)] for case in cases]
+
+
 def test_equals_the_rule_place_by_place(submission):
-    generator = np.random.default_rng(4)
+    generator, cases, right = np.random.default_rng(4), [], []
     for _ in range(400):
         k, V = int(generator.integers(0, 5)), int(generator.integers(2, 7))
         q, p = generator.dirichlet(np.ones(V), size=k), generator.dirichlet(np.ones(V), size=k + 1)
@@ -80,8 +97,13 @@ def test_equals_the_rule_place_by_place(submission):
             running += source[token]
             if running > threshold:
                 break
-        expected.append(token)
-        check(submission, drafts, q.reshape(k, V), p, u, expected, f"k = {k}, V = {V}, drafts {drafts}")
+        right.append([*expected, token])
+        cases.append((drafts, q.reshape(k, V), p, u))
+    for (drafts, _, p, _), expected, got in zip(
+        cases, right, inside(submission, verified, cases), strict=True
+    ):
+        what = f"k = {len(drafts)}, V = {p.shape[1]}, drafts {drafts}"
+        assert got == expected, f"{what}: expected {expected}, got {got}"
 
 
 def test_drafts_behind_a_rejection_are_dropped(submission):

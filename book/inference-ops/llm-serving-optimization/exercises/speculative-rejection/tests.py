@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from handbook.practice.checks import inside
+
 Q = np.array([[0.5, 0.3, 0.2], [0.6, 0.2, 0.2]])
 P = np.array([[0.2, 0.5, 0.3], [0.3, 0.3, 0.4], [0.1, 0.1, 0.8]])
 
@@ -34,12 +36,18 @@ def test_without_drafts_one_token_is_drawn(submission):
         check(submission, [], np.empty((0, 3)), P[2:], [[0.5, u]], [expected], f"no drafts, u = {u}")
 
 
+def first_tokens(submission, drafts, q, p, uniforms):
+    """A driver: the first token of each of many rounds of one draft."""
+    return [submission.verify([int(d)], q, p, u)[0] for d, u in zip(drafts, uniforms, strict=True)]
+
+
 def test_first_token_is_distributed_as_the_target_says(submission):
     """Chi-squared over the first token of 10,000 rounds: 18.4 is passed once in 10,000."""
     generator = np.random.default_rng(1)
     count = 10_000
     drafts, uniforms = generator.choice(3, size=count, p=Q[0]), generator.random((count, 2, 2))
-    first = [submission.verify([int(d)], Q[:1], P[:2], u)[0] for d, u in zip(drafts, uniforms, strict=True)]
+    first = inside(submission, first_tokens, drafts, Q[:1], P[:2], uniforms)
+    assert len(first) == count, f"rounds: expected {count}, got {len(first)}"
     seen = np.bincount(first, minlength=3)
     statistic = float(((seen - count * P[0]) ** 2 / (count * P[0])).sum())
     assert statistic < 18.4, (

@@ -1,9 +1,10 @@
 """Hidden tests: the definition place by place, attention, padding, empty documents, what counts, loops."""
 
-import sys
 from itertools import pairwise
 
 import numpy as np
+
+from handbook.practice.checks import inside
 
 
 def check(got, expected, dtype, what):
@@ -137,35 +138,43 @@ def test_kinds_of_arguments(submission):
     )
 
 
-class Lines:
-    """Stops the submission when more of its lines have run than `most`."""
+def lines(submission, name, args, most):
+    """A driver: lines of the submission that ran, one more than `most` at the most, and what came of it."""
+    import sys
 
-    def __init__(self, submission, most):
-        self.file, self.left, self.most = submission.__file__, most, most
+    class Enough(BaseException):
+        pass
 
-    def __enter__(self):
-        self.before = sys.gettrace()
-        sys.settrace(self.call)
+    count, file = 0, submission.__file__
 
-    def __exit__(self, *error):
-        sys.settrace(self.before)
+    def line(frame, event, argument):
+        nonlocal count
+        count += event == "line"
+        if count > most:
+            raise Enough
+        return line
 
-    def call(self, frame, event, argument):
-        return self.line if frame.f_code.co_filename == self.file else None
+    def call(frame, event, argument):
+        return line if frame.f_code.co_filename == file else None
 
-    def line(self, frame, event, argument):
-        self.left -= event == "line"
-        if self.left < 0:
-            raise AssertionError(f"lines that run: expected at most {self.most:,}, got more")
-        return self.line
+    before, got = sys.gettrace(), None
+    sys.settrace(call)
+    try:
+        got = getattr(submission, name)(*args)
+    except Enough:
+        pass
+    finally:
+        sys.settrace(before)
+    return count, got
 
 
 def test_no_loop_over_pairs(submission):
     bounds = list(range(0, 1001, 4))
-    with Lines(submission, 50_000):
-        mask = submission.packed_mask(bounds, 1000)
-        submission.positions(bounds, 1000)
-        submission.targets(np.arange(1000), np.ones(1000, dtype=bool), bounds)
+    count, mask = inside(submission, lines, "packed_mask", (bounds, 1000), 50_000)
+    count += inside(submission, lines, "positions", (bounds, 1000), 50_000)[0]
+    given = np.arange(1000), np.ones(1000, dtype=bool), bounds
+    count += inside(submission, lines, "targets", given, 50_000)[0]
+    assert count <= 50_000, "lines that run: expected at most 50,000, got more"
     assert int(mask.sum()) == 2500, (
         f"250 documents of 4: expected 2,500 pairs that see, got {int(mask.sum())}"
     )

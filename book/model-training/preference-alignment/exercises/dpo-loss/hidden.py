@@ -4,6 +4,8 @@ import math
 
 import torch
 
+from handbook.practice.checks import gradients, inside
+
 
 def noise(*shape, seed=0, dtype=torch.float32):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
@@ -68,55 +70,75 @@ def test_answer_may_end_before_the_row(submission):
     check(whole[:1], alone, "an answer of 2 in a row of 7, beside the same cut off behind it")
 
 
+def slopes(submission, name, args, wants, pick=None):
+    """A driver: what `name` gives, and the gradients of its sum by the arguments at the places `wants`.
+
+    None where there is no gradient. pick: the place of the result that is summed, if there are several.
+    """
+    import torch
+
+    leaves = [x.detach().clone().requires_grad_() if i in wants else x for i, x in enumerate(args)]
+    got = getattr(submission, name)(*leaves)
+    chosen = got if pick is None else got[pick]
+    if not getattr(chosen, "requires_grad", False):
+        return got, [None for _ in wants]
+    by = [leaves[i] for i in wants]
+    return got, list(torch.autograd.grad(chosen.sum(), by, allow_unused=True))
+
+
 def test_what_is_masked_may_be_anything(submission):
     logits, tokens, mask = case(4)
     expected = submission.answer_logprobs(logits, tokens, mask)
     free = torch.ones_like(mask)
     free[:, :-1] = ~mask[:, 1:]  # places whose logits predict nothing that counts
     for poison in (math.nan, math.inf, -math.inf):
-        dirty = logits.masked_fill(free[..., None], poison).requires_grad_()
+        dirty = logits.masked_fill(free[..., None], poison)
         for token in (-100, 10**6):
+            given = dirty, tokens.masked_fill(~mask, token), mask
             try:
-                got = submission.answer_logprobs(dirty, tokens.masked_fill(~mask, token), mask)
+                got, (slope,) = inside(submission, slopes, "answer_logprobs", given, [0])
             except (IndexError, RuntimeError) as error:
                 raise AssertionError(
                     f"id {token} where the mask is False: expected none to look, got {error}"
                 ) from error
             check(got, expected, f"{poison} and id {token} where the mask is False", 1e-6)
-            (slope,) = torch.autograd.grad(got.sum(), dirty)
+            assert slope is not None, "gradient of answer_logprobs: expected one, got None"
             assert torch.isfinite(slope).all(), f"gradient with {poison} masked: expected finite, got NaN"
             assert not slope[free].any(), f"gradient where {poison} stood: expected 0, got another"
 
 
 def test_row_without_an_answer(submission):
     logits, tokens, mask = case(5, B=1)
-    logits.requires_grad_()
-    got = submission.answer_logprobs(logits, tokens, torch.zeros_like(mask))
+    given = logits, tokens, torch.zeros_like(mask)
+    got, (slope,) = inside(submission, slopes, "answer_logprobs", given, [0])
     check(got, [0.0], "no token of the row counts")
-    (slope,) = torch.autograd.grad(got.sum(), logits)
-    assert not slope.any(), (
+    assert slope is None or not slope.any(), (
         f"gradient of a row that doesn't count: expected 0, got {float(slope.abs().max())}"
     )
 
 
 def test_gradient_of_logprobs(submission):
+    """Against central differences of the submission's own values."""
     logits, tokens, mask = case(6, B=3, T=4, V=3)
     mask[0] = torch.tensor([False, True, True, False])
-    right = torch.autograd.gradcheck(
-        lambda x: submission.answer_logprobs(x, tokens, mask),
-        (logits.double().requires_grad_(),),
-        raise_exception=False,
-    )
-    assert right, "gradient of answer_logprobs: expected that of finite differences, got another"
+    logits = logits.double()
+    _, (slope,) = inside(submission, slopes, "answer_logprobs", (logits, tokens, mask), [0])
+
+    def total(x):
+        return float(submission.answer_logprobs(torch.from_numpy(x), tokens, mask).sum())
+
+    assert slope is not None, "gradient of answer_logprobs: expected one, got None"
+    gradients(total, [logits.numpy()], [slope.numpy()], "gradient of answer_logprobs")
 
 
 def test_large_logits_stay_finite(submission):
-    logits = torch.tensor([[[1e4, -1e4, 0.0], [0.0, 0.0, 0.0]]]).requires_grad_()
+    logits = torch.tensor([[[1e4, -1e4, 0.0], [0.0, 0.0, 0.0]]])
     mask = torch.tensor([[False, True]])
     for token, expected in ((0, 0.0), (1, -2e4), (2, -1e4)):
-        got = submission.answer_logprobs(logits, torch.tensor([[0, token]]), mask)
+        given = logits, torch.tensor([[0, token]]), mask
+        got, (slope,) = inside(submission, slopes, "answer_logprobs", given, [0])
         check(got, [expected], f"logits 10,000, -10,000, 0; token {token}")
-        (slope,) = torch.autograd.grad(got.sum(), logits)
+        assert slope is not None, "its gradient: expected one, got None"
         assert torch.isfinite(slope).all(), f"its gradient: expected finite numbers, got {slope.tolist()}"
 
 
@@ -144,34 +166,38 @@ def test_loss_equals_the_definition(submission):
 
 
 def test_gradient_of_the_loss(submission):
-    policy = [noise(5, seed=seed + 30, dtype=torch.float64).requires_grad_() for seed in range(2)]
+    """Against central differences of the submission's own values."""
+    policy = [noise(5, seed=seed + 30, dtype=torch.float64) for seed in range(2)]
     reference = [noise(5, seed=seed + 40, dtype=torch.float64) for seed in range(2)]
     for s in (0.0, 0.3):
-        right = torch.autograd.gradcheck(
-            lambda a, b, s=s: submission.dpo_loss(a, b, *reference, 0.7, s), policy, raise_exception=False
-        )
-        assert right, f"gradient of the loss, s = {s}: expected that of finite differences, got another"
+        _, got = inside(submission, slopes, "dpo_loss", (*policy, *reference, 0.7, s), [0, 1])
+
+        def total(a, b, s=s):
+            both = torch.from_numpy(a), torch.from_numpy(b)
+            return float(submission.dpo_loss(*both, *reference, 0.7, s).sum())
+
+        assert None not in got, f"gradient of the loss, s = {s}: expected two, got {got}"
+        analytic = [slope.numpy() for slope in got]
+        gradients(total, [x.numpy() for x in policy], analytic, f"gradient of the loss, s = {s}")
 
 
 def test_far_margins(submission):
     """Differences of 100,000: the loss grows in a straight line and its slope is beta."""
     far, near = torch.tensor([-1e5, 0.0]), torch.tensor([0.0, -1e5])
-    policy = [far.clone().requires_grad_(), near.clone().requires_grad_()]
     zero = torch.zeros(2)
-    loss = submission.dpo_loss(*policy, zero, zero, 0.5)
+    loss, (chosen, rejected) = inside(submission, slopes, "dpo_loss", (far, near, zero, zero, 0.5), [0, 1])
     check(loss, [5e4, 0.0], "margins of -100,000 and 100,000, beta = 0.5")
-    loss.sum().backward()
-    check(policy[0].grad, [-0.5, 0.0], "slopes at the chosen answers")
-    check(policy[1].grad, [0.5, 0.0], "slopes at the rejected answers")
+    check(chosen, [-0.5, 0.0], "slopes at the chosen answers")
+    check(rejected, [0.5, 0.0], "slopes at the rejected answers")
     loss = submission.dpo_loss(far, near, zero, zero, 0.5, 0.25)
     check(loss, [0.75 * 5e4, 0.25 * 5e4], "the same, s = 0.25")
 
 
 def test_reference_takes_no_gradient(submission):
-    numbers = [noise(3, seed=seed + 50).requires_grad_() for seed in range(4)]
-    slopes = torch.autograd.grad(submission.dpo_loss(*numbers, 0.3).sum(), numbers, allow_unused=True)
-    assert slopes[0] is not None, "the policy's chosen answers: expected a gradient, got None"
-    for name, slope in zip(("chosen", "rejected"), slopes[2:], strict=True):
+    numbers = [noise(3, seed=seed + 50) for seed in range(4)]
+    _, got = inside(submission, slopes, "dpo_loss", (*numbers, 0.3), [0, 1, 2, 3])
+    assert got[0] is not None, "the policy's chosen answers: expected a gradient, got None"
+    for name, slope in zip(("chosen", "rejected"), got[2:], strict=True):
         moved = slope is not None and bool(slope.any())
         assert not moved, f"the reference's {name} answers: expected no gradient, got {slope}"
 

@@ -4,6 +4,8 @@ import math
 
 import torch
 
+from handbook.practice.checks import inside
+
 LOGITS = torch.tensor([[[0.0, 0.0], [2.0, 0.0], [0.0, 1.0], [5.0, 5.0]]])
 TOKENS = torch.tensor([[1, 0, 0, 1]])
 MASK = torch.tensor([[False, False, True, True]])
@@ -41,10 +43,26 @@ def test_first_loss_is_log_two(submission):
     check(got, [math.log(2)] * 3, "policy = reference, three pairs", 1e-6)
 
 
+def slopes(submission, name, args, wants, pick=None):
+    """A driver: what `name` gives, and the gradients of its sum by the arguments at the places `wants`.
+
+    None where there is no gradient. pick: the place of the result that is summed, if there are several.
+    """
+    import torch
+
+    leaves = [x.detach().clone().requires_grad_() if i in wants else x for i, x in enumerate(args)]
+    got = getattr(submission, name)(*leaves)
+    chosen = got if pick is None else got[pick]
+    if not getattr(chosen, "requires_grad", False):
+        return got, [None for _ in wants]
+    by = [leaves[i] for i in wants]
+    return got, list(torch.autograd.grad(chosen.sum(), by, allow_unused=True))
+
+
 def test_chosen_is_pushed_up_and_rejected_down(submission):
-    numbers = [tensor.requires_grad_() for tensor in pair(-4, -3, -5, -2)]
-    submission.dpo_loss(*numbers, 0.5).sum().backward()
-    chosen, rejected = (float(tensor.grad) for tensor in numbers[:2])
+    _, got = inside(submission, slopes, "dpo_loss", (*pair(-4, -3, -5, -2), 0.5), [0, 1])
+    assert None not in got, f"slopes at both answers: expected numbers, got {got}"
+    chosen, rejected = (float(tensor) for tensor in got)
     slope = -0.5 / (1 + math.e)  # -beta sigmoid(-beta m)
     assert abs(chosen - slope) < 1e-4, f"slope at the chosen answer: expected {slope:.4f}, got {chosen:.4f}"
     assert abs(rejected + slope) < 1e-4, (

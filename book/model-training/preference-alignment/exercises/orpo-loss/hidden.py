@@ -4,6 +4,8 @@ import math
 
 import torch
 
+from handbook.practice.checks import gradients, inside
+
 FAR = [
     -1e-30,
     -1e-20,
@@ -65,17 +67,33 @@ def test_odds_near_zero_and_far_from_it(submission):
             check(submission.log_odds(x), [odds_by_hand(float(x))], f"log odds at {number}, {dtype}")
 
 
+def slopes(submission, name, args, wants, pick=None):
+    """A driver: what `name` gives, and the gradients of its sum by the arguments at the places `wants`.
+
+    None where there is no gradient. pick: the place of the result that is summed, if there are several.
+    """
+    import torch
+
+    leaves = [x.detach().clone().requires_grad_() if i in wants else x for i, x in enumerate(args)]
+    got = getattr(submission, name)(*leaves)
+    chosen = got if pick is None else got[pick]
+    if not getattr(chosen, "requires_grad", False):
+        return got, [None for _ in wants]
+    by = [leaves[i] for i in wants]
+    return got, list(torch.autograd.grad(chosen.sum(), by, allow_unused=True))
+
+
 def test_gradient_of_the_odds(submission):
     for number in FAR:
-        x = torch.tensor([number], requires_grad=True)
-        (slope,) = torch.autograd.grad(submission.log_odds(x).sum(), x)
-        check(slope, [-1 / math.expm1(float(x.detach()))], f"slope of log odds at {number}")
+        x = torch.tensor([number])
+        _, (slope,) = inside(submission, slopes, "log_odds", (x,), [0])
+        check(slope, [-1 / math.expm1(float(x))], f"slope of log odds at {number}")
 
 
 def test_gradient_where_near_and_far_stand_side_by_side(submission):
     """torch.where hands the branch that was not taken a gradient of 0, and 0 times infinity is NaN."""
-    x = torch.tensor(FAR, requires_grad=True)
-    (slope,) = torch.autograd.grad(submission.log_odds(x).sum(), x)
+    x = torch.tensor(FAR)
+    _, (slope,) = inside(submission, slopes, "log_odds", (x,), [0])
     check(slope, [-1 / math.expm1(number) for number in x.tolist()], "slopes of all at once")
 
 
@@ -113,36 +131,40 @@ def test_what_is_masked_may_be_anything(submission):
     masks[0][0, 2:] = masks[1][1, 1:] = False
     expected = by_hand(chosen, masks[0], rejected, masks[1], 0.5)
     for poison in (math.nan, math.inf, -math.inf, 0.0):
-        leaves = [
-            x.masked_fill(~mask, poison).requires_grad_()
-            for x, mask in zip((chosen, rejected), masks, strict=True)
-        ]
-        got = submission.orpo_loss(leaves[0], masks[0], leaves[1], masks[1], 0.5)
+        one, other = (x.masked_fill(~mask, poison) for x, mask in zip((chosen, rejected), masks, strict=True))
+        given = one, masks[0], other, masks[1], 0.5
+        got, found = inside(submission, slopes, "orpo_loss", given, [0, 2])
         check(got, expected, f"{poison} where the masks are False")
-        for slope, mask in zip(torch.autograd.grad(got.sum(), leaves), masks, strict=True):
+        for slope, mask in zip(found, masks, strict=True):
+            assert slope is not None, "gradient of the loss: expected one, got None"
             assert torch.isfinite(slope).all(), f"gradient with {poison} masked: expected finite, got NaN"
             assert not slope[~mask].any(), f"gradient where {poison} stood: expected 0, got another"
 
 
 def test_gradient(submission):
-    chosen, rejected = (noise(3, 4, seed=seed).requires_grad_() for seed in (30, 31))
+    """Against central differences of the submission's own values."""
+    chosen, rejected = (noise(3, 4, seed=seed) for seed in (30, 31))
     masks = lengths(3, 4, 32), lengths(3, 4, 33)
-    right = torch.autograd.gradcheck(
-        lambda a, b: submission.orpo_loss(a, masks[0], b, masks[1], 0.8),
-        (chosen, rejected),
-        raise_exception=False,
-    )
-    assert right, "gradient of the loss: expected that of finite differences, got another"
+    _, got = inside(submission, slopes, "orpo_loss", (chosen, masks[0], rejected, masks[1], 0.8), [0, 2])
+
+    def total(a, b):
+        return float(
+            submission.orpo_loss(torch.from_numpy(a), masks[0], torch.from_numpy(b), masks[1], 0.8).sum()
+        )
+
+    assert None not in got, f"gradient of the loss: expected two, got {got}"
+    analytic = [slope.numpy() for slope in got]
+    gradients(total, [chosen.numpy(), rejected.numpy()], analytic, "gradient of the loss")
 
 
 def test_extremes_stay_finite(submission):
     """A sure chosen answer, a hopeless one, and both the wrong way round."""
     sure, hopeless, one = torch.tensor([[-1e-9]]), torch.tensor([[-5e3]]), torch.ones(1, 1, dtype=torch.bool)
     for name, (a, b) in {"right": (sure, hopeless), "wrong": (hopeless, sure)}.items():
-        leaves = a.clone().requires_grad_(), b.clone().requires_grad_()
-        got = submission.orpo_loss(leaves[0], one, leaves[1], one, 0.1)
+        got, found = inside(submission, slopes, "orpo_loss", (a, one, b, one, 0.1), [0, 2])
         check(got, by_hand(a, one, b, one, 0.1), f"-1e-9 and -5,000, the {name} way round")
-        for slope in torch.autograd.grad(got.sum(), leaves):
+        for slope in found:
+            assert slope is not None, "its gradient: expected one, got None"
             assert torch.isfinite(slope).all(), f"its gradient: expected finite, got {slope.tolist()}"
 
 

@@ -4,6 +4,8 @@ import math
 
 import torch
 
+from handbook.practice.checks import gradients, inside
+
 
 def noise(*shape, seed=0, scale=1.0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) * scale
@@ -86,6 +88,31 @@ def test_mean_is_over_the_tokens_of_the_batch(submission):
     check(error, 0.5, "errors 2 | 0, 0, 0: half of 4 / 4")
 
 
+def slopes(submission, name, args, wants, pick=None):
+    """A driver: what `name` gives, and the gradients of its sum by the arguments at the places `wants`.
+
+    None where there is no gradient. pick: the place of the result that is summed, if there are several.
+    """
+    import torch
+
+    leaves = [x.detach().clone().requires_grad_() if i in wants else x for i, x in enumerate(args)]
+    got = getattr(submission, name)(*leaves)
+    chosen = got if pick is None else got[pick]
+    if not getattr(chosen, "requires_grad", False):
+        return got, [None for _ in wants]
+    by = [leaves[i] for i in wants]
+    return got, list(torch.autograd.grad(chosen.sum(), by, allow_unused=True))
+
+
+LOSSES = {"ppo_policy_loss": 0, "ppo_value_loss": None}  # the place of the loss in what comes back
+
+
+def loss_of(submission, name, given, wants):
+    """The loss alone, and its gradients by the arguments at the places `wants`."""
+    got, found = inside(submission, slopes, name, given, wants, LOSSES[name])
+    return got[0] if isinstance(got, tuple) else got, found
+
+
 def test_each_side_of_the_clip(submission):
     """Beyond the bound in the good direction, and in the bad one, for both signs: loss and slope."""
     one, zero = torch.ones(1, 1, dtype=torch.bool), torch.zeros(1, 1)
@@ -97,11 +124,11 @@ def test_each_side_of_the_clip(submission):
         (1.1, 1.0, -1.1, -1.1),
         (0.9, -1.0, 0.9, 0.9),
     ):
-        logprobs = torch.tensor([[math.log(ratio)]], requires_grad=True)
-        got, clipped = submission.ppo_policy_loss(logprobs, zero, torch.tensor([[gain]]), one)
+        given = torch.tensor([[math.log(ratio)]]), zero, torch.tensor([[gain]]), one
+        (got, clipped), (found,) = inside(submission, slopes, "ppo_policy_loss", given, [0], 0)
         what = f"r = {ratio}, A = {gain}"
         check(got, loss, f"loss, {what}")
-        check(torch.autograd.grad(got, logprobs)[0], [[slope]], f"slope, {what}")
+        check(found, [[slope]], f"slope, {what}")
         check(clipped, float(slope == 0), f"clipped, {what}")
 
 
@@ -114,11 +141,11 @@ def test_each_side_of_the_value_clip(submission):
         (-1.0, 0.0, -2.0, 0.5 * 1.8**2, 0.0),
         (0.1, 0.0, 1.0, 0.5 * 0.9**2, -0.9),
     ):
-        values = torch.tensor([[value]], requires_grad=True)
-        got = submission.ppo_value_loss(values, torch.tensor([[old]]), torch.tensor([[target]]), one)
+        given = torch.tensor([[value]]), torch.tensor([[old]]), torch.tensor([[target]]), one
+        got, (found,) = loss_of(submission, "ppo_value_loss", given, [0])
         what = f"V = {value}, old = {old}, R = {target}"
         check(got, loss, f"loss, {what}")
-        check(torch.autograd.grad(got, values)[0], [[slope]], f"slope, {what}")
+        check(found, [[slope]], f"slope, {what}")
 
 
 def test_no_advantage_is_not_clipped(submission):
@@ -130,68 +157,66 @@ def test_no_advantage_is_not_clipped(submission):
 
 
 def test_gradients(submission):
-    logprobs, old, advantages, mask = batch(40)
-    for name, call in (
-        ("policy", lambda x: submission.ppo_policy_loss(x, old, advantages, mask)[0]),
-        ("value", lambda x: submission.ppo_value_loss(x, old, advantages, mask)),
-    ):
-        right = torch.autograd.gradcheck(call, (logprobs.clone().requires_grad_(),), raise_exception=False)
-        assert right, f"gradient of the {name} loss: expected that of finite differences, got another"
+    """Against central differences of the submission's own values."""
+    logprobs, *rest = batch(40)
+    for name in LOSSES:
+        _, (slope,) = loss_of(submission, name, (logprobs, *rest), [0])
+
+        def total(x, name=name):
+            got = getattr(submission, name)(torch.from_numpy(x), *rest)
+            return float(got[0] if isinstance(got, tuple) else got)
+
+        assert slope is not None, f"gradient of {name}: expected one, got None"
+        gradients(total, [logprobs.numpy()], [slope.numpy()], f"gradient of {name}")
 
 
 def test_what_is_masked_may_be_anything(submission):
     given = batch(50)
     mask = given[3]
-    losses = submission.ppo_policy_loss, submission.ppo_value_loss
     right = policy_by_hand(*given, 0.2)[0], value_by_hand(*given, 0.2)
     for poison in (math.nan, math.inf, -math.inf, 1e30):
         dirty = [x.masked_fill(~mask, poison) for x in given[:3]]
-        for loss, expected in zip(losses, right, strict=True):
-            x = dirty[0].clone().requires_grad_()
-            got = loss(x, *dirty[1:], mask)
-            got = got[0] if isinstance(got, tuple) else got
-            check(got, expected, f"{loss.__name__}, {poison} where the mask is False")
-            (slope,) = torch.autograd.grad(got, x)
+        for name, expected in zip(LOSSES, right, strict=True):
+            got, (slope,) = loss_of(submission, name, (*dirty, mask), [0])
+            check(got, expected, f"{name}, {poison} where the mask is False")
+            assert slope is not None, f"gradient of {name}: expected one, got None"
             assert torch.isfinite(slope).all(), (
-                f"{loss.__name__}, gradient with {poison} masked: expected finite, got NaN"
+                f"{name}, gradient with {poison} masked: expected finite, got NaN"
             )
             assert not slope[~mask].any(), f"gradient where {poison} stood: expected 0, got another"
 
 
 def test_no_token_has_no_gradient(submission):
-    for loss in (submission.ppo_policy_loss, submission.ppo_value_loss):
-        x = noise(2, 3).requires_grad_()
-        got = loss(x, noise(2, 3, seed=1), noise(2, 3, seed=2), torch.zeros(2, 3, dtype=torch.bool))
-        got = got[0] if isinstance(got, tuple) else got
-        check(got, 0.0, f"{loss.__name__} of no token")
-        slope = torch.autograd.grad(got, x, allow_unused=True)[0] if got.requires_grad else None
+    for name in LOSSES:
+        given = *(noise(2, 3, seed=seed) for seed in range(3)), torch.zeros(2, 3, dtype=torch.bool)
+        got, (slope,) = loss_of(submission, name, given, [0])
+        check(got, 0.0, f"{name} of no token")
         none = slope is None or not slope.any()
         assert none, f"its gradient: expected 0, got {slope}"
 
 
 def test_constants_take_no_gradient(submission):
     mask = torch.ones(2, 9, dtype=torch.bool)
-    for loss in (submission.ppo_policy_loss, submission.ppo_value_loss):
-        given = [noise(2, 9, seed=seed, scale=0.4).requires_grad_() for seed in (60, 61, 62)]
-        got = loss(*given, mask)
-        slopes = torch.autograd.grad(got[0] if isinstance(got, tuple) else got, given, allow_unused=True)
-        assert slopes[0] is not None, f"{loss.__name__}: expected a gradient of what is trained, got None"
-        for name, slope in zip(("old", "advantages or returns"), slopes[1:], strict=True):
+    for name in LOSSES:
+        given = [noise(2, 9, seed=seed, scale=0.4) for seed in (60, 61, 62)]
+        _, found = loss_of(submission, name, (*given, mask), [0, 1, 2])
+        assert found[0] is not None, f"{name}: expected a gradient of what is trained, got None"
+        for which, slope in zip(("old", "advantages or returns"), found[1:], strict=True):
             moved = slope is not None and bool(slope.any())
-            assert not moved, f"{loss.__name__}, {name}: expected no gradient, got {slope}"
+            assert not moved, f"{name}, {which}: expected no gradient, got {slope}"
 
 
 def test_far_ratios_stay_finite(submission):
-    logprobs = torch.tensor([[0.0, -60.0, 0.0, -60.0]], requires_grad=True)
+    logprobs = torch.tensor([[0.0, -60.0, 0.0, -60.0]])
     old, gains = torch.tensor([[-60.0, 0.0, -60.0, 0.0]]), torch.tensor([[1.0, 1.0, -1.0, -1.0]])
     expected = (-1.2, 0.0, math.exp(60), 0.8)
     slopes = (0.0, 0.0, math.exp(60), 0.0)
     for place in range(4):
         mask = torch.arange(4)[None] == place
-        loss, _ = submission.ppo_policy_loss(logprobs, old, gains, mask)
+        loss, (slope,) = loss_of(submission, "ppo_policy_loss", (logprobs, old, gains, mask), [0])
         what = f"differences of 60 and -60, A of 1 and -1, place {place}"
         check(loss, expected[place], f"loss, {what}", 1e-5)
-        (slope,) = torch.autograd.grad(loss, logprobs)
+        assert slope is not None, f"slope, {what}: expected one, got None"
         check(slope[0, place], slopes[place], f"slope, {what}", 1e-5)
 
 

@@ -4,6 +4,8 @@ import math
 
 import torch
 
+from handbook.practice.checks import inside
+
 RATIOS = torch.tensor([[1.5, 1.5, 0.5, 0.5, 1.0]])
 ADVANTAGES = torch.tensor([[2.0, -1.0, 2.0, -1.0, math.nan]])
 MASK = torch.tensor([[True, True, True, True, False]])
@@ -34,10 +36,25 @@ def test_worked_value_loss(submission):
     check(submission.ppo_value_loss(*numbers, one), 0.02, "value loss of the example")
 
 
+def slopes(submission, name, args, wants, pick=None):
+    """A driver: what `name` gives, and the gradients of its sum by the arguments at the places `wants`.
+
+    None where there is no gradient. pick: the place of the result that is summed, if there are several.
+    """
+    import torch
+
+    leaves = [x.detach().clone().requires_grad_() if i in wants else x for i, x in enumerate(args)]
+    got = getattr(submission, name)(*leaves)
+    chosen = got if pick is None else got[pick]
+    if not getattr(chosen, "requires_grad", False):
+        return got, [None for _ in wants]
+    by = [leaves[i] for i in wants]
+    return got, list(torch.autograd.grad(chosen.sum(), by, allow_unused=True))
+
+
 def test_only_what_still_gains_has_a_gradient(submission):
-    logprobs = (OLD + RATIOS.log()).requires_grad_()
-    loss, _ = submission.ppo_policy_loss(logprobs, OLD, ADVANTAGES, MASK)
-    (slope,) = torch.autograd.grad(loss, logprobs)
+    given = OLD + RATIOS.log(), OLD, ADVANTAGES, MASK
+    _, (slope,) = inside(submission, slopes, "ppo_policy_loss", given, [0], 0)
     check(slope, [[0.0, 1.5 / 4, -1.0 / 4, 0.0, 0.0]], "gradient of the example: -r A / 4 where not clipped")
 
 
@@ -45,17 +62,16 @@ def test_unmoved_policy(submission):
     """The first step: r is 1, the loss is minus the mean advantage, its gradient the policy gradient."""
     old = torch.tensor([[-1.0, -2.0], [-0.5, -9.0]])
     advantages, mask = torch.tensor([[1.0, 3.0], [-2.0, 6.0]]), torch.ones(2, 2, dtype=torch.bool)
-    logprobs = old.clone().requires_grad_()
-    loss, clipped = submission.ppo_policy_loss(logprobs, old, advantages, mask)
+    given = old.clone(), old, advantages, mask
+    (loss, clipped), (slope,) = inside(submission, slopes, "ppo_policy_loss", given, [0], 0)
     check(loss, -2.0, "loss where logprobs = old, mean advantage 2")
     check(clipped, 0.0, "share of clipped tokens where logprobs = old")
-    (slope,) = torch.autograd.grad(loss, logprobs)
     check(slope, -advantages / 4, "its gradient")
 
 
 def test_no_token_at_all(submission):
-    x, mask = torch.full((2, 3), math.nan).requires_grad_(), torch.zeros(2, 3, dtype=torch.bool)
-    loss, clipped = submission.ppo_policy_loss(x, x.detach(), x.detach(), mask)
-    error = submission.ppo_value_loss(x, x.detach(), x.detach(), mask)
+    x, mask = torch.full((2, 3), math.nan), torch.zeros(2, 3, dtype=torch.bool)
+    loss, clipped = submission.ppo_policy_loss(x, x.clone(), x.clone(), mask)
+    error = submission.ppo_value_loss(x, x.clone(), x.clone(), mask)
     for name, got in (("policy loss", loss), ("share of clipped", clipped), ("value loss", error)):
         check(got, 0.0, f"{name} of no token")

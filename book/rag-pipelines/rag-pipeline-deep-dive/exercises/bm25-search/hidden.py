@@ -2,7 +2,8 @@
 
 import math
 import random
-import sys
+
+from handbook.practice.checks import inside
 
 
 def check(got, expected, what):
@@ -134,14 +135,20 @@ def test_kinds_of_results(submission):
     assert isinstance(score, float), f"a score: expected float, got {type(score).__name__}"
 
 
-def test_texts_may_change_afterwards(submission):
-    texts, query = [["a", "b"], ["a"], ["c"]], ["a"]
+def searched_twice(submission, texts, query):
+    """A driver: what is found before and after the caller changes its texts; texts and query between."""
     index = submission.BM25(texts)
     before = index.search(query, 3)
-    assert texts == [["a", "b"], ["a"], ["c"]], f"texts: expected unchanged, got {texts}"
+    kept = [list(text) for text in texts]
     texts[0].clear()
     texts.append(["a"] * 50)
-    after = index.search(query, 3)
+    return before, index.search(query, 3), kept, query
+
+
+def test_texts_may_change_afterwards(submission):
+    given = [["a", "b"], ["a"], ["c"]]
+    before, after, texts, query = inside(submission, searched_twice, given, ["a"])
+    assert texts == [["a", "b"], ["a"], ["c"]], f"texts: expected unchanged, got {texts}"
     assert after == before, f"after the caller changed its texts: expected {before}, got {after}"
     assert query == ["a"], f"query: expected unchanged, got {query}"
 
@@ -154,27 +161,34 @@ def test_searches_do_not_leave_traces(submission):
     assert again == first, f"the same query once more: expected {first}, got {again}"
 
 
-class Lines:
-    """Stops the submission when more of its lines have run than `most`."""
+def lines(submission, index, query, k, most):
+    """A driver: lines of the submission that ran, one more than `most` at the most, and what came of it."""
+    import sys
 
-    def __init__(self, submission, most):
-        self.file, self.left, self.most = submission.__file__, most, most
+    class Enough(BaseException):
+        pass
 
-    def __enter__(self):
-        self.before = sys.gettrace()
-        sys.settrace(self.call)
+    count, file = 0, submission.__file__
 
-    def __exit__(self, *error):
-        sys.settrace(self.before)
+    def line(frame, event, argument):
+        nonlocal count
+        count += event == "line"
+        if count > most:
+            raise Enough
+        return line
 
-    def call(self, frame, event, argument):
-        return self.line if frame.f_code.co_filename == self.file else None
+    def call(frame, event, argument):
+        return line if frame.f_code.co_filename == file else None
 
-    def line(self, frame, event, argument):
-        self.left -= event == "line"
-        if self.left < 0:
-            raise AssertionError(f"lines that run: expected at most {self.most:,}, got more")
-        return self.line
+    before, got = sys.gettrace(), None
+    sys.settrace(call)
+    try:
+        got = index.search(query, k)
+    except Enough:
+        pass
+    finally:
+        sys.settrace(before)
+    return count, got
 
 
 def test_a_search_looks_only_where_the_words_are(submission):
@@ -182,6 +196,7 @@ def test_a_search_looks_only_where_the_words_are(submission):
     for place in (7, 70, 700):
         texts[place] = ["rare", "common"]
     index = submission.BM25(texts)
-    with Lines(submission, 2000):
-        got = [place for place, _ in index.search(["rare", "word3"], 10)]
+    count, got = inside(submission, lines, index, ["rare", "word3"], 10, 2000)
+    assert count <= 2000, "lines that run: expected at most 2,000, got more"
+    got = [place for place, _ in got]
     assert got == [3, 7, 70, 700], f"texts with the words: expected [3, 7, 70, 700], got {got}"

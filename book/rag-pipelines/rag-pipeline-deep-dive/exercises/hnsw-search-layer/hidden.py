@@ -1,9 +1,10 @@
 """Hidden tests: the rule over random graphs, entries of every kind, islands, circles, what is compared."""
 
 import random
-import tracemalloc
 
 import numpy as np
+
+from handbook.practice.checks import inside
 
 
 def walk(query, entries, width, links, vectors):
@@ -67,18 +68,20 @@ def test_more_entries_than_width(submission):
         assert len(got[0]) == width, f"ten entries: expected {width} results, got {len(got[0])}"
 
 
+def from_a_generator(submission, query, entries, width, links, vectors):
+    """A driver: entries that can be gone through once only."""
+    return submission.search_layer(query, (id for id in entries), width, links, vectors)
+
+
 def test_entries_of_any_kind(submission):
     """Named twice, from a generator, a set, an array's own integers."""
     vectors, links, query = graph(4)
     expected = walk(query, [1, 2], 4, links, vectors)
-    kinds = {
-        "named twice": [1, 2, 1, 1],
-        "from a generator": (id for id in (1, 2)),
-        "as a set": {1, 2},
-        "as an array": np.array([1, 2]),
-    }
+    kinds = {"named twice": [1, 2, 1, 1], "as a set": {1, 2}, "as an array": np.array([1, 2])}
     for kind, entries in kinds.items():
         check(submission.search_layer(query, entries, 4, links, vectors), expected, f"entries {kind}")
+    got = inside(submission, from_a_generator, query, [1, 2], 4, links, vectors)
+    check(got, expected, "entries from a generator")
 
 
 def test_a_candidate_as_far_as_the_worst_result_is_opened(submission):
@@ -136,26 +139,38 @@ def test_kinds_of_results(submission):
     assert type(count) is int, f"vectors compared: expected int, got {type(count).__name__}"
 
 
-class Counted(np.ndarray):
-    """Counts the rows that are taken out of it by index."""
+def rows_read(submission, query, entries, width, links, vectors):
+    """A driver: how many rows of vectors are taken by index, and how many the walk says that it compared."""
+    import numpy as np
 
-    taken = None
+    taken = []
 
-    def __getitem__(self, index):
-        out = super().__getitem__(index)
-        if self.taken is not None:
-            rows = out.shape[0] if np.ndim(out) == 2 else 1
-            self.taken.append(rows)
-        return np.asarray(out)
+    class Counted(np.ndarray):
+        def __getitem__(self, index):
+            out = super().__getitem__(index)
+            taken.append(out.shape[0] if np.ndim(out) == 2 else 1)
+            return np.asarray(out)
+
+    _, count = submission.search_layer(query, entries, width, links, vectors.view(Counted))
+    return sum(taken), count
 
 
 def test_each_vector_is_read_once(submission):
     vectors, links, query = graph(8)
-    counted = vectors.view(Counted)
-    counted.taken = []
-    _, count = submission.search_layer(query, [0], 6, links, counted)
-    read = sum(counted.taken)
+    read, count = inside(submission, rows_read, query, [0], 6, links, vectors)
     assert read <= count, f"rows of vectors that were read: expected {count}, once each, got {read}"
+
+
+def peak(submission, name, args):
+    """A driver: bytes at most while it runs, and what came of it."""
+    import tracemalloc
+
+    tracemalloc.start()
+    try:
+        got = getattr(submission, name)(*args)
+        return tracemalloc.get_traced_memory()[1], got
+    finally:
+        tracemalloc.stop()
 
 
 def test_only_what_is_met_is_compared(submission):
@@ -164,9 +179,6 @@ def test_only_what_is_met_is_compared(submission):
     vectors[:6, 0] = [5, 4, 3, 2, 1, 6]
     links = {i: [(i + 1) % 6] for i in range(6)}
     query = np.zeros(16, np.float32)
-    tracemalloc.start()
-    found, _ = submission.search_layer(query, [5], 2, links, vectors)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
+    most, (found, _) = inside(submission, peak, "search_layer", (query, [5], 2, links, vectors))
     assert [id for _, id in found] == [4, 3], f"six in a ring: expected [4, 3], got {found}"
-    assert peak < 100_000, f"memory: expected below 100 kB for six of 50,000, got {peak:,} bytes"
+    assert most < 100_000, f"memory: expected below 100 kB for six of 50,000, got {most:,} bytes"

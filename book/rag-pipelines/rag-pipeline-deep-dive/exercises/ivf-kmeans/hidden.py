@@ -1,10 +1,10 @@
 """Hidden tests: both rules over random vectors, empty cells, ties, far from the origin, memory, rounds."""
 
-import sys
-import tracemalloc
 from itertools import permutations
 
 import numpy as np
+
+from handbook.practice.checks import inside
 
 
 def column(*numbers):
@@ -194,29 +194,33 @@ def test_far_from_the_origin(submission):
     assert got == expected, f"query around 3,000, all cells: expected {expected}, got {got}"
 
 
-def traced(call):
+def peak(submission, index, name, args):
+    """A driver: megabytes at most while a method of the index runs, or, without one, a function."""
+    import tracemalloc
+
     tracemalloc.start()
-    call()
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    return peak / 1e6
+    try:
+        getattr(submission if index is None else index, name)(*args)
+        return tracemalloc.get_traced_memory()[1] / 1e6
+    finally:
+        tracemalloc.stop()
 
 
 def test_memory(submission):
     vectors, start, _ = case(8, n=4000, k=32, d=48)
-    for what, call in (
-        ("one round", lambda: submission.kmeans(vectors, start, 1)),
-        ("the index", lambda: submission.IVF(vectors, start)),
+    for what, name, args in (
+        ("one round", "kmeans", (vectors, start, 1)),
+        ("the index", "IVF", (vectors, start)),
     ):
-        peak = traced(call)
-        assert peak < 10, f"{what} of 4,000 vectors and 32 centres: expected below 10 MB, got {peak:.0f} MB"
+        most = inside(submission, peak, None, name, args)
+        assert most < 10, f"{what} of 4,000 vectors and 32 centres: expected below 10 MB, got {most:.0f} MB"
 
 
 def test_search_compares_with_its_cells_only(submission):
     vectors, start, _ = case(9, n=10_000, k=32, d=16)
     index = submission.IVF(vectors, start)
-    peak = traced(lambda: index.search(vectors[0], 5, 1))
-    assert peak < 0.4, f"one cell of 10,000 vectors: expected below 0.4 MB, got {peak:.1f} MB"
+    most = inside(submission, peak, index, "search", (vectors[0], 5, 1))
+    assert most < 0.4, f"one cell of 10,000 vectors: expected below 0.4 MB, got {most:.1f} MB"
 
 
 def test_arguments_stay_as_they_were(submission):
@@ -229,31 +233,38 @@ def test_arguments_stay_as_they_were(submission):
     assert np.array_equal(start, kept[1]), "centres: expected unchanged, got others"
 
 
-class Lines:
-    """Stops the submission when more of its lines have run than `most`."""
+def lines(submission, name, args, most):
+    """A driver: lines of the submission that ran, one more than `most` at the most, and what came of it."""
+    import sys
 
-    def __init__(self, submission, most):
-        self.file, self.left, self.most = submission.__file__, most, most
+    class Enough(BaseException):
+        pass
 
-    def __enter__(self):
-        self.before = sys.gettrace()
-        sys.settrace(self.call)
+    count, file = 0, submission.__file__
 
-    def __exit__(self, *error):
-        sys.settrace(self.before)
+    def line(frame, event, argument):
+        nonlocal count
+        count += event == "line"
+        if count > most:
+            raise Enough
+        return line
 
-    def call(self, frame, event, argument):
-        return self.line if frame.f_code.co_filename == self.file else None
+    def call(frame, event, argument):
+        return line if frame.f_code.co_filename == file else None
 
-    def line(self, frame, event, argument):
-        self.left -= event == "line"
-        if self.left < 0:
-            raise AssertionError(f"lines that run: expected at most {self.most:,}, got more")
-        return self.line
+    before, got = sys.gettrace(), None
+    sys.settrace(call)
+    try:
+        got = getattr(submission, name)(*args)
+    except Enough:
+        pass
+    finally:
+        sys.settrace(before)
+    return count, got
 
 
 def test_ends_when_nothing_moves(submission):
     vectors, start, _ = case(11)
-    with Lines(submission, 20_000):
-        got = submission.kmeans(vectors, start, 1_000_000)
+    count, got = inside(submission, lines, "kmeans", (vectors, start, 1_000_000), 20_000)
+    assert count <= 20_000, "lines that run: expected at most 20,000, got more"
     same(got, lloyd(vectors, start, 1000), "a million rounds")

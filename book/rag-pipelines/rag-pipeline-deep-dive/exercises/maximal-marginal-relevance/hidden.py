@@ -1,9 +1,8 @@
 """Hidden tests: the definition step by step, signs, ties, edges, what is kept, memory, loops."""
 
-import sys
-import tracemalloc
-
 import numpy as np
+
+from handbook.practice.checks import inside
 
 
 def check(got, expected, what):
@@ -118,40 +117,56 @@ def test_arguments_stay_as_they_were(submission):
     assert np.array_equal(vectors, kept[1]), f"vectors: expected unchanged {kept[1]}, got {vectors}"
 
 
+def peak(submission, name, args):
+    """A driver: bytes at most while it runs, and what came of it."""
+    import tracemalloc
+
+    tracemalloc.start()
+    try:
+        got = getattr(submission, name)(*args)
+        return tracemalloc.get_traced_memory()[1], got
+    finally:
+        tracemalloc.stop()
+
+
 def test_no_matrix_of_all_pairs(submission):
     relevance, vectors = case(2, 3000, 4)
-    tracemalloc.start()
-    submission.mmr(relevance, vectors, 5, 0.5)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 4e6, f"memory for 5 of 3,000 items: expected below 4 MB, got {peak / 1e6:.0f} MB"
+    most, _ = inside(submission, peak, "mmr", (relevance, vectors, 5, 0.5))
+    assert most < 4e6, f"memory for 5 of 3,000 items: expected below 4 MB, got {most / 1e6:.0f} MB"
 
 
-class Lines:
-    """Stops the submission when more of its lines have run than `most`."""
+def lines(submission, name, args, most):
+    """A driver: lines of the submission that ran, one more than `most` at the most, and what came of it."""
+    import sys
 
-    def __init__(self, submission, most):
-        self.file, self.left, self.most = submission.__file__, most, most
+    class Enough(BaseException):
+        pass
 
-    def __enter__(self):
-        self.before = sys.gettrace()
-        sys.settrace(self.call)
+    count, file = 0, submission.__file__
 
-    def __exit__(self, *error):
-        sys.settrace(self.before)
+    def line(frame, event, argument):
+        nonlocal count
+        count += event == "line"
+        if count > most:
+            raise Enough
+        return line
 
-    def call(self, frame, event, argument):
-        return self.line if frame.f_code.co_filename == self.file else None
+    def call(frame, event, argument):
+        return line if frame.f_code.co_filename == file else None
 
-    def line(self, frame, event, argument):
-        self.left -= event == "line"
-        if self.left < 0:
-            raise AssertionError(f"lines that run: expected at most {self.most:,}, got more")
-        return self.line
+    before, got = sys.gettrace(), None
+    sys.settrace(call)
+    try:
+        got = getattr(submission, name)(*args)
+    except Enough:
+        pass
+    finally:
+        sys.settrace(before)
+    return count, got
 
 
 def test_no_loop_over_pairs(submission):
     relevance, vectors = case(4, 2000, 4)
-    with Lines(submission, 20_000):
-        got = submission.mmr(relevance, vectors, 30, 0.6)
+    count, got = inside(submission, lines, "mmr", (relevance, vectors, 30, 0.6), 20_000)
+    assert count <= 20_000, "lines that run: expected at most 20,000, got more"
     assert len(set(got)) == 30, f"30 of 2,000: expected 30 different ones, got {len(set(got))}"

@@ -1,9 +1,8 @@
 """Hidden tests: the definition passage by passage, empty ones anywhere, signs, precision, loops, memory."""
 
-import sys
-import tracemalloc
-
 import numpy as np
+
+from handbook.practice.checks import inside
 
 
 def check(got, expected, what, tolerance=1e-4):
@@ -119,43 +118,59 @@ def test_arguments_stay_as_they_were(submission):
         assert np.array_equal(now, before), f"{name}: expected unchanged, got others"
 
 
+def peak(submission, name, args):
+    """A driver: bytes at most while it runs, and what came of it."""
+    import tracemalloc
+
+    tracemalloc.start()
+    try:
+        got = getattr(submission, name)(*args)
+        return tracemalloc.get_traced_memory()[1], got
+    finally:
+        tracemalloc.stop()
+
+
 def test_nothing_is_filled_up(submission):
     """One passage of 2,000 tokens among 80 of five."""
     lengths = np.array([5] * 40 + [2000] + [5] * 40)
     question, tokens = case(8, lengths.tolist(), q=8, d=16)
-    tracemalloc.start()
-    submission.max_sims(question, tokens, lengths)
-    peak = tracemalloc.get_traced_memory()[1] / 1e6
-    tracemalloc.stop()
-    assert peak < 2, f"2,400 tokens, 8 of the question: expected below 2 MB, got {peak:.0f} MB"
+    most, _ = inside(submission, peak, "max_sims", (question, tokens, lengths))
+    assert most < 2e6, f"2,400 tokens, 8 of the question: expected below 2 MB, got {most / 1e6:.0f} MB"
 
 
-class Lines:
-    """Stops the submission when more of its lines have run than `most`."""
+def lines(submission, name, args, most):
+    """A driver: lines of the submission that ran, one more than `most` at the most, and what came of it."""
+    import sys
 
-    def __init__(self, submission, most):
-        self.file, self.left, self.most = submission.__file__, most, most
+    class Enough(BaseException):
+        pass
 
-    def __enter__(self):
-        self.before = sys.gettrace()
-        sys.settrace(self.call)
+    count, file = 0, submission.__file__
 
-    def __exit__(self, *error):
-        sys.settrace(self.before)
+    def line(frame, event, argument):
+        nonlocal count
+        count += event == "line"
+        if count > most:
+            raise Enough
+        return line
 
-    def call(self, frame, event, argument):
-        return self.line if frame.f_code.co_filename == self.file else None
+    def call(frame, event, argument):
+        return line if frame.f_code.co_filename == file else None
 
-    def line(self, frame, event, argument):
-        self.left -= event == "line"
-        if self.left < 0:
-            raise AssertionError(f"lines that run: expected at most {self.most:,}, got more")
-        return self.line
+    before, got = sys.gettrace(), None
+    sys.settrace(call)
+    try:
+        got = getattr(submission, name)(*args)
+    except Enough:
+        pass
+    finally:
+        sys.settrace(before)
+    return count, got
 
 
 def test_no_loop_over_passages(submission):
     lengths = np.tile([1, 2, 3, 0], 500)
     question, tokens = case(9, lengths.tolist(), q=3)
-    with Lines(submission, 500):
-        got = submission.max_sims(question, tokens, lengths)
+    count, got = inside(submission, lines, "max_sims", (question, tokens, lengths), 500)
+    assert count <= 500, "lines that run: expected at most 500, got more"
     check(got[:8], by_hand(question, tokens, lengths[:8].tolist()), "the first eight of 2,000 passages")

@@ -1,8 +1,8 @@
 """Hidden tests: each part by hand, distances to the decoded, ties, edges, memory, what is read."""
 
-import tracemalloc
-
 import numpy as np
+
+from handbook.practice.checks import inside
 
 
 def case(seed, n=30, m=4, k=8, d=12):
@@ -142,52 +142,56 @@ def test_kinds_of_ids(submission):
         assert kinds == {int}, f"ids: expected int, got {kinds}"
 
 
-def traced(call):
+def peak(submission, name, args):
+    """A driver: megabytes at most while it runs."""
+    import tracemalloc
+
     tracemalloc.start()
-    call()
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    return peak / 1e6
+    try:
+        getattr(submission, name)(*args)
+        return tracemalloc.get_traced_memory()[1] / 1e6
+    finally:
+        tracemalloc.stop()
 
 
 def test_nothing_is_decoded(submission):
     _, books, query = case(3, m=8, k=16, d=128)
     codes = np.random.default_rng(0).integers(0, 16, size=(20_000, 8)).astype(np.uint8)
-    peak = traced(lambda: submission.distances(query, codes, books))
-    assert peak < 3, f"20,000 vectors of 128 numbers: expected below 3 MB, got {peak:.0f} MB"
+    most = inside(submission, peak, "distances", (query, codes, books))
+    assert most < 3, f"20,000 vectors of 128 numbers: expected below 3 MB, got {most:.0f} MB"
 
 
 def test_encoding_makes_no_large_array(submission):
     vectors, books, _ = case(4, n=1000, m=8, k=64, d=64)
-    peak = traced(lambda: submission.encode(vectors, books))
-    assert peak < 6, f"1,000 vectors of 64, 64 centres a part: expected below 6 MB, got {peak:.0f} MB"
+    most = inside(submission, peak, "encode", (vectors, books))
+    assert most < 6, f"1,000 vectors of 64, 64 centres a part: expected below 6 MB, got {most:.0f} MB"
 
 
-class Counted(np.ndarray):
-    """Counts the rows that are taken out of it by index."""
+def rows_read(submission, query, codes, books, k, vectors, refine):
+    """A driver: how many rows of vectors a search reads, by index or all at once."""
+    import numpy as np
 
-    taken = None
+    taken = []
 
-    def __getitem__(self, index):
-        out = super().__getitem__(index)
-        if self.taken is not None:
-            self.taken.append(out.shape[0] if np.ndim(out) == 2 else 1)
-        return np.asarray(out)
+    class Counted(np.ndarray):
+        def __getitem__(self, index):
+            out = super().__getitem__(index)
+            taken.append(out.shape[0] if np.ndim(out) == 2 else 1)
+            return np.asarray(out)
 
-    def __array_ufunc__(self, ufunc, method, *inputs, **named):
-        if self.taken is not None:
-            self.taken.append(len(self))
-        inputs = [np.asarray(x) if isinstance(x, Counted) else x for x in inputs]
-        return getattr(ufunc, method)(*inputs, **named)
+        def __array_ufunc__(self, ufunc, method, *inputs, **named):
+            taken.append(len(self))
+            inputs = [np.asarray(x) if isinstance(x, Counted) else x for x in inputs]
+            return getattr(ufunc, method)(*inputs, **named)
+
+    submission.search(query, codes, books, k, vectors.view(Counted), refine)
+    return sum(taken)
 
 
 def test_only_candidates_are_read(submission):
     vectors, books, query = case(5, n=500)
     codes = submission.encode(vectors, books)
-    counted = vectors.view(Counted)
-    counted.taken = []
-    submission.search(query, codes, books, 5, counted, 3)
-    read = sum(counted.taken)
+    read = inside(submission, rows_read, query, codes, books, 5, vectors, 3)
     assert 0 < read <= 30, f"5 of 500 with refine 3: expected 15 vectors to be read, got {read}"
 
 
