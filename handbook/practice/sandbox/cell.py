@@ -81,6 +81,9 @@ class Cell(abc.ABC):
     def _end(self) -> None:
         """Kill everything in the cell at once."""
 
+    def _settle(self) -> None:  # noqa: B027
+        """Before its `main` begins."""
+
     def _tidy(self) -> None:  # noqa: B027
         """After the end: give back what the cell held."""
 
@@ -208,6 +211,7 @@ class Cell(abc.ABC):
             base, layers = said.get("base"), said.get("layers")
             if isinstance(base, int) and isinstance(layers, list):
                 self._base, self.layers = base, tuple(map(str, layers))
+                self._settle()
                 self.ready.set()
             return
         kind, what = said.get("kind"), said.get("what")

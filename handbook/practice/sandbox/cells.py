@@ -15,7 +15,6 @@ from handbook.practice.sandbox import namespaces
 from handbook.practice.sandbox.inside import FAILED, begin, resolve
 from handbook.practice.sandbox.limits import Limits
 
-SPACES = ["namespaces (users, processes, network, mounts, IPC)", "a root of libraries, read-only"]
 HIGH = 500  # descriptors are moved above this number while they are put in order
 
 
@@ -44,7 +43,7 @@ def live(
         _renew(folder)
         inner = {
             **plan,
-            "layers": SPACES if proc >= 0 else [],
+            "layers": [namespaces.SPACES] if proc >= 0 else [],
             "cwd": folder,
             "notes": notes,
             "channels": channels,

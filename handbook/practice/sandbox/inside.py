@@ -62,7 +62,8 @@ def begin(main: Main, plan: Mapping[str, Any]) -> None:
         said = {"base": resident(), "layers": layers}
         os.set_blocking(notes, False)
         os.write(notes, json.dumps(said).encode() + b"\n")
-        hooks.watch(notes, plan["cwd"], [*plan["read"], *plan["path"], *DEVICES])
+        named = [*(plan.get("named") or plan["read"]), *plan["path"], *DEVICES]
+        hooks.watch(notes, plan["cwd"], named, limits.processes)
         status = 1
         main(*plan["channels"])
         status = 0

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from handbook.practice.sandbox import syscalls as sys_
 
+SPACES = "namespaces (users, processes, network, mounts, IPC)"
 CELL = "/cell"  # the only folder that a cell may write to
 ALL = (
     sys_.CLONE_NEWUSER

@@ -8,12 +8,12 @@ from typing import Any, Literal
 from handbook.errors import IsolationError
 from handbook.practice.sandbox.detect import Found, found
 from handbook.practice.sandbox.limits import MEBI, Limits
+from handbook.practice.sandbox.namespaces import SPACES
 from handbook.practice.sandbox.sandbox import Sandbox
 from handbook.practice.verdicts import Isolation
 
 Name = Literal["worker", "bubblewrap", "process"]
 NAMES: tuple[Name, ...] = ("worker", "bubblewrap", "process")
-SPACES = "namespaces (users, processes, network, mounts, IPC)"
 ALWAYS = ("time, memory, output and open files beyond the limits",)
 READING, WRITING = "reading files other than Python's libraries", "writing outside a folder of its own"
 NETWORK, STARTING, SIGNALS = "the network", "starting processes", "signals to other processes"

@@ -47,7 +47,7 @@ class ColdCell(Cell):
         self._ended = os.pidfd_open(process.pid) if hasattr(os, "pidfd_open") else None
 
     def _poll(self) -> int | None:
-        pid, status, used = os.wait4(self.pid, os.WNOHANG)
+        pid, status, used = os.wait4(self._process.pid, os.WNOHANG)
         if not pid:
             return None
         self._process.returncode = code = os.waitstatus_to_exitcode(status)
@@ -59,7 +59,7 @@ class ColdCell(Cell):
 
     def _end(self) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def _tidy(self) -> None:
         if self._ended is not None:
@@ -77,6 +77,8 @@ def fill(folder: Path, files: Mapping[str, bytes]) -> None:
 
 class Plain(Sandbox):
     """Cells that are plain processes. layers: of the kernel's, the ones that were seen to work here."""
+
+    cell = ColdCell
 
     def __init__(
         self, layers: Sequence[str] = ("landlock", "seccomp"), isolation: Isolation | None = None
@@ -121,7 +123,7 @@ class Plain(Sandbox):
         finally:
             os.close(output[1])
             os.close(notes[1])
-        cell = ColdCell(process, folder, limits, output[0], notes[0])
+        cell = (ColdCell if trusted else self.cell)(process, folder, limits, output[0], notes[0])
         cell.watch()
         return cell
 

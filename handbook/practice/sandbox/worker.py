@@ -145,6 +145,7 @@ class Worker(Sandbox):
             "namespaces": self.spaces,
             "confine": self.layers,
             "read": ["/"] if self.spaces else libraries.readable(),
+            "named": libraries.readable(),
             "modules": libraries.modules(),
             "shown": libraries.shown(),
             "hidden": libraries.hidden(),
