@@ -20,7 +20,17 @@ from handbook.practice.verdicts import Isolation
 NEEDED = ("__init__.py", "errors.py", "practice")  # of the handbook: what a cell's `main` is made of
 
 
-WRAPPING = ["--unshare-all", "--unshare-user", "--uid", "1000", "--gid", "1000", "--hostname", "cell", "--die-with-parent", "--new-session", "--as-pid-1", "--cap-drop", "ALL", "--dev", "/dev"]
+WRAPPING: tuple[str, ...] = (
+    "--unshare-all",
+    "--unshare-user",
+    "--uid",
+    "1000",
+    "--gid",
+    "1000",
+    "--hostname",
+    "cell",
+)
+WRAPPING += ("--die-with-parent", "--new-session", "--as-pid-1", "--cap-drop", "ALL", "--dev", "/dev")
 
 
 class WrappedCell(ColdCell):
