@@ -1,0 +1,21 @@
+"""A forest of sets (Galler and Fischer 1964): roots are smallest members, ways are halved when walked."""
+
+
+def representatives(count: int, pairs: list[tuple[int, int]]) -> list[int]:
+    """The smallest number of each document's cluster. Raises ValueError for numbers that cannot be."""
+    if count < 0:
+        raise ValueError(f"expected a count of at least 0, got {count}")
+    parent = list(range(count))
+
+    def find(x: int) -> int:
+        while parent[x] != x:
+            parent[x] = parent[parent[x]]  # each walk halves the way for the next
+            x = parent[x]
+        return x
+
+    for a, b in pairs:
+        if not (0 <= a < count and 0 <= b < count):
+            raise ValueError(f"expected documents from 0 to {count - 1}, got {(a, b)}")
+        low, high = sorted((find(a), find(b)))
+        parent[high] = low  # the smaller root stays one, so a root is its cluster's smallest member
+    return [find(x) for x in range(count)]

@@ -1,0 +1,38 @@
+# Fault: a link can be used against its direction.
+# Rejected by: test_links_go_one_way
+
+import heapq
+import itertools
+from collections.abc import Hashable
+
+
+def quickest_route(
+    links: dict[Hashable, list[tuple[Hashable, int]]],
+    start: Hashable,
+    goal: Hashable,
+) -> tuple[int, list[Hashable]] | None:
+    turn = itertools.count()  # settles ties in the heap, so places are never compared
+    both = {place: list(ways) for place, ways in links.items()}
+    for place, ways in links.items():
+        for other, latency in ways:
+            both.setdefault(other, []).append((place, latency))
+    links = both
+    best: dict[Hashable, int] = {start: 0}
+    came: dict[Hashable, Hashable] = {}
+    heap: list[tuple[int, int, Hashable]] = [(0, next(turn), start)]
+    while heap:
+        time, _, place = heapq.heappop(heap)
+        if place == goal:
+            route = [goal]
+            while route[-1] != start:
+                route.append(came[route[-1]])
+            return time, route[::-1]
+        if time > best[place]:  # an older, slower entry: its links have been followed already
+            continue
+        for other, latency in links.get(place, ()):
+            if latency < 0:
+                raise ValueError(f"expected latencies of at least 0, got {latency} to {other!r}")
+            if other not in best or time + latency < best[other]:
+                best[other], came[other] = time + latency, place
+                heapq.heappush(heap, (time + latency, next(turn), other))
+    return None

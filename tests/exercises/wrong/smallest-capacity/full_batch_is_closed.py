@@ -1,0 +1,26 @@
+# Fault: begins a new batch where the next document would fill this one exactly.
+# Rejected by: test_worked_example
+
+
+def smallest_capacity(sizes: list[int], steps: int) -> int:
+    if steps < 1:
+        raise ValueError(f"expected at least one step, got {steps}")
+    if any(size < 1 for size in sizes):
+        raise ValueError("expected sizes of at least 1")
+    low, high = max(sizes, default=0), sum(sizes)
+    while low < high:  # the answer is always in low..high
+        middle = (low + high) // 2
+        if batches(sizes, middle) <= steps:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+def batches(sizes: list[int], capacity: int) -> int:
+    count, room = 0, 0
+    for size in sizes:
+        if size >= room:
+            count, room = count + 1, capacity
+        room -= size
+    return count

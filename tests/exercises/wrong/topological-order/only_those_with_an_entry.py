@@ -1,0 +1,37 @@
+# Fault: a stage that has no entry of its own is not run.
+# Rejected by: test_worked_example
+
+import heapq
+
+
+def run_order(needs: dict[str, list[str]]) -> tuple[list[str], list[str]]:
+    open_needs = {stage: set(before) for stage, before in needs.items()}
+    for before in needs.values():
+        for stage in before:
+            open_needs.setdefault(stage, set())
+    named = set(needs)
+    unblocks: dict[str, list[str]] = {stage: [] for stage in open_needs}
+    for stage, before in open_needs.items():
+        for need in before:
+            unblocks[need].append(stage)
+    ready = [stage for stage, before in open_needs.items() if not before]
+    heapq.heapify(ready)
+    order = []
+    while ready:
+        stage = heapq.heappop(ready)
+        order.append(stage)
+        for waiting in unblocks[stage]:
+            open_needs[waiting].remove(stage)
+            if not open_needs[waiting]:
+                heapq.heappush(ready, waiting)
+    left = {stage: before for stage, before in open_needs.items() if before}
+    return ([], find_cycle(left)) if left else ([stage for stage in order if stage in named], [])
+
+
+def find_cycle(left: dict[str, set[str]]) -> list[str]:
+    met: dict[str, int] = {}  # stage -> its place on the walk
+    stage = next(iter(left))
+    while stage not in met:
+        met[stage] = len(met)
+        stage = next(iter(left[stage]))
+    return list(met)[met[stage] :]
