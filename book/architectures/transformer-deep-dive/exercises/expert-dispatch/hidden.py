@@ -108,6 +108,14 @@ def test_gradients(submission):
         assert off < 1e-5, f"gradient of {name}: expected the definition's, got a difference of {off:.2e}"
 
 
+def test_no_tokens_at_all(submission):
+    calls = []
+    none = torch.zeros(0, 4), torch.zeros(0, 2, dtype=torch.long), torch.zeros(0, 2)
+    got = submission.dispatch(*none, lambda expert, rows: calls.append(expert))
+    assert got.shape == (0, 4), f"no tokens: expected shape (0, 4), got {tuple(got.shape)}"
+    assert calls == [], f"no tokens: expected no call of run, got {calls}"
+
+
 def test_half_precision_stays(submission):
     x = noise(6, 4, seed=12).to(torch.bfloat16)
     experts = torch.tensor([[0, 1]] * 6)

@@ -48,6 +48,21 @@ def test_eps_stands_inside_the_root(submission):
     )
 
 
+def test_eps_where_none_is_given(submission):
+    """With x = 0.003 the mean square is 9e-6, less than an eps of 1e-5."""
+    x, (norm, gate, up, down) = torch.full((1, 12), 0.003), parts()
+    got, expected = submission.rms_norm(x, norm), submission.rms_norm(x, norm, 1e-5)
+    assert difference(got, expected) < 1e-6, f"eps left out: expected {rounded(expected)}, got {rounded(got)}"
+    weights = norm, gate, up, down
+    got, expected = (
+        submission.feed_forward_block(x, *weights),
+        submission.feed_forward_block(x, *weights, 1e-5),
+    )
+    assert difference(got, expected) < 1e-6, (
+        f"block, eps left out: expected {rounded(expected)}, got {rounded(got)}"
+    )
+
+
 def test_swiglu_equals_the_formula_in_plain_numbers(submission):
     x, (_, gate, up, down) = noise(3, 4), parts(C=4, hidden=5)
     got = submission.swiglu(x, gate, up, down)

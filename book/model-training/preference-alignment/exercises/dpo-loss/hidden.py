@@ -117,6 +117,13 @@ def test_row_without_an_answer(submission):
     )
 
 
+def test_vocabulary_of_one(submission):
+    """Id 0 is the only one there is, also as what stands in for an id that is masked."""
+    tokens, mask = torch.tensor([[-100, 0, 0]]), torch.tensor([[False, False, True]])
+    got = submission.answer_logprobs(torch.ones(1, 3, 1), tokens, mask)
+    check(got, [0.0], "the only token there is, probability 1")
+
+
 def test_gradient_of_logprobs(submission):
     """Against central differences of the submission's own values."""
     logits, tokens, mask = case(6, B=3, T=4, V=3)

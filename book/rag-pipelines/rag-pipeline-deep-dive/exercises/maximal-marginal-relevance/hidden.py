@@ -109,6 +109,17 @@ def test_lists_for_relevance(submission):
     check(kinds, {int}, "kinds of the places")
 
 
+def test_one_relevance_for_many_vectors(submission):
+    """NumPy stretches one number over four vectors without a word."""
+    _, vectors = case(1, 4)
+    for limit in (0, 1, 4):
+        try:
+            got = submission.mmr(np.array([0.5]), vectors, limit, 0.5)
+        except ValueError:
+            continue
+        raise AssertionError(f"1 relevance of 4 vectors, limit {limit}: expected ValueError, got {got}")
+
+
 def test_arguments_stay_as_they_were(submission):
     relevance, vectors = case(1, 6)
     kept = relevance.copy(), vectors.copy()
