@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from handbook.book import checks, stamps, tables
-from handbook.book.chapter import Entry, LocatedChapter, load_chapter
+from handbook.book import checks, kept, stamps, tables
+from handbook.book.chapter import Entry, LocatedChapter
 from handbook.book.claims import ID, Claim
 from handbook.book.faults import Faults
 from handbook.book.links import Index
@@ -55,7 +55,7 @@ def open_book(root: Path | None = None, package: str = "handbook") -> Book:
     table, text = tables.read(toml, faults)
     tables.unknown(table, ("title", "part", "path"), toml, text, faults)
     parts = _parts(table, toml, text, faults)
-    located = [load_chapter(root, entry, faults) for _, _, entries in parts for entry in entries]
+    located = kept.chapters(root, [entry for _, _, entries in parts for entry in entries], taken, faults)
     references = load_references(root / "references.bib", faults)
     index = _index(located, references, package, faults)
     links = {c.chapter.slug: list(checks.all_links(c, faults)) for c in located}

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from handbook.book import kept
 from handbook.book.load import open_book
 from handbook.book.render import render
 
@@ -23,18 +24,20 @@ def test_seventeen_chapters_on_two_paths() -> None:
 
 
 @pytest.mark.alone
-def test_reading_takes_less_than_150_ms() -> None:
-    """Median of five, once the modules are imported; the page of a chapter after that from memory."""
+def test_reading_takes_less_than_400_ms() -> None:
+    """All of it, median of five, once the modules are imported (test_kept.py has what an edit takes); the
+    page of a chapter after that from memory."""
     book = open_book()
     chapter = book.chapters["transformer-deep-dive"]
     render(book, chapter)
     reading, showing = [], []
     for _ in range(5):
+        kept.forget()
         begin = time.process_time()
         book = open_book()
         reading.append(time.process_time() - begin)
         begin = time.process_time()
         render(book, book.chapters[chapter.slug])
         showing.append(time.process_time() - begin)
-    assert statistics.median(reading) < 0.15
+    assert statistics.median(reading) < 0.4
     assert statistics.median(showing) < 0.02
