@@ -80,10 +80,11 @@ class Practice:
             return {name: (passed, total) for name, passed, total in session.execute(statement)}
 
     def failed_since(self, exercise: str, begun: datetime) -> int:
-        """Attempts of a round that did not solve it."""
-        mine = (Attempt.exercise == exercise, Attempt.at >= begun, Attempt.solved.is_(False))
+        """Attempts of a round of which a test ran and failed; code that did not load is a slip, and no try."""
+        mine = (Attempt.exercise == exercise, Attempt.at >= begun, Attempt.passed < Attempt.total)
         with self._database.session(reads=True) as session:
-            return int(session.scalar(select(func.count()).where(*mine)) or 0)
+            reports = session.scalars(select(Attempt.report).where(*mine))
+            return sum(not report.get("broken") for report in reports)
 
     def solved(self) -> set[str]:
         """Exercises with at least one attempt that passed every test."""

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from app.small_book import WordEmbedder, write
+from app.stand_in import StandIn
 from handbook.app.web import create_app
 from handbook.chat import ScriptedChat
 from handbook.settings import Settings
@@ -28,8 +29,13 @@ def chat() -> ScriptedChat:
 
 
 @pytest.fixture
-def app(settings: Settings, chat: ScriptedChat) -> FastAPI:
-    return create_app(settings, chat=chat, embedder=WordEmbedder(), background=False)
+def judges() -> StandIn:
+    return StandIn()
+
+
+@pytest.fixture
+def app(settings: Settings, chat: ScriptedChat, judges: StandIn) -> FastAPI:
+    return create_app(settings, chat=chat, embedder=WordEmbedder(), judges=judges, background=False)
 
 
 @pytest.fixture

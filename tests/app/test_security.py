@@ -23,7 +23,9 @@ ROOMS = (
     "/book/basics/tea",
     "/book/basics/bread/lab",
     "/book/basics/bread/questions",
+    "/exercises",
     "/exercise/adding",
+    "/exercise/adding/attempts",
     "/ask",
     "/ask?q=Why+does+kneading+build+gluten",
     "/corpora",
@@ -139,7 +141,7 @@ def test_a_change_without_a_token_is_refused_and_nothing_is_lost(
 def test_a_token_works_once(client: TestClient, token: Callable[[], str]) -> None:
     spent = token()
     code = "x = 1\n" * 20
-    assert client.post("/exercise/adding", data={"code": code, "token": spent}).status_code == 200
+    assert client.post("/exercise/adding", data={"code": code, "token": spent}).status_code == 303
     again = client.post("/exercise/adding", data={"code": code, "token": spent})
     assert again.status_code == 409
     assert code.strip() in again.text

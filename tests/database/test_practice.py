@@ -34,6 +34,7 @@ def test_attempts_are_counted_and_come_newest_first(practice: Practice) -> None:
     assert practice.attempt(last) == newest
     assert practice.attempts("other") == []
     assert practice.newest() == {"rope": (2, 2)}
+    practice.save_attempt("rope", "x = ", [WRONG], solved=False, report={"broken": "Line 1"})
     assert practice.failed_since("rope", oldest["at"]) == 1
     assert practice.failed_since("rope", newest["at"] + timedelta(seconds=1)) == 0
 

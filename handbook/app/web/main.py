@@ -18,6 +18,7 @@ from handbook.app.web.traces import Traces
 from handbook.settings import Settings
 
 if TYPE_CHECKING:
+    from handbook.app.web.judging import Judges
     from handbook.chat import Chat
     from handbook.embed import Embedder
 
@@ -38,14 +39,15 @@ def create_app(
     *,
     chat: "Chat | None" = None,
     embedder: "Embedder | None" = None,
+    judges: "Judges | None" = None,
     background: bool = True,
 ) -> FastAPI:
     """The whole app. Nothing is opened or loaded yet.
 
-    chat, embedder: used instead of what the settings name. background: whether models that are missing are
-    brought and the index is built after the start.
+    chat, embedder, judges: used instead of what the settings name. background: whether missing models are
+    brought, the index is built and the judge's worker is started before somebody needs them.
     """
-    shelf = Shelf(settings, chat, embedder)
+    shelf = Shelf(settings, chat, embedder, judges, background)
     labs = lab.LiveLabs(shelf)
 
     @asynccontextmanager

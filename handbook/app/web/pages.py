@@ -25,8 +25,9 @@ KEYS = (
     ("/ or Ctrl-K", "search and commands"),
     ("a", "ask the book"),
     ("t", "today"),
-    ("Ctrl-Enter", "run an exercise"),
-    ("Esc", "close a note, leave the editor"),
+    ("e", "exercises"),
+    ("Ctrl-Enter", "run an exercise; with Shift its visible tests alone"),
+    ("Esc", "close a note; leave the editor, to Run or Stop"),
     ("?", "these keys"),
 )
 _MARKS = re.compile(

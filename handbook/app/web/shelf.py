@@ -17,6 +17,7 @@ from handbook.errors import HandbookError
 from handbook.settings import Settings
 
 if TYPE_CHECKING:
+    from handbook.app.web.judging import Judges, Run, Runs
     from handbook.book.nouns import Book, Chapter
     from handbook.book.render import Rendered
     from handbook.chat import Chat
@@ -67,9 +68,15 @@ class Shelf:
     """Safe to call from any thread."""
 
     def __init__(
-        self, settings: Settings, chat: "Chat | None" = None, embedder: "Embedder | None" = None
+        self,
+        settings: Settings,
+        chat: "Chat | None" = None,
+        embedder: "Embedder | None" = None,
+        judges: "Judges | None" = None,
+        background: bool = True,
     ) -> None:
         self.settings = settings
+        self.background = background  # whether what will be needed is made ready before it is
         self.jobs = Jobs()
         self.measuring = threading.Lock()  # timings of two claims at once would be of neither
         self._lock = threading.RLock()
@@ -85,6 +92,8 @@ class Shelf:
         self._ingestion: Ingestion | None = None
         self._desk: tuple[Corpora | None, Desk] | None = None
         self._named: tuple[float, list[Named]] | None = None
+        self._judges = judges
+        self._runs: Runs | None = None
         self._database: Database | None = None
         self._database_fault: HandbookError | None = None
         self._database_tried = 0.0
@@ -287,6 +296,32 @@ class Shelf:
 
         return self.state(reading, otherwise)
 
+    # Judging
+
+    @property
+    def judges(self) -> "Judges":
+        with self._lock:
+            if self._judges is None:
+                from handbook.app.web.judges import Warm
+
+                self._judges = Warm(self.settings, ahead=self.background)
+            return self._judges
+
+    @property
+    def runs(self) -> "Runs":
+        """What is being judged; nothing is begun by looking."""
+        judges = self.judges
+        with self._lock:
+            if self._runs is None:
+                from handbook.app.web import practising
+                from handbook.app.web.judging import Runs
+
+                def keep(run: "Run") -> Any:
+                    return self.practised(lambda practice: practising.keep(practice, run), None)
+
+                self._runs = Runs(judges, keep)
+            return self._runs
+
     def own_measurements(self) -> dict[str, dict[str, Any]]:
         """The newest measurement of each claim that was made on this machine."""
         return self.state(lambda database: database.measurements(), dict[str, dict[str, Any]]())
@@ -305,6 +340,10 @@ class Shelf:
         return [Notice(f"What you read and try is not kept for now. {fault.what}", fault.remedy)]
 
     def close(self) -> None:
+        if self._runs is not None:
+            self._runs.close()
+        if self._judges is not None:
+            self._judges.close()
         if self._ingestion is not None:
             self._ingestion.close()
         if self._database is not None:

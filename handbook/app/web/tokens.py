@@ -65,6 +65,13 @@ class Tokens:
         with self._lock:
             return session in self._sessions
 
+    def forget(self, session: str, token: str) -> None:
+        """Make room of a spent one that nobody will send twice."""
+        with self._lock:
+            tokens = self._sessions.get(session, OrderedDict())
+            if tokens.get(token) is False:
+                del tokens[token]
+
     def spend(self, session: str, token: str) -> Literal["ok", "spent", "unknown"]:
         with self._lock:
             unused = self._sessions.get(session, OrderedDict()).get(token)

@@ -12,5 +12,6 @@ import "./signals.js";
 import "./engine.js";
 import "./live.js";
 import "./training.js";
+import "./exercise.js";
 
 document.documentElement.dataset.ready = "";

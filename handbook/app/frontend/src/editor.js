@@ -44,23 +44,22 @@ const typeOver = EditorView.domEventHandlers({
 
 if (area) {
   const form = area.form;
-  const key = `handbook:draft:${form.dataset.exercise}`;
   const host = document.createElement("div");
   host.className = "editor";
   const root = host.attachShadow({ mode: "open" });
   area.before(host);
 
-  const saved = localStorage.getItem(key);
-  const starter = area.dataset.starter ?? area.defaultValue;
-  const keepServer = form.dataset.submitted !== undefined;
+  const leave = () => (area.dispatchEvent(new Event("handbook:leave")), true);
+  let setting = false;
   const view = new EditorView({
-    doc: !keepServer && saved !== null ? saved : area.value,
+    doc: area.value, // exercise.js has put the newer of two drafts there
     root,
     parent: root,
     extensions: [
       keymap.of([
-        { key: "Mod-Enter", run: () => (form.requestSubmit(), true) },
-        { key: "Escape", run: () => (form.querySelector("button[type=submit]").focus(), true) },
+        { key: "Mod-Enter", run: () => true }, // the page runs it
+        { key: "Mod-Shift-Enter", run: () => true },
+        { key: "Escape", run: leave },
         indentWithTab,
       ]),
       minimalSetup,
@@ -75,19 +74,18 @@ if (area) {
       look,
       EditorView.contentAttributes.of({ "aria-label": "Your code" }),
       EditorView.updateListener.of((update) => {
-        if (!update.docChanged) return;
+        if (!update.docChanged || setting) return;
         area.value = update.state.doc.toString();
-        localStorage.setItem(key, area.value);
+        area.dispatchEvent(new Event("input"));
       }),
     ],
   });
-  area.value = view.state.doc.toString();
   area.hidden = true;
   form.querySelector(`label[for="${area.id}"]`)?.addEventListener("click", () => view.focus());
-  form.querySelector("[data-reset]")?.addEventListener("click", () => {
-    view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: starter } });
-    localStorage.removeItem(key);
-    view.focus();
+  area.addEventListener("handbook:set", () => {
+    setting = true;
+    view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: area.value } });
+    setting = false;
   });
   host.editorView = view;
   // Heights were taken in the fallback face if the monospace came later.

@@ -15,18 +15,29 @@ function keep(token) {
 }
 
 // POST a form body; a token from before a restart of the server is replaced once.
-export async function post(url, fields, options = {}) {
+export function post(url, fields, options = {}) {
+  return send(url, fields, { Accept: options.accept ?? "application/json" }, options.signal);
+}
+
+export async function send(url, fields, headers, signal) {
   for (let attempt = 0; ; attempt += 1) {
     const response = await fetch(url, {
       method: "POST",
       body: new URLSearchParams(fields),
-      headers: { "X-Handbook-Token": await takeToken(), Accept: options.accept ?? "application/json" },
-      signal: options.signal,
+      headers: { ...headers, "X-Handbook-Token": await takeToken() },
+      signal,
     });
     keep(response.headers.get("X-Handbook-Token"));
     if (response.status === 403 && response.headers.has("X-Handbook-Retry") && attempt === 0) continue;
     return response;
   }
+}
+
+// What a page sends while it goes, with a token in the address; only a spare one, since nothing can be waited for.
+export function beacon(url, fields) {
+  if (!spare) return;
+  navigator.sendBeacon(`${url}?token=${encodeURIComponent(spare)}`, new URLSearchParams(fields));
+  spare = null;
 }
 
 // Server-sent events from a POST: calls onEvent(name, data) for each.

@@ -20,7 +20,7 @@ def progress(request: Request) -> Response:
             "book": book,
             "marks": {slug: mark(chapter, read) for slug, chapter in book.chapters.items()},
             "solved": shelf.solved(),
-            "attempts": {name: shelf.attempts(name, 1) for name in book.exercises},
+            "last": shelf.practised(lambda practice: practice.newest(), dict[str, tuple[int, int]]()),
             "own": {id: row for id, row in own.items() if id in book.claims},
             "asks": shelf.asks(20),
         },

@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Request, Response
 
 from handbook.app.web.pages import shelf_of, show
+from handbook.app.web.rooms.exercises import ORDERS, listed
 from handbook.app.web.rooms.marks import mark
 
 router = APIRouter()
@@ -18,6 +19,7 @@ def today(request: Request) -> Response:
     untouched = [each for each in written if not each.count]
     going = next(iter(begun or untouched), None)
     solved = shelf.solved()
+    due = sorted((row for row in listed(shelf) if row.due_now), key=ORDERS["due"])
     open_exercises = [
         exercise
         for each in written
@@ -29,5 +31,12 @@ def today(request: Request) -> Response:
     return show(
         request,
         "today.html",
-        {"going": going, "written": written, "exercises": open_exercises[:3], "asks": asks, "book": book},
+        {
+            "going": going,
+            "written": written,
+            "exercises": open_exercises[:3],
+            "due": due,
+            "asks": asks,
+            "book": book,
+        },
     )
