@@ -85,7 +85,7 @@ def _classify(
             return "files", f"Opened {path}."
     elif event in NETWORK:
         return "network", f"{event}{_said(arguments[1:] if event.startswith('socket.') else arguments)}"
-    elif event == "socket.__new__" and len(arguments) > 1 and arguments[1] not in (1, -1):
+    elif event == "socket.__new__" and len(arguments) > 1 and arguments[1] != -1 and not _pair():
         return "network", f"Made a socket of family {int(arguments[1])}."
     elif event in PROCESSES:
         return "processes", f"{event}{_said(arguments[:2])}"
@@ -103,6 +103,16 @@ def _classify(
             if name in names:
                 return kind, f"Looked up {name} in a native library."
     return "", ""
+
+
+def _pair() -> bool:
+    """Whether the socket that is being made is one of a pair, which is allowed."""
+    frame = sys._getframe(3)  # this, _classify and the hook are on top of it
+    for _ in range(2):
+        if frame is not None and frame.f_code.co_name == "socketpair":
+            return True
+        frame = frame.f_back  # type: ignore[assignment]
+    return False
 
 
 def _writes(mode: object = None, flags: object = None) -> bool:
