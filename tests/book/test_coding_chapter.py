@@ -3,6 +3,7 @@
 import ast
 import math
 import re
+import threading
 from bisect import bisect_left
 from collections import Counter
 from functools import lru_cache
@@ -354,7 +355,31 @@ def test_token_bucket_and_batches() -> None:
         rows.append(row(", ".join(map(str, taken)), taken[0], closes, "full" if full else "time"))
         waiting = waiting[len(taken) :]
     assert unsaid(*(each.removesuffix(" |") for each in rows)) == []
-    assert round(math.log(10), 3) == 2.303
+    assert (round(math.log(10), 3), round(math.log(1 + 9 / math.e), 3)) == (2.303, 1.461)
+    twice = torch.tensor([1e4] + [0.0] * 9).softmax(0)
+    assert torch.nn.functional.cross_entropy(twice, torch.tensor(0)).item() == pytest.approx(1.461, abs=5e-4)
+
+
+def test_race_with_a_barrier() -> None:
+    cache, count, loads, gap = dict[str, int](), [5], [0], threading.Barrier(2, timeout=10)
+
+    def load(key: str) -> int:
+        loads[0] += 1
+        gap.wait()
+        return len(key)
+
+    def ask(key: str) -> None:
+        if key not in cache:
+            n = count[0]
+            cache[key] = load(key)
+            count[0] = n + 1
+
+    threads = [threading.Thread(target=ask, args=["key"]) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=10)
+    assert (loads[0], count[0]) == (2, 6)
 
 
 def test_growth_and_intervals() -> None:
