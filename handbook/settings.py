@@ -84,6 +84,22 @@ class Settings(BaseModel):
         default="auto", description="Of the engine's products; auto: int8 on compiled kernels, else fp32."
     )
     threads: int | None = Field(default=None, ge=1, description="CPU threads for models; default all cores.")
+    judge_isolation: Literal["auto", "worker", "bubblewrap", "process"] = Field(
+        default="auto", description="What holds submissions; auto: the strongest that this system has."
+    )
+    judge_seconds: float | None = Field(
+        default=None, gt=0, le=600, description="Wall time for an exercise's tests, instead of its own."
+    )
+    judge_memory: int | None = Field(
+        default=None, ge=64, description="MiB that a submission may take, instead of the exercise's own."
+    )
+    code: Path | None = Field(
+        default=None, description="Folder of sets of programming problems (humaneval) to test the judge with."
+    )
+    shared: bool = Field(
+        default=False,
+        description="Several people use this server: it refuses to start where the judge cannot isolate.",
+    )
 
     @cached_property
     def models(self) -> Path:

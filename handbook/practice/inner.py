@@ -20,6 +20,7 @@ from handbook.practice.classes import SUBMISSION, place_of
 from handbook.practice.frames import Channel, Ended, Garbled
 from handbook.practice.guards import Open
 from handbook.practice.remote import Peer
+from handbook.practice.sandbox.inside import conceal
 from handbook.practice.showing import described
 from handbook.practice.verdicts import cut
 
@@ -65,12 +66,6 @@ def load(source: str, name: str = "submission") -> types.ModuleType:
     sys.modules[name] = module
     exec(compile(source, SUBMISSION, "exec", dont_inherit=True), module.__dict__)
     return module
-
-
-def forget_the_handbook() -> None:
-    """What this process was forked with is no library for submissions."""
-    for name in [name for name in sys.modules if name.partition(".")[0] == "handbook"]:
-        del sys.modules[name]
 
 
 def explain(error: BaseException) -> str:
@@ -155,7 +150,7 @@ def main(control: int, calls: int = -1) -> None:
     job, _ = said.recv()
     peer = None if calls < 0 else Channel.of(calls)
     if not job.get("trusted"):
-        forget_the_handbook()
+        conceal()
     sys.stdout = out = Printed(sys.stdout)
     try:
         module = load(job["code"])

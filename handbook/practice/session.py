@@ -26,6 +26,7 @@ SLOW = 2.0  # seconds for the rest of a message that has begun
 GROWING = 8.0  # seconds for measuring growth
 MESSAGE = 4 << 20  # bytes of one message to this process
 EXAMINER = Limits(wall=120, cpu=120, memory=3 << 30, processes=64, files=64)
+GARBLED = "The submission's process sent something that is no message of the judge."
 Progress = Callable[[Verdict], None]
 
 
@@ -64,6 +65,17 @@ class Outcome:
 
     def note(self, kind: Any, what: str) -> None:
         self.incidents.setdefault(Incident(kind, cut(what, 300)))
+
+
+def wait_for(channel: Channel, deadline: float, stop: threading.Event | None) -> bool:
+    """Wait until something can be read. False when the time is up, or when the person stopped it."""
+    while not channel.waiting:
+        left = deadline - time.monotonic()
+        if left <= 0 or (stop is not None and stop.is_set()):
+            return False
+        if select.select([channel], [], [], min(TICK, left))[0]:
+            break
+    return True
 
 
 class Over(Exception):
@@ -123,28 +135,22 @@ class Session:
 
     def hear(self, channel: Channel, cell: Cell) -> dict[str, Any]:
         """The next message. Raises Over with the reason where there will be none."""
-        while True:
+        if not wait_for(channel, self.deadline, self.stop):
             if self.stop is not None and self.stop.is_set():
                 raise Over("Stopped.")
-            left = self.deadline - time.monotonic()
-            if left <= 0:
-                self.outcome.timed_out = True
-                self.outcome.note("time", self.why)
-                raise Over(self.why)
-            if not channel.waiting and not select.select([channel], [], [], min(TICK, left))[0]:
-                continue
-            try:
-                message, _ = channel.recv()
-            except Ended:
-                raise Over(self.gone(cell)) from None
-            except (Garbled, TimeoutError) as error:
-                self.outcome.note("protocol", f"Wrote to the judge's channel: {error}.")
-                raise Over(
-                    "The submission's process sent something that is no message of the judge."
-                ) from None
-            if not isinstance(message, dict):
-                raise Over("The submission's process sent something that is no message of the judge.")
-            return message
+            self.outcome.timed_out = True
+            self.outcome.note("time", self.why)
+            raise Over(self.why)
+        try:
+            message, _ = channel.recv()
+        except Ended:
+            raise Over(self.gone(cell)) from None
+        except (Garbled, TimeoutError) as error:
+            self.outcome.note("protocol", f"Wrote to the judge's channel: {error}.")
+            raise Over(GARBLED) from None
+        if not isinstance(message, dict):
+            raise Over(GARBLED)
+        return message
 
     def gone(self, cell: Cell) -> str:
         """Why a process is not there any more, in words."""
@@ -239,7 +245,7 @@ class Session:
         if made["ended"] or made["garbled"]:
             if made["garbled"]:
                 self.outcome.note("protocol", f"Sent a forged or broken answer: {made['garbled']}.")
-                reason = "The submission's process sent something that is no answer."
+                reason = GARBLED
             else:
                 reason = self.gone(self.inner)
             message = f"{reason} This test was running."
