@@ -9,7 +9,7 @@ from typing import Any
 from handbook.practice.verdicts import Difference, Growth, Incident, Isolation, Report, Verdict
 
 HELD = Isolation("worker", ("namespaces", "seccomp"), ("the network", "files outside"), ("timing",))
-LOOSE = Isolation("process", ("limits",), ("time",), ("the network", "files of your own"))
+LOOSE = Isolation("process", ("limits",), ("time",), ("the network", "timing"))
 GROWTH = Growth(
     "looks like n squared", 1.98, 1.9, 2.1, (64, 128, 256, 512), (1e-3, 4e-3, 1.6e-2, 6.5e-2), "n", False
 )
@@ -63,7 +63,7 @@ class StandIn:
         verdicts = []
         for stem, name, test in tests:
             verdicts.append(self._verdict(SimpleNamespace(**module), stem == "hidden", name, test))
-            progress(verdicts[-1], len(tests))
+            progress(verdicts[-1])
         incidents = (Incident("network", "It tried to open a connection."),) if "# net" in code else ()
         growth = GROWTH if "# n squared" in code else None
         return Report(

@@ -25,6 +25,10 @@ from handbook.settings import Settings, load
 def open_command(port: int | None, no_browser: bool) -> None:
     """Start the app and open it in the browser."""
     settings = load(port=port)
+    if getattr(settings, "shared", False):
+        from handbook.practice.sandbox.opened import require_isolation
+
+        require_isolation(settings)
     listener = listen(settings)
     address = f"http://{settings.host}:{listener.getsockname()[1]}/"
     settings = settings.model_copy(update={"port": listener.getsockname()[1]})

@@ -1,15 +1,18 @@
 """The judge behind the pages: its warm worker starts when the first exercise is opened and ends with the
 app."""
 
+import contextlib
 import threading
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from handbook.errors import HandbookError
 from handbook.settings import Settings
 
 if TYPE_CHECKING:
     from handbook.app.web.judging import Progress
     from handbook.book.nouns import Exercise
+    from handbook.practice.judge import Judge
     from handbook.practice.verdicts import Isolation, Report
 
 
@@ -18,40 +21,48 @@ class Warm:
 
     def __init__(self, settings: Settings, ahead: bool = True) -> None:
         self._settings, self._ahead = settings, ahead
+        self._lock = threading.Lock()
+        self._judge: Judge | None = None
+        self._warmed = False
 
     @cached_property
     def isolation(self) -> "Isolation":
-        from handbook.practice.verdicts import Isolation
+        """What would hold a submission; starts nothing. Raises IsolationError where nothing can run here."""
+        from handbook.practice.sandbox.opened import isolation_of
 
-        return Isolation("process")
+        return isolation_of(self._settings)
+
+    @property
+    def judge(self) -> "Judge":
+        with self._lock:
+            if self._judge is None:
+                from handbook.practice.judge import Judge
+
+                self._judge = Judge(self._settings)
+            return self._judge
 
     def warm(self) -> None:
         """Begin to start the worker, unless that was done; returns at once."""
+        with self._lock:
+            if self._warmed or not self._ahead:
+                return
+            self._warmed = True
+        threading.Thread(target=self._open, name="judge-warms", daemon=True).start()
 
-    def close(self) -> None: ...
+    def _open(self) -> None:
+        with contextlib.suppress(HandbookError, OSError):  # the first run says why
+            self.judge.open()
+
+    def close(self) -> None:
+        with self._lock:
+            judge, self._judge, self._ahead = self._judge, None, False
+        if judge is not None:
+            judge.close()
 
     def report(
         self, exercise: "Exercise", code: str, hidden: bool, stop: threading.Event, progress: "Progress"
     ) -> "Report":
-        import tempfile
-        from pathlib import Path
-
-        from handbook.book.exercises import judge
-        from handbook.practice.verdicts import Report, Verdict
-
-        with tempfile.TemporaryDirectory(prefix="handbook-") as folder:
-            submission = Path(folder) / "submission.py"
-            submission.write_text(code, encoding="utf-8")
-            old = judge(exercise, submission, hidden)
-        verdicts = tuple(
-            Verdict(
-                each.name, each.hidden, "passed" if each.passed else "failed", each.message, wall=each.seconds
-            )
-            for each in old.results
-        )
-        return Report(
-            exercise.name, verdicts, (), old.output, old.seconds, 0.0, 0, self.isolation, None, old.broken
-        )
+        return self.judge.run(exercise, code, hidden=hidden, stop=stop, progress=progress)
 
     def value(self, exercise: "Exercise", code: str, snippet: str, stop: threading.Event) -> Any:
-        raise NotImplementedError
+        raise HandbookError("Inputs can't be tried yet.", "Use the tests.")

@@ -43,7 +43,7 @@ class Judges(Protocol):
     def value(self, exercise: "Exercise", code: str, snippet: str, stop: threading.Event) -> Any: ...
 
 
-Progress = Callable[["Verdict", int], None]  # a verdict, and how many there will be
+Progress = Callable[["Verdict"], None]
 
 
 @dataclass(eq=False)
@@ -173,7 +173,7 @@ class Runs:
             self._say(run, self._done(run))
 
     def _done(self, run: Run) -> State:
-        def progress(verdict: "Verdict", total: int) -> None:
+        def progress(verdict: "Verdict") -> None:
             with self._news:
                 run.told = [*run.told, verdict]
                 run.mark += 1

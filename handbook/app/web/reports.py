@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from handbook.book.nouns import Exercise
 
 AROUND = 3  # lines shown around a difference
-WORDS = {
-    "worker": "a process of its own in namespaces, kept by the kernel",
-    "bubblewrap": "a process of its own under bubblewrap, kept by the kernel",
-    "process": "a process of its own with limits, and nothing of the kernel to hold it",
+HELD = {
+    "worker": "a process of its own, forked from a warm worker",
+    "bubblewrap": "a process of its own under bubblewrap",
+    "process": "a process of its own",
 }
 STATES = {"passed": "passed", "failed": "failed", "error": "raised an error", "not_run": "not run"}
 
@@ -46,6 +46,12 @@ def _old(attempt: Mapping[str, Any]) -> Report:
     )
     wall = sum(verdict.wall for verdict in verdicts)
     return Report(attempt["exercise"], verdicts, (), "", wall, 0.0, 0, Isolation("process"))
+
+
+def held(isolation: Isolation) -> str:
+    """What holds a submission, in words."""
+    layers = isolation.layers
+    return HELD[isolation.name] + (f", with {', '.join(layers)}" if layers else "")
 
 
 def rows(difference: Difference) -> list[tuple[str, str, str]]:
@@ -84,9 +90,8 @@ def said_by(verdict: Verdict) -> str:
     difference = verdict.difference
     if difference is None:
         return verdict.message
-    plain = f"expected {difference.expected}, got {difference.got}"
-    same = (plain, f"{difference.what}: {plain}")
-    return "" if verdict.message in same else verdict.message
+    start = f"{difference.what}: expected " if difference.what else "expected "
+    return "" if verdict.message.startswith(start) else verdict.message
 
 
 def planned(exercise: "Exercise", hidden: bool) -> int:

@@ -19,7 +19,7 @@ from handbook.book.nouns import Exercise
 from handbook.book.svg import inline
 from handbook.errors import HandbookError
 from handbook.practice import due
-from handbook.practice.verdicts import Report
+from handbook.practice.verdicts import Isolation, Report
 
 if TYPE_CHECKING:
     from handbook.database.practice import Practice
@@ -62,7 +62,7 @@ def told(report: Report, hidden: bool = True) -> dict[str, Any]:
         "beneath": reports.beneath,
         "said_by": reports.said_by,
         "states": reports.STATES,
-        "held": reports.WORDS,
+        "held": reports.held(report.isolation),
         "hidden_ran": hidden,
         "whole": practising.solves(report, hidden),
     }
@@ -123,8 +123,19 @@ def _standing_parts(shelf: Shelf, exercise: Exercise) -> dict[str, Any]:
 
 
 def _consent(request: Request, shelf: Shelf) -> bool:
-    """Whether this reader still has to agree: nothing of the kernel holds what runs here."""
-    return shelf.judges.isolation.name == "process" and request.cookies.get(CONSENT) != "given"
+    """Whether this reader still has to agree: what runs here could do harm as the person who runs it."""
+    from handbook.practice.sandbox.opened import needs_consent
+
+    isolation = _isolation(shelf)[0]
+    return isolation is not None and needs_consent(isolation) and request.cookies.get(CONSENT) != "given"
+
+
+def _isolation(shelf: Shelf) -> tuple[Isolation | None, HandbookError | None]:
+    """What holds a submission here, or why none can run at all."""
+    try:
+        return shelf.judges.isolation, None
+    except HandbookError as error:
+        return None, error
 
 
 @router.get("/exercise/{name}")
@@ -135,6 +146,7 @@ def page(request: Request, name: str, run: str = "") -> Response:
     shown = shelf.runs.get(run) if run else None
     if shown is not None and shown.exercise.name != name:
         shown = None
+    isolation, unable = _isolation(shelf)
     draft = shelf.practised(lambda practice: practice.draft(name), None)
     chapter = shelf.book.chapter(exercise.chapter)
     assert chapter is not None
@@ -150,7 +162,9 @@ def page(request: Request, name: str, run: str = "") -> Response:
         "cut_off": bool(run) and shown is None,
         "snippet": shown.snippet if shown is not None else "",
         "consent": _consent(request, shelf),
-        "isolation": shelf.judges.isolation,
+        "isolation": isolation,
+        "held": reports.held(isolation) if isolation else "",
+        "unable": unable,
     }
     texts = [*exercise.hints, exercise.commentary]  # what is still closed may hold mathematics too
     found = [statement, *(shelf.fragment(chapter, each) for each in texts)]
@@ -182,8 +196,8 @@ def _agreed(request: Request, shelf: Shelf, form: dict[str, str]) -> bool:
         return False
     if form.get("consent") != "yes":
         raise HandbookError(
-            "Nothing was run: on this system no kernel isolation holds what runs here, and you have not "
-            "agreed to that yet.",
+            "Nothing was run: on this system the kernel does not hold back all that runs here, and you have "
+            "not agreed to that yet.",
             "Go back, read the lines under the editor, and tick the box.",
         )
     return True
