@@ -104,7 +104,8 @@ REFUSED: dict[str, tuple[str, set[str]]] = {
     "the hidden tests": ("open({hidden!r}).read()\nanswer = 'through'", {"files"}),
     "the handbook": ("import handbook.book.load\nanswer = 'through'", set()),
     "the handbook's files": (
-        "import sys\nsys.meta_path.pop(0)\nsys.path.append({package!r})\nsys.modules.pop('handbook', None)\n"
+        "import importlib.machinery as m, sys\nsys.meta_path.append(m.PathFinder)\n"
+        "sys.path.append({package!r})\nsys.modules.pop('handbook', None)\n"
         "import handbook.settings\nanswer = 'through'",
         set(),
     ),

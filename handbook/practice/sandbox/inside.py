@@ -6,6 +6,8 @@ A layer that was asked for and can't be put on ends the cell: nothing untrusted 
 from __future__ import annotations
 
 import importlib.abc
+import importlib.machinery
+import io
 import json
 import os
 import sys
@@ -22,7 +24,7 @@ Main = Callable[..., object]
 
 
 class Only(importlib.abc.MetaPathFinder):
-    """Finds nothing, and ends the search for modules at the top that are not among `names`.
+    """Finds modules on the path as ever, but at the top only those of these names.
 
     What is installed beside them could not be read, and would look broken instead of absent.
     """
@@ -30,15 +32,17 @@ class Only(importlib.abc.MetaPathFinder):
     def __init__(self, names: Iterable[str]) -> None:
         self.names = frozenset(names)
 
-    def find_spec(self, fullname: str, path: object, target: object = None) -> None:
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> Any:
         if path is None and fullname not in self.names:
-            raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)
+            return None
+        return importlib.machinery.PathFinder.find_spec(fullname, path, target)
 
 
 def only(names: Iterable[str]) -> None:
     """Let only these names be imported at the top from here on."""
-    sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, Only)]
-    sys.meta_path.insert(0, Only(names))
+    kept = [finder for finder in sys.meta_path if not isinstance(finder, Only)]
+    sys.meta_path[:] = [finder for finder in kept if finder is not importlib.machinery.PathFinder]
+    sys.meta_path.append(Only(names))
 
 
 def resolve(name: str) -> Main:
@@ -48,6 +52,12 @@ def resolve(name: str) -> Main:
     return found
 
 
+def _printing(descriptor: int) -> io.TextIOWrapper:
+    """A stream that writes each line at once: what was printed before a sudden end is not lost."""
+    whole = io.BufferedWriter(io.FileIO(descriptor, "w", closefd=False))
+    return io.TextIOWrapper(whole, "utf-8", "backslashreplace", line_buffering=True)
+
+
 def begin(main: Main, plan: Mapping[str, Any]) -> None:
     """Confine this process as planned, say so, run `main` with its channels, and end. Never returns."""
     status = FAILED
@@ -55,6 +65,8 @@ def begin(main: Main, plan: Mapping[str, Any]) -> None:
         notes = plan["notes"]
         limits = Limits(**plan["limits"])
         os.chdir(plan["cwd"])
+        sys.stdout = sys.__stdout__ = _printing(1)  # type: ignore[misc]
+        sys.stderr = sys.__stderr__ = _printing(2)  # type: ignore[misc]
         if plan["modules"] is not None:
             only({*plan["modules"], "handbook"})
         base = plan.get("base") or address_space() + COLD_ROOM

@@ -81,7 +81,8 @@ def packages() -> tuple[Path, ...]:
 def modules() -> tuple[str, ...]:
     """Names that can be imported at the top: those of the standard library and of `packages`."""
     names = (path.name.partition(".")[0] for path in packages() if path.suffix not in (".dist-info", ".libs"))
-    return tuple(sorted({*sys.stdlib_module_names, *names}))
+    own = (path.name.partition(".")[0] for folder in standard() for path in folder.glob("_*.py"))
+    return tuple(sorted({*sys.stdlib_module_names, *names, *own}))
 
 
 @functools.cache

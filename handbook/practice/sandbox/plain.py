@@ -67,12 +67,11 @@ class ColdCell(Cell):
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def fill(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write files by name. Raises ValueError for a name that is more than a name."""
-    for name, content in files.items():
+def check_names(files: Mapping[str, bytes]) -> None:
+    """Raises ValueError for a name that is more than a name."""
+    for name in files:
         if name != Path(name).name or name in ("", ".", ".."):
             raise ValueError(f"Expected a file name without folders, got {name!r}.")
-        (folder / name).write_bytes(content)
 
 
 class Plain(Sandbox):
@@ -94,10 +93,12 @@ class Plain(Sandbox):
         files: Mapping[str, bytes] | None = None,
         trusted: bool = False,
     ) -> Cell:
+        check_names(files or {})
         folder = Path(tempfile.mkdtemp(prefix="handbook-cell-")).resolve()
         output, notes = os.pipe(), os.pipe()
         try:
-            fill(folder, files or {})
+            for name, content in (files or {}).items():
+                (folder / name).write_bytes(content)
             inside = str(folder) if trusted else self.inside(str(folder))
             plan = self.plan(main, channel_fds, notes[1], limits, inside)
             if trusted:

@@ -24,3 +24,10 @@ def main(descriptor: int) -> None:
     except BaseException as error:
         said = {"error": type(error).__name__, "message": str(error)[:500]}
     channel.sendall(json.dumps(said, default=repr).encode() + b"\n")
+
+
+def both(first: int, second: int) -> None:
+    """Say on each channel which one it is."""
+    for descriptor, word in ((first, b"first"), (second, b"second")):
+        with socket.socket(fileno=descriptor) as channel:
+            channel.sendall(word)

@@ -22,7 +22,7 @@ from typing import Any
 from handbook.practice.sandbox import libraries, namespaces
 from handbook.practice.sandbox.cell import Cell
 from handbook.practice.sandbox.limits import Limits, environment, user_threads
-from handbook.practice.sandbox.plain import ROOT, start_cold, trusting
+from handbook.practice.sandbox.plain import ROOT, check_names, start_cold, trusting
 from handbook.practice.sandbox.sandbox import Sandbox
 from handbook.practice.verdicts import Isolation
 
@@ -219,6 +219,7 @@ class Worker(Sandbox):
     ) -> Cell:
         if trusted != self.trusted:
             return self._other().start(main, channel_fds, limits, files, trusted)
+        check_names(files or {})
         number, about = next(self._numbers), _Asked()
         folder = None if self.spaces else tempfile.mkdtemp(prefix="handbook-cell-")
         request = {
