@@ -29,7 +29,8 @@ def judge() -> Iterator[Judge]:
 def test_solution_passes_all(name: str, judge: Judge) -> None:
     exercise = EXERCISES[name]
     code = exercise.file("solution.py").read_text(encoding="utf-8")
-    report = judge.run(exercise, code, growth=False, trusted=True, seconds=SECONDS)
+    ours = "from handbook" in code  # what wraps the handbook's own code has to import it
+    report = judge.run(exercise, code, growth=False, trusted=ours, seconds=SECONDS)
     assert report.verdicts
     assert [(v.name, v.message) for v in report.verdicts if not v.passed] == []
     assert report.incidents == ()
