@@ -13,6 +13,7 @@ from typing import Any
 
 from handbook.book.exercise_files import tests_in
 from handbook.book.nouns import Exercise
+from handbook.errors import IsolationError
 from handbook.practice.growth import growth as fitted
 from handbook.practice.sandbox import Sandbox, open_sandbox
 from handbook.practice.session import Outcome, Progress, Session, Task
@@ -65,14 +66,17 @@ class Judge:
     def examine(
         self, task: Task, stop: threading.Event | None = None, progress: Progress | None = None
     ) -> Outcome:
-        """Run a task in two cells. Raises OSError where no cell can be started at all."""
+        """Run a task in two cells. Raises IsolationError where no cell can be started."""
         for left in reversed(range(TRIES)):
             session = Session(self.sandbox, task, stop, progress)
             try:
                 session.__enter__()
-            except OSError:
+            except OSError as error:
                 if not left:
-                    raise
+                    what = f"The judge cannot start a process here: {error}."
+                    raise IsolationError(
+                        what, "handbook judge isolation says what this system has."
+                    ) from None
                 continue
             with session.stack:
                 return session.run()

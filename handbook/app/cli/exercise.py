@@ -1,10 +1,10 @@
-"""`handbook exercise list|show|start|run`: coding exercises without the browser."""
+"""`handbook exercise list|show|start|run|hint|solution`: coding exercises without the browser."""
 
 from pathlib import Path
-from typing import Any
 
 import click
 
+from handbook.app.cli.judge import find, isolation_option, run_judge
 from handbook.app.cli.output import json_option, print_json
 from handbook.settings import load
 
@@ -14,38 +14,37 @@ def exercise_command() -> None:
     """List, show and run coding exercises."""
 
 
-def _exercise(name: str) -> Any:
-    from handbook.book.load import open_book
-
-    book = open_book(load().book)
-    if name not in book.exercises:
-        raise click.UsageError(f"No exercise {name!r}. Exercises: {', '.join(book.exercises)}.")
-    return book.exercises[name]
-
-
 @exercise_command.command("list")
 @json_option
 def list_exercises(as_json: bool) -> None:
-    """All exercises with level and time."""
+    """All exercises with level, pattern and time."""
     from handbook.book.load import open_book
 
     exercises = open_book(load().book).exercises.values()
     rows = [
-        {"name": e.name, "title": e.title, "level": e.level, "minutes": e.minutes, "chapter": e.chapter}
+        {
+            "name": e.name,
+            "title": e.title,
+            "level": e.level,
+            "minutes": e.minutes,
+            "chapter": e.chapter,
+            "pattern": e.pattern,
+        }
         for e in exercises
     ]
     if as_json:
         print_json("handbook.exercises/1", {"exercises": rows})
         return
     for row in rows:
-        click.echo(f"{row['name']:<32} {row['level']:<11} {row['minutes']:>3} min  {row['title']}")
+        what = f"{row['minutes']:>3} min  {row['pattern']:<20}  {row['title']}"
+        click.echo(f"{row['name']:<32} {row['level']:<11} {what}")
 
 
 @exercise_command.command("show")
 @click.argument("name")
 def show_exercise(name: str) -> None:
     """The statement."""
-    click.echo(_exercise(name).statement)
+    click.echo(find(name).statement)
 
 
 @exercise_command.command("start")
@@ -55,34 +54,40 @@ def start_exercise(name: str, file: Path) -> None:
     """Write the starter to FILE."""
     if file.exists():
         raise click.UsageError(f"{file} exists; choose another name.")
-    file.write_text(_exercise(name).starter, encoding="utf-8")
+    file.write_text(find(name).starter, encoding="utf-8")
     click.echo(f"Written: {file}. Run it with: handbook exercise run {name} {file}")
 
 
 @exercise_command.command("run")
 @click.argument("name")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file")
 @json_option
-def run_exercise(name: str, file: Path, as_json: bool) -> int:
-    """Run FILE against the tests of the exercise, in a process of its own with a time limit.
+@isolation_option
+def run_exercise(name: str, file: str, as_json: bool, isolation: str | None) -> int:
+    """Judge FILE (- for standard input) by the tests of the exercise, as `handbook judge NAME FILE` does.
 
-    It runs as you: with your rights, on your machine. Exit code 1 when a test fails.
+    Exit code 1 when a test fails.
     """
-    from handbook.book.exercises import judge
+    return run_judge(name, file, as_json, isolation=isolation)
 
-    report = judge(_exercise(name), file)
-    results = report.results
-    passed = sum(item.passed for item in results)
-    if as_json:
-        rows = [
-            {"name": r.name, "passed": r.passed, "message": r.message, "seconds": r.seconds} for r in results
-        ]
-        values = {"exercise": name, "passed": passed, "total": len(rows), "broken": report.broken}
-        print_json("handbook.exercise.run/1", {**values, "tests": rows})
-    elif report.broken:
-        click.echo(f"{report.broken}\nNone of {len(results)} tests ran.")
-    else:
-        for item in results:
-            click.echo(f"{'pass' if item.passed else 'FAIL'}  {item.name}  {item.message}".rstrip())
-        click.echo(f"{passed} of {len(results)} passed.")
-    return 0 if passed == len(results) else 1
+
+@exercise_command.command("hint")
+@click.argument("name")
+@click.argument("number", type=click.IntRange(1, 3))
+def hint_exercise(name: str, number: int) -> None:
+    """Hint NUMBER: 1 is a nudge, 3 nearly the answer."""
+    click.echo(find(name).hints[number - 1])
+
+
+@exercise_command.command("solution")
+@click.argument("name")
+def solution_exercise(name: str) -> None:
+    """The worked solution and its commentary."""
+    exercise = find(name)
+    click.echo(exercise.file("solution.py").read_text(encoding="utf-8").rstrip())
+    if exercise.solution:
+        from handbook.book.symbols import source
+
+        click.echo(f"\n# {exercise.solution}\n\n{source(exercise.solution).text.rstrip()}")
+    if exercise.commentary:
+        click.echo(f"\n{exercise.commentary.strip()}")

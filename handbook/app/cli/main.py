@@ -23,6 +23,7 @@ VERBS = {
     "book": ("handbook.app.cli.book", "Status of the book; check, fill and draw it."),
     "verify": ("handbook.app.cli.verify", "Rerun the labs and hold each claim against its bound."),
     "exercise": ("handbook.app.cli.exercise", "List, show and run coding exercises."),
+    "judge": ("handbook.app.cli.judge", "Judge code, in isolation: by an exercise, or sets of problems."),
     "models": ("handbook.app.cli.models", "List models and bring them to this machine."),
     "train": ("handbook.app.cli.train", "Train small models from nothing; fine-tune and align others."),
     "bench": ("handbook.app.cli.bench", "Run a benchmark and print its figures."),
