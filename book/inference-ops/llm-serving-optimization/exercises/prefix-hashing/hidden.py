@@ -175,3 +175,8 @@ def test_time_grows_with_the_length(submission):
     for length, (got, seconds) in zip(lengths, inside(submission, hashed, text, lengths, 16), strict=False):
         equal(got, length // 16, f"hashes of {length:,} tokens in blocks of 16")
         assert seconds < 1.0, f"{length:,} tokens: expected under 1 s, got {seconds:.1f} s"
+
+
+def growth_driver(submission, n):
+    """Hashes of n tokens in blocks of 16."""
+    submission.block_hashes(list(range(n)), 16)

@@ -200,3 +200,10 @@ def test_a_search_looks_only_where_the_words_are(submission):
     assert count <= 2000, "lines that run: expected at most 2,000, got more"
     got = [place for place, _ in got]
     assert got == [3, 7, 70, 700], f"texts with the words: expected [3, 7, 70, 700], got {got}"
+
+
+def growth_driver(submission, n):
+    """An index of n words in texts of 8, and one search for a word of a few texts."""
+    words = [f"w{i * 7919 % (n // 4 + 1)}" for i in range(n)]
+    index = submission.BM25([words[i : i + 8] for i in range(0, n, 8)])
+    index.search([words[0], words[n // 2]], 10)

@@ -109,3 +109,8 @@ def test_an_item_may_stand_in_every_ranking(submission):
     got = fused(submission, [["a"]] * 5, k=4.0)
     assert len(got) == 1, f"one item in five rankings: expected it once, got {got}"
     assert abs(got[0][1] - 1.0) < 1e-9, f"five times 1 / (4 + 1): expected 1, got {got[0][1]}"
+
+
+def growth_input(n):
+    """Two rankings of the same n items, in opposite orders."""
+    return ([list(range(n)), list(range(n - 1, -1, -1))],)

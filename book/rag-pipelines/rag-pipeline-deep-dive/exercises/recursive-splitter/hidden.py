@@ -169,3 +169,8 @@ def test_a_long_text(submission):
     text = "word " * 2000 + "x" * 500
     got = submission.split(text, 100)
     assert len(got) == 105, f"2,000 words and one of 500, limit 100: expected 105 chunks, got {len(got)}"
+
+
+def growth_input(n):
+    """Words and full stops, n characters, in chunks of 100."""
+    return ("one two three. " * (n // 15 + 1))[:n], 100
