@@ -58,10 +58,10 @@ def test_result_can_be_merged_again(submission):
 
 
 def test_many_spans(submission):
-    """30,000 spans in the worst order."""
-    spans = [(3 * i, 3 * i + 2) for i in range(30_000)][::-1]
-    equal(submission.merge_spans(spans), spans[::-1], "30,000 spans with one character between")
-    equal(submission.merge_spans(spans, 1), [(0, 89_999)], "30,000 spans with one character between, gap 1")
+    """15,000 spans in the worst order."""
+    spans = [(3 * i, 3 * i + 2) for i in range(15_000)][::-1]
+    equal(submission.merge_spans(spans), spans[::-1], "15,000 spans with one character between")
+    equal(submission.merge_spans(spans, 1), [(0, 44_999)], "15,000 spans with one character between, gap 1")
 
 
 def test_spans_stay_as_they_were(submission):
