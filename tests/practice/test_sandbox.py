@@ -18,6 +18,7 @@ from handbook.errors import IsolationError
 from handbook.practice.sandbox import Limits, Sandbox, open_sandbox, opened
 from handbook.practice.sandbox.detect import Found, found
 from handbook.practice.sandbox.opened import describe, isolation_of, needs_consent, require_isolation
+from handbook.practice.sandbox.plain import Plain
 from handbook.practice.sandbox.worker import Worker
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the worker is for Linux")
@@ -121,7 +122,7 @@ def test_a_file_name_is_only_a_name(box: Sandbox) -> None:
 
 @linux
 def test_the_worker_starts_again_when_it_was_killed() -> None:
-    worker = Worker(found().namespaces, found().layers)
+    worker = Worker(found().namespaces, found().layers, torch=False)
     assert attack(worker, "answer = 1").value == 1
     first = worker._process
     assert first is not None
@@ -138,7 +139,7 @@ def test_the_worker_starts_again_when_it_was_killed() -> None:
 
 @linux
 def test_cells_end_with_the_sandbox() -> None:
-    worker = Worker(found().namespaces, found().layers)
+    worker = Worker(found().namespaces, found().layers, torch=False)
     ours, theirs = socket.socketpair()
     cell = worker.start(TRIAL, [theirs.fileno()], Limits())
     theirs.close()
@@ -146,6 +147,27 @@ def test_cells_end_with_the_sandbox() -> None:
     assert cell.wait(5)
     assert cell.status == -signal.SIGKILL
     ours.close()
+
+
+@linux
+def test_what_cannot_be_confined_runs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = Plain(found().layers)
+    made = plain.plan
+    monkeypatch.setattr(plain, "plan", lambda *given: {**made(*given), "cwd": "/nowhere"})
+    outcome = attack(plain, "print('ran')")
+    assert (outcome.cell.status, outcome.cell.layers) == (113, ())
+    assert "ran" not in outcome.cell.output
+    assert "/nowhere" in outcome.cell.output
+
+
+@linux
+def test_without_namespaces_a_folder_is_weighed() -> None:
+    worker = Worker(False, found().layers, torch=False)
+    outcome = attack(worker, "for i in range(10**6): open(str(i), 'w').write('x' * 10000)")
+    assert [incident.kind for incident in outcome.cell.incidents] == ["files"]
+    assert outcome.cell.folder is not None
+    assert not outcome.cell.folder.exists()
+    worker.close()
 
 
 @linux
@@ -163,10 +185,14 @@ def test_cells_from_many_threads(box: Sandbox) -> None:
 
 
 @linux
-def test_the_books_own_code_may_import_the_handbook(box: Sandbox) -> None:
-    outcome = attack(box, "import handbook.book.nouns, os\nanswer = 1\nos.fork()", trusted=True)
+def test_the_books_own_code_may_import_the_handbook() -> None:
+    worker = Worker(found().namespaces, found().layers, torch=False)
+    source = "import handbook.book.nouns, os\nanswer = 1\nos.fork()"
+    assert attack(worker, source).error == "ModuleNotFoundError"
+    outcome = attack(worker, source, trusted=True)
     assert outcome.error == "PermissionError"
     assert outcome.cell.output == ""
+    worker.close()
 
 
 def test_descriptions_say_what_is_open() -> None:

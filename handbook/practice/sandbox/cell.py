@@ -13,6 +13,7 @@ import selectors
 import signal
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 from handbook.practice.sandbox.limits import MEBI, Limits
@@ -22,6 +23,8 @@ TICK = 0.01  # seconds between two looks at a cell
 GRACE = 0.3  # seconds in which what a dead cell has printed is still read
 OUTPUT_MOST = 16 * MEBI  # printed bytes after which a cell is ended
 NOTES_MOST = 64 << 10  # bytes of notes that are read at all
+WEIGHING = 0.25  # seconds between two looks at a folder
+FILES_MOST = 20_000
 INCIDENTS_MOST = 50
 NOTED: tuple[IncidentKind, ...] = (
     "files",
@@ -61,6 +64,8 @@ class Cell(abc.ABC):
         self._incidents: dict[Incident, None] = {}
         self._base, self._peak, self._cpu = base, 0, 0.0
         self._began, self._reason = time.monotonic(), ""
+        self.folder: Path | None = None  # where one has to look how much it writes; a tmpfs knows its size
+        self._weigh = self._began
         self._look, self._threads = self._began, 0
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name=f"cell-{pid}", daemon=True)
@@ -128,6 +133,22 @@ class Cell(abc.ABC):
         self.kill(what)
 
     def _watch(self) -> None:
+        try:
+            self._follow()
+        finally:  # whatever happened: nobody waits for a cell that nobody watches
+            with contextlib.suppress(OSError):
+                self._end()  # what it left in the background, too
+            for fd in self._fds:
+                with contextlib.suppress(OSError):
+                    os.close(fd)
+            if self.status is None:
+                self._over_with(-signal.SIGKILL)
+            self._tidy()
+            self.ready.set()
+            self._over.set()
+
+    def _follow(self) -> None:
+        """Until it has ended and its output is read."""
         with selectors.DefaultSelector() as selector:
             for fd in self._fds:
                 os.set_blocking(fd, False)
@@ -149,14 +170,6 @@ class Cell(abc.ABC):
             while selector.get_map() and time.monotonic() < until:
                 if not self._hear_all(selector, 0.02) and not self._reason:
                     break
-        for fd in self._fds:
-            with contextlib.suppress(OSError):
-                os.close(fd)
-        with contextlib.suppress(OSError):
-            self._end()  # what it left in the background
-        self._tidy()
-        self.ready.set()
-        self._over.set()
 
     def _over_with(self, status: int) -> None:
         self.ended = self._reason or ending(status)
@@ -230,6 +243,10 @@ class Cell(abc.ABC):
             self._stop("time", f"Used more than {self.limits.cpu:g} s of processor time.")
         elif time.monotonic() - self._began > self.limits.wall:
             self._stop("time", f"Ran for more than {self.limits.wall:g} s.")
+        elif self.folder and time.monotonic() > self._weigh:
+            self._weigh = time.monotonic() + WEIGHING
+            if weight(self.folder) > self.limits.file_bytes:
+                self._stop("files", f"Wrote more than {self.limits.file_bytes // MEBI} MiB to its folder.")
 
 
 def ending(status: int) -> str:
@@ -238,6 +255,24 @@ def ending(status: int) -> str:
         return f"exit status {status}"
     name = signal.Signals(-status).name if -status in set(signal.Signals) else str(-status)
     return SIGNALS.get(name, name)
+
+
+def weight(folder: Path) -> int:
+    """Bytes of the files below a folder, each counted as a page at least; looks at the first FILES_MOST."""
+    total, seen, todo = 0, 0, [str(folder)]
+    while todo and seen < FILES_MOST:
+        try:
+            with os.scandir(todo.pop()) as entries:
+                for entry in entries:
+                    seen += 1
+                    total += max(4096, entry.stat(follow_symlinks=False).st_size)
+                    if entry.is_dir(follow_symlinks=False):
+                        todo.append(entry.path)
+                    if seen >= FILES_MOST:
+                        break
+        except OSError:
+            continue
+    return total
 
 
 def cpu_seconds(pid: int) -> float:

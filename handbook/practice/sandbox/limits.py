@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import math
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -76,7 +77,8 @@ def resident() -> int:
     """Bytes of memory that this process holds; without /proc, the most that it held (right after a fork)."""
     import resource
 
-    return _statm(1) or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    unit = 1 if sys.platform == "darwin" else 1024
+    return _statm(1) or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _statm(field: int) -> int:

@@ -18,6 +18,7 @@ import handbook
 from handbook.practice.sandbox.cell import Cell
 from handbook.practice.sandbox.libraries import interpreter, modules, readable, search_path
 from handbook.practice.sandbox.limits import Limits, environment, user_threads
+from handbook.practice.sandbox.namespaces import CELL
 from handbook.practice.sandbox.sandbox import Sandbox
 from handbook.practice.verdicts import Isolation
 
@@ -47,6 +48,11 @@ class ColdCell(Cell):
         self._ended = os.pidfd_open(process.pid) if hasattr(os, "pidfd_open") else None
 
     def _poll(self) -> int | None:
+        if hasattr(os, "waitid"):  # not on macOS
+            look = os.WEXITED | os.WNOHANG | os.WNOWAIT
+            if os.waitid(os.P_PID, self._process.pid, look) is None:
+                return None
+            self._end()  # what it left in its group, while the group's number is surely its own
         pid, status, used = os.wait4(self._process.pid, os.WNOHANG)
         if not pid:
             return None
@@ -58,6 +64,8 @@ class ColdCell(Cell):
         return self._ended
 
     def _end(self) -> None:
+        if self._process.returncode is not None:
+            return
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
@@ -125,6 +133,7 @@ class Plain(Sandbox):
             os.close(output[1])
             os.close(notes[1])
         cell = (ColdCell if trusted else self.cell)(process, folder, limits, output[0], notes[0])
+        cell.folder = None if inside == CELL else folder
         cell.watch()
         return cell
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import functools
 import platform
 import struct
 from collections.abc import Iterator, Sequence
@@ -98,9 +99,15 @@ def _checking(wanted: Sequence[Check]) -> Iterator[Instruction]:
     yield (RETURN, 0, 0, ALLOW)
 
 
+@functools.cache
+def packed(pid: int) -> bytes:
+    """The filter as the kernel reads it. The worker asks for it before it forks, since that takes a while."""
+    return b"".join(struct.pack("=HBBI", *instruction) for instruction in assemble(pid))
+
+
 def install(pid: int) -> None:
     """Put the filter on this process, for good. Raises OSError, KeyError on a machine that is not known."""
-    program = b"".join(struct.pack("=HBBI", *instruction) for instruction in assemble(pid))
+    program = packed(pid)
     held = ctypes.create_string_buffer(program, len(program))
     length = len(program) // 8
     header = struct.pack("@HP", length, ctypes.addressof(held))

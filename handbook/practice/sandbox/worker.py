@@ -11,6 +11,7 @@ import select
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import threading
@@ -52,6 +53,7 @@ class WarmCell(Cell):
     ) -> None:
         super().__init__(pid, limits, output, notes)
         self._asked, self._folder = asked, folder
+        self.folder = Path(folder) if folder else None
         self._look_for_end = select.poll()
         self._look_for_end.register(asked.held, select.POLLIN)
 
@@ -80,7 +82,10 @@ class WarmCell(Cell):
 
 
 class Worker(Sandbox):
-    """Cells that are forks of one warm process. spaces: whether they have namespaces of their own."""
+    """Cells that are forks of one warm process.
+
+    spaces: whether they have namespaces of their own; torch: whether torch is there from the start.
+    """
 
     def __init__(
         self,
@@ -88,10 +93,11 @@ class Worker(Sandbox):
         layers: Sequence[str] = ("landlock", "seccomp"),
         isolation: Isolation | None = None,
         trusted: bool = False,
+        torch: bool = True,
     ) -> None:
         self.spaces, self.layers = spaces, tuple(layers)
         self.isolation = isolation or Isolation("worker", ("limits", *self.layers))
-        self.trusted = trusted
+        self.trusted, self.torch = trusted, torch
         self._second: Worker | None = None
         self.users = False  # whether each cell is a user of its own
         self._lock = threading.Lock()
@@ -110,6 +116,7 @@ class Worker(Sandbox):
             return
         self._shut()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", int(ANSWER), 0))
         with theirs:
             process = subprocess.Popen(
                 start_cold(ZYGOTE),
@@ -144,6 +151,7 @@ class Worker(Sandbox):
             "control": control,
             "namespaces": self.spaces,
             "confine": self.layers,
+            "torch": self.torch,
             "read": ["/"] if self.spaces else libraries.readable(),
             "named": libraries.readable(),
             "modules": libraries.modules(),
@@ -244,6 +252,8 @@ class Worker(Sandbox):
         except BaseException:
             for fd in (output[0], notes[0]):
                 os.close(fd)
+            if folder:
+                shutil.rmtree(folder, ignore_errors=True)
             raise
         finally:
             for fd in (output[1], notes[1], paper):
@@ -263,7 +273,7 @@ class Worker(Sandbox):
         """A second worker, for the book's own code, which may import what this process can."""
         with self._lock:
             if self._second is None:
-                self._second = Worker(False, self.layers, self.isolation, trusted=True)
+                self._second = Worker(False, self.layers, self.isolation, trusted=True, torch=self.torch)
             return self._second
 
     def _shut(self) -> None:

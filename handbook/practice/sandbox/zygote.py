@@ -117,10 +117,11 @@ def _load(plan: Mapping[str, Any]) -> None:
         only({*plan["modules"], "handbook"})
     from handbook.practice.sandbox import cells  # noqa: F401
 
-    for name in (*LIBRARIES, *PRELOADED):
+    for name in (*(LIBRARIES if plan["torch"] else ()), *PRELOADED):
         if name not in PRELOADED or importlib.util.find_spec(name):
             importlib.import_module(name)
-    warm()
+    if plan["torch"]:
+        warm()
     if plan["modules"] is not None:
         sys.path.remove(plan["root"])
 
@@ -155,7 +156,10 @@ class Zygote:
         from handbook.practice.sandbox.cells import live
         from handbook.practice.sandbox.limits import address_space
         from handbook.practice.sandbox.namespaces import new_process_space
+        from handbook.practice.sandbox.seccomp import packed
 
+        if spaces and "seccomp" in plan["confine"]:
+            packed(1)  # made once here: a cell is the first process of its namespace
         self.live, self.space, self.new_process_space = live, address_space, new_process_space
 
     def serve(self) -> None:
