@@ -40,9 +40,20 @@ class _Asked:
     over: threading.Event = field(default_factory=threading.Event)
     held: int = -1
     failed: str = ""
+    given_up: bool = False  # nobody waits for it any more
     status: int = -signal.SIGKILL
     cpu: float = 0.0
     peak: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def let_go(self) -> None:
+        """End a cell that came too late for anybody to hold."""
+        with self.lock:
+            held, self.held = self.held, -1
+        if held >= 0:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                signal.pidfd_send_signal(held, signal.SIGKILL)
+            os.close(held)
 
 
 class WarmCell(Cell):
@@ -208,6 +219,8 @@ class Worker(Sandbox):
                 about.failed = said.get("failed", "")
                 about.held = fds[0] if fds else -1
                 about.begun.set()
+                if about.given_up:
+                    about.let_go()
         for about in list(asked.values()):
             about.failed = about.failed or "The worker ended."
             about.begun.set()
@@ -248,6 +261,8 @@ class Worker(Sandbox):
                 self._asked[number] = about
                 socket.send_fds(self._control, [b"cell"], [paper, output[1], notes[1], *channel_fds])
             if not about.begun.wait(ANSWER) or about.held < 0:
+                about.given_up = True
+                about.let_go()
                 raise OSError(f"No cell could be started: {about.failed or 'the worker does not answer'}.")
         except BaseException:
             for fd in (output[0], notes[0]):
