@@ -99,10 +99,18 @@ def test_a_script_gets_parts_and_asks_for_news(client: TestClient, token: Token)
 
 def test_without_scripts_a_running_page_asks_again_by_itself(client: TestClient, post: Post) -> None:
     html = post(PAGE, code="# slow\n" + RIGHT)
-    assert '<noscript><meta http-equiv="refresh" content="1"></noscript>' in html
+    assert '<noscript><meta http-equiv="refresh" content="1; url=/exercise/adding?run=' in html
     run = re.search(r'name="run" value="([^"]+)"', html)
     assert run
     assert "Stopped after" in post(f"{PAGE}/stop", run=run[1])
+
+
+def test_pages_are_served_while_something_runs_without_end(client: TestClient, post: Post) -> None:
+    post(PAGE, code="# slow\n" + RIGHT)
+    begin = time.monotonic()
+    for path in ("/exercises", PAGE, "/token"):
+        assert client.get(path).status_code == 200
+    assert time.monotonic() - begin < 5
 
 
 def test_a_run_that_the_handbook_did_not_outlive_is_said(client: TestClient) -> None:

@@ -1,4 +1,4 @@
-"""What a person does: reads, follows a citation, opens a claim, searches, asks, chats, runs an exercise."""
+"""What a person does: reads, follows a citation, opens a claim, searches, asks, chats."""
 
 import re
 
@@ -197,28 +197,6 @@ def test_chat_streams(visit: Visit) -> None:
     page.fill("#chat-message", "And?")
     page.keyboard.press("Enter")
     expect(page.locator(".turn")).to_have_count(4)
-
-
-def test_an_exercise_runs_by_keyboard_and_keeps_its_draft(visit: Visit) -> None:
-    page = visit.go("/exercise/adding")
-    editor = page.locator(".editor .cm-content")
-    editor.click()
-    page.keyboard.press("Control+a")
-    page.keyboard.type("def add(a, b):\nreturn a + b")
-    page.keyboard.press("Control+Enter")
-    expect(page.locator("#verdicts")).to_contain_text("2 of 2 tests passed", timeout=30_000)
-    page.reload()
-    expect(page.locator(".editor .cm-content")).to_contain_text("return a + b")
-    page.get_by_role("button", name="Start over").click()
-    expect(page.locator(".editor .cm-content")).to_contain_text("NotImplementedError")
-
-
-def test_hints_come_one_after_the_other(visit: Visit) -> None:
-    page = visit.go("/exercise/adding")
-    expect(page.get_by_text("Hint 2 of 3")).to_be_hidden()
-    page.get_by_text("Hint 1 of 3").click()
-    expect(page.get_by_text("Hint 2 of 3")).to_be_visible()
-    expect(page.get_by_text("Hint 3 of 3")).to_be_hidden()
 
 
 def test_the_lab_is_live_in_the_page(visit: Visit) -> None:

@@ -25,7 +25,7 @@ from handbook.settings import Settings, load
 def open_command(port: int | None, no_browser: bool) -> None:
     """Start the app and open it in the browser."""
     settings = load(port=port)
-    if getattr(settings, "shared", False):
+    if settings.shared:
         from handbook.practice.sandbox.opened import require_isolation
 
         require_isolation(settings)

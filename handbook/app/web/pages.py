@@ -99,6 +99,14 @@ def dotted(name: str) -> Markup:
     return Markup(".<wbr>").join(name.split("."))
 
 
+def python(code: str) -> Markup:
+    """Python with its parts marked for the stylesheet."""
+    from handbook.book.highlight import highlight
+
+    return Markup(highlight(code, "python"))
+
+
+environment.filters["python"] = python
 environment.filters["shown"] = shown
 environment.filters["marked"] = marked
 environment.filters["counted"] = counted

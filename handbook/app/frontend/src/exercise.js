@@ -106,7 +106,7 @@ if (room) {
     const live = event.target.closest("form[data-live]");
     if (!live) return;
     const button = event.submitter;
-    const url = new URL(button?.formAction || live.action).pathname;
+    const url = button?.getAttribute("formaction") ?? live.getAttribute("action");
     const leaves = /\/(over|undo|again)$/.test(url);
     event.preventDefault();
     const fields = Object.fromEntries(new FormData(live));
