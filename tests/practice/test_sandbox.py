@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -158,6 +160,47 @@ def test_what_cannot_be_confined_runs_nothing(monkeypatch: pytest.MonkeyPatch) -
     assert (outcome.cell.status, outcome.cell.layers) == (113, ())
     assert "ran" not in outcome.cell.output
     assert "/nowhere" in outcome.cell.output
+
+
+@linux
+@pytest.mark.parametrize(
+    "made",
+    [
+        "Plain(found().layers)",
+        "Worker(found().namespaces, found().layers, torch=False)",
+        "Worker(False, found().layers, torch=False)",
+        "Bubblewrap(found().layers)",
+    ],
+)
+def test_cells_end_with_an_app_that_is_killed(made: str) -> None:
+    if made.startswith("Bubblewrap") and not found().bubblewrap:
+        pytest.skip(found().why["bubblewrap"])
+    source = f"""
+import socket, time
+from handbook.practice.sandbox import Limits
+from handbook.practice.sandbox.bubble import Bubblewrap
+from handbook.practice.sandbox.detect import found
+from handbook.practice.sandbox.plain import Plain
+from handbook.practice.sandbox.worker import Worker
+ours, theirs = socket.socketpair()
+cell = {made}.start({TRIAL!r}, [theirs.fileno()], Limits(wall=99))
+ours.sendall(b"import time; time.sleep(99)")
+ours.shutdown(socket.SHUT_WR)
+assert cell.ready.wait(10)
+print(cell.pid, flush=True)
+time.sleep(99)
+"""
+    app = subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE)
+    assert app.stdout is not None
+    pid = int(app.stdout.readline())
+    os.kill(pid, 0)
+    app.kill()
+    app.wait()
+    app.stdout.close()
+    deadline = time.monotonic() + 5
+    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not Path(f"/proc/{pid}").exists()
 
 
 @linux

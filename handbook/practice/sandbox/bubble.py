@@ -85,7 +85,7 @@ class Bubblewrap(Plain):
         self, main: str, channels: Sequence[int], notes: int, limits: Limits, folder: str
     ) -> dict[str, Any]:
         plan = super().plan(main, channels, notes, limits, folder)
-        return {**plan, "threads": limits.processes, "layers": ["bubblewrap", SPACES]}
+        return {**plan, "parent": None, "threads": limits.processes, "layers": ["bubblewrap", SPACES]}
 
     def inside(self, folder: str) -> str:
         return CELL

@@ -45,6 +45,7 @@ def live(
             **plan,
             "layers": [namespaces.SPACES] if proc >= 0 else [],
             "cwd": folder,
+            "parent": os.getppid(),
             "notes": notes,
             "channels": channels,
             "limits": asked["limits"],

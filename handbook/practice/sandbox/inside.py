@@ -10,6 +10,7 @@ import importlib.machinery
 import io
 import json
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping
@@ -103,6 +104,7 @@ def confine(plan: Mapping[str, Any], base: int, limits: Limits) -> list[str]:
         syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
         syscalls.drop_capabilities()
         layers.append("no capabilities")
+        _die_with(plan.get("parent"))
         if "landlock" in wanted:
             version = landlock.restrict(plan["read"], [own], DEVICES, plan["path"])
             layers.append(f"Landlock {version}")
@@ -110,6 +112,15 @@ def confine(plan: Mapping[str, Any], base: int, limits: Limits) -> list[str]:
             seccomp.install(os.getpid())
             layers.append("seccomp")
     return layers
+
+
+def _die_with(parent: int | None) -> None:
+    """End when the thread that started this process ends. parent: its process's id, 0 if out of sight."""
+    if parent is None:
+        return
+    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        raise OSError("The process that asked for this cell is gone.")
 
 
 def conceal() -> None:

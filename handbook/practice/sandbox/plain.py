@@ -156,6 +156,7 @@ class Plain(Sandbox):
             "channels": list(channels),
             "notes": notes,
             "cwd": folder,
+            "parent": os.getpid(),
             "limits": limits.asdict(),
             "threads": user_threads(),
             "confine": self.layers,

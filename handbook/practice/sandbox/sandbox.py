@@ -30,6 +30,7 @@ class Sandbox(abc.ABC):
         afterwards. files: by name, put into the cell's folder, which is its working directory, its HOME and
         its TMPDIR, and the only place that it may write to. trusted: for the book's own code, which may
         import everything that this process can; of the layers only limits and seccomp hold.
+        The thread that starts a cell has to outlive it: with the thread, or the process, cells end.
         Raises OSError where no cell can be started.
         """
 
