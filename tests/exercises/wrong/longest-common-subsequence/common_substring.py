@@ -5,13 +5,14 @@
 def rouge_l(reference, candidate, beta=1.0):
     if not beta > 0:
         raise ValueError("beta")
-    best = []
-    for i in range(len(reference)):
-        for j in range(i + 1, len(reference) + 1):
-            part = reference[i:j]
-            runs = (candidate[k : k + len(part)] for k in range(len(candidate)))
-            if len(part) > len(best) and part in runs:
-                best = part
+    best, above = [], [0] * (len(candidate) + 1)
+    for i, a in enumerate(reference, start=1):
+        row = [0] * (len(candidate) + 1)
+        for j, b in enumerate(candidate, start=1):
+            row[j] = above[j - 1] + 1 if a == b else 0
+            if row[j] > len(best):
+                best = reference[i - row[j] : i]
+        above = row
     if not best:
         return [], 0.0, 0.0, 0.0
     p, r = len(best) / len(candidate), len(best) / len(reference)
