@@ -75,7 +75,9 @@ answer = [asyncio.run(slept()), squares, x.grad.tolist(), float(np.linalg.norm(n
 
 def test_output_is_kept_to_its_limit_and_counted(box: Sandbox) -> None:
     outcome = attack(
-        box, "import sys\nprint('a' * 100)\nprint('b' * 1000, file=sys.stderr)", Limits(output_bytes=150)
+        box,
+        "import sys\nprint('a' * 100, flush=True)\nprint('b' * 1000, file=sys.stderr)",
+        Limits(output_bytes=150),
     )
     assert outcome.cell.output == "a" * 100 + "\n" + "b" * 49
     assert outcome.cell.printed == 1102

@@ -54,9 +54,9 @@ def resolve(name: str) -> Main:
 
 
 def _printing(descriptor: int) -> io.TextIOWrapper:
-    """A stream that writes each line at once: what was printed before a sudden end is not lost."""
+    """A new stream: the worker's own took note of what its descriptors were before they became a pipe."""
     whole = io.BufferedWriter(io.FileIO(descriptor, "w", closefd=False))
-    return io.TextIOWrapper(whole, "utf-8", "backslashreplace", line_buffering=True)
+    return io.TextIOWrapper(whole, "utf-8", "backslashreplace", line_buffering=descriptor == 2)
 
 
 def begin(main: Main, plan: Mapping[str, Any]) -> None:
