@@ -12,11 +12,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from handbook.practice.checks import INSIDE
-from handbook.practice.classes import DUNDERS
+from handbook.practice.classes import BINARY, DUNDERS
 from handbook.practice.frames import NotPlain
 
 if TYPE_CHECKING:
     from handbook.practice.remote import Peer
+
+
+UNARY = ("__neg__", "__pos__", "__abs__", "__invert__")
+OPERATORS = frozenset((*UNARY, *(f"__{side}{name}__" for name in BINARY.split() for side in ("", "r"))))
 
 
 class Bound:
@@ -130,11 +134,23 @@ def _forward(name: str) -> Callable[..., Any]:
     def method(self: Remote, *args: Any, **kw: Any) -> Any:
         if name == "__call__":
             return self._hb_peer.ask("call", self._hb_id, "", args, kw)
+        if name in OPERATORS:
+            _operands(self, args)
         result = self._hb_peer.ask("method", self._hb_id, name, args)
+        if name in OPERATORS and not isinstance(result, Remote) and result is not NotImplemented:
+            raise TypeError(f"expected a number or an array, got an object of class {type(self).__name__}")
         return RESULTS[name](result) if name in RESULTS else result
 
     method.__name__ = name
     return method
+
+
+def _operands(owner: Remote, args: tuple[Any, ...]) -> None:
+    """Refuse what would let a result judge itself: `(got - expected).max()` of an object in got's place."""
+    for value in args:
+        if not isinstance(value, (int, float, complex, Remote)):
+            kinds = f"an object of class {type(owner).__name__} beside {type(value).__name__}"
+            raise TypeError(f"expected two values of one kind, got {kinds}")
 
 
 def _length(value: Any) -> int:

@@ -23,7 +23,7 @@ TICK = 0.03  # seconds between two looks at the clock
 LOADING = 30.0  # seconds for both processes to start and to load; a cold start imports torch
 GRACE = 1.0  # seconds in which the examiner hears that the submission is gone
 SLOW = 2.0  # seconds for the rest of a message that has begun
-GROWING = 8.0  # seconds for measuring growth
+GROWING = 6.0  # seconds for measuring growth, after which both processes are ended
 MESSAGE = 4 << 20  # bytes of one message to this process
 EXAMINER = Limits(wall=120, cpu=120, memory=3 << 30, processes=64, files=64)
 GARBLED = "The submission's process sent something that is no message of the judge."
