@@ -1,6 +1,6 @@
 """Attacks on a cell, as sources. Each sets `answer` to "through" if it got what it wanted.
 
-Format fields: {secret} a file of the person's, {home} its folder, {app} and {bystander} process ids,
+Format fields: {secret} a file of the person's, {home} its folder, {planted} a file to make, {app} and {bystander} process ids,
 {port} of a listener on this machine, {abstract} and {path} of listeners on UNIX sockets, {hidden} the
 hidden tests of an exercise, {package} the folder of the handbook.
 """
@@ -126,7 +126,7 @@ REFUSED: dict[str, tuple[str, set[str]]] = {
         {"files"},
     ),
     "writing outside": ("open({home!r} + '/planted', 'w').write('x')\nanswer = 'through'", {"files"}),
-    "writing to /tmp": ("open('/tmp/handbook-planted', 'w').write('x')\nanswer = 'through'", {"files"}),
+    "writing to another folder": ("open({planted!r}, 'w').write('x')\nanswer = 'through'", {"files"}),
     "changing NumPy on disk": (
         "import numpy\nopen(numpy.__file__, 'a').write('')\nanswer = 'through'",
         {"files"},

@@ -76,6 +76,7 @@ class Surroundings:
         self.fields: dict[str, Any] = {
             "home": str(home),
             "secret": str(home / "secret"),
+            "planted": str(folder / "planted"),
             "port": port,
             "abstract": abstract,
             "path": path,
@@ -89,7 +90,7 @@ class Surroundings:
         """Nothing was planted, nobody was killed."""
         assert self.bystander.poll() is None
         assert [path.name for path in Path(self.fields["home"]).iterdir()] == ["secret"]
-        assert not Path("/tmp/handbook-planted").exists()
+        assert not Path(self.fields["planted"]).exists()
 
     def close(self) -> None:
         self.bystander.kill()
