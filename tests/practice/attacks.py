@@ -1,8 +1,8 @@
 """Attacks on a cell, as sources. Each sets `answer` to "through" if it got what it wanted.
 
-Format fields: {secret} a file of the person's, {home} its folder, {planted} a file to make, {app} and {bystander} process ids,
-{port} of a listener on this machine, {abstract} and {path} of listeners on UNIX sockets, {hidden} the
-hidden tests of an exercise, {package} the folder of the handbook.
+Format fields: {secret} a file of the person's, {home} its folder, {planted} a file to make, {app} and
+{bystander} process ids, {port} of a listener on this machine, {abstract} and {path} of listeners on UNIX
+sockets, {hidden} the hidden tests of an exercise, {package} the folder of the handbook.
 """
 
 from __future__ import annotations
