@@ -216,6 +216,47 @@ def test_no_forgery_passes(name: str, mean: Exercise, judge: Judge) -> None:
     assert {path.name: path.read_bytes() for path in mean.folder.iterdir()} == before
 
 
+TRUSTING = """
+import math
+
+def test_difference(submission):
+    assert abs(submission.mean([1.0, 2.0, 6.0]) - 3.0) < 1e-9
+
+def test_difference_from_the_other_side(submission):
+    assert abs(3.0 - submission.mean([1.0, 2.0, 6.0])) < 1e-9
+
+def test_ratio(submission):
+    assert round(submission.mean([1.0, 2.0, 6.0]) / 3.0) == 1
+
+def test_close(submission):
+    assert math.isclose(submission.mean([1.0, 2.0, 6.0]), 3.0)
+
+def test_order(submission):
+    assert 2.999 < submission.mean([1.0, 2.0, 6.0]) < 3.001
+
+def test_equal(submission):
+    assert submission.mean([1.0, 2.0, 6.0]) == 3.0
+"""
+
+
+@linux
+def test_an_object_does_not_reckon_itself_right(tmp_path: Path, judge: Judge) -> None:
+    """Also where a test compares by hand, which hands the expected value to whatever came back."""
+    for name, text in {"tests": TRUSTING, "hidden": "", "solution": ""}.items():
+        (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
+    hints = ("1", "2", "3")
+    trusting = Exercise("mean", "one", "Mean", "foundation", 5, "mean", hints, "first", "", "", tmp_path)
+    right = judge.run(trusting, "def mean(x): return sum(x) / len(x)")
+    assert right.passed, right.verdicts
+    liar = f"""class Liar:{EVERYTHING}
+    def __sub__(self, other): return 0.0
+    def __truediv__(self, other): return 1.0
+    __rsub__ = __sub__
+def mean(x): return Liar()"""
+    report = judge.run(trusting, liar)
+    assert [verdict.name for verdict in report.verdicts if verdict.passed] == []
+
+
 @linux
 @pytest.mark.slow
 def test_endless_while_it_is_loaded(mean: Exercise, judge: Judge) -> None:
