@@ -233,7 +233,7 @@ def test_cells_from_many_threads(box: Sandbox) -> None:
 def test_the_books_own_code_may_import_the_handbook() -> None:
     worker = Worker(found().namespaces, found().layers, torch=False)
     source = "import handbook.book.nouns, os\nanswer = 1\nos.fork()"
-    assert attack(worker, source).error == "ModuleNotFoundError"
+    assert attack(worker, source).error in ("ModuleNotFoundError", "PermissionError")
     outcome = attack(worker, source, trusted=True)
     assert outcome.error == "PermissionError"
     assert outcome.cell.output == ""

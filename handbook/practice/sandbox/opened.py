@@ -14,6 +14,7 @@ from handbook.practice.verdicts import Isolation
 
 Name = Literal["worker", "bubblewrap", "process"]
 NAMES: tuple[Name, ...] = ("worker", "bubblewrap", "process")
+WEIGHED = "filling the disk for a moment: its folder is weighed a few times a second"
 ALWAYS = ("time, memory, output and open files beyond the limits",)
 READING, WRITING = "reading files other than Python's libraries", "writing outside a folder of its own"
 NETWORK, STARTING, SIGNALS = "the network", "starting processes", "signals to other processes"
@@ -86,15 +87,16 @@ def describe(name: Name, has: Found) -> Isolation:
     holds = {
         READING: spaces or has.landlock >= 1,
         WRITING: spaces or has.landlock >= 3,
-        f"filling the disk (its folder holds {room} MiB)": spaces,
+        f"filling the disk: its folder holds {room} MiB": spaces,
         NETWORK: spaces or has.seccomp,
         STARTING: has.seccomp,
         SIGNALS: spaces or has.seccomp,
         "looking into other processes": spaces or has.seccomp or has.landlock >= 1,
         "system calls that reach deep into the kernel": has.seccomp,
     }
+    left = [WEIGHED if what.startswith("filling") else what for what, held in holds.items() if not held]
     contained = (*ALWAYS, *(what for what, held in holds.items() if held))
-    return Isolation(name, tuple(layers), contained, (*(w for w, held in holds.items() if not held), KERNEL))
+    return Isolation(name, tuple(layers), contained, (*left, KERNEL))
 
 
 def contains_strangers(isolation: Isolation) -> bool:
