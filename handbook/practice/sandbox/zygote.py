@@ -110,6 +110,7 @@ def _load(plan: Mapping[str, Any]) -> None:
     import importlib.util
 
     from handbook.practice.sandbox.inside import only
+    from handbook.practice.sandbox.pages import put_together
 
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(LIKELY_VICTIM, encoding="ascii")
@@ -122,6 +123,9 @@ def _load(plan: Mapping[str, Any]) -> None:
             importlib.import_module(name)
     if plan["torch"]:
         warm()
+    gc.collect()
+    gc.freeze()  # so that collections in cells leave the shared pages alone
+    put_together()
     if plan["modules"] is not None:
         sys.path.remove(plan["root"])
 
@@ -164,8 +168,6 @@ class Zygote:
 
     def serve(self) -> None:
         """Until the other side goes, and then end with every cell."""
-        gc.collect()
-        gc.freeze()  # so that collections in cells leave the shared pages alone
         while True:
             for fd, _ in self.poll.poll():
                 if fd != self.control.fileno():
