@@ -48,38 +48,57 @@ def test_merged_shards_are_one_stream(submission):
         check_pairs(counts, weights, 5000, f"shards of {split} and {5 - split}")
 
 
-def test_merge_keeps_order_and_the_other(submission):
-    """Own items first, then the other's; `other` stays; seen adds up; nothing is drawn."""
+def merged(submission):
+    """What two shards and a third hold before and after merges, and whether the generator moved."""
+    import random
+
     rng = random.Random(3)
     first, second = submission.Reservoir(6, rng), submission.Reservoir(8, rng)
     first.extend("abc")
     second.extend("defg")
-    state = rng.getstate()
-    before = second.sample()
+    state, before = rng.getstate(), second.sample()
     first.merge(second)
-    equal((second.sample(), second.seen), (before, 4), "the other after a merge")
-    equal(first.seen, 7, "seen after a merge")
-    got = first.sample()
-    equal(len(got), 6, "items kept of seven")
-    equal("".join(got), "".join(c for c in "abcdefg" if c in got), "order after a merge")
-    equal(rng.getstate() == state, True, "the generator's state is that before merge and sample")
+    got = {"other": (second.sample() == before, second.seen), "seen": first.seen, "sample": first.sample()}
+    got["still"] = rng.getstate() == state
     first.add("z", 1e300)
-    equal(first.sample()[-1], "z", "last of the sample, added after a merge")
+    got["last"] = first.sample()[-1]
     third = submission.Reservoir(6, rng)
     third.merge(first)
-    equal(third.sample(), first.sample(), "sample merged into an empty reservoir")
+    return {**got, "copied": third.sample() == first.sample()}
+
+
+def test_merge_keeps_order_and_the_other(submission):
+    """Own items first, then the other's; `other` stays; seen adds up; nothing is drawn."""
+    got = inside(submission, merged)
+    equal(got["other"], (True, 4), "the other after a merge: same sample, seen")
+    equal(got["seen"], 7, "seen after a merge")
+    equal(len(got["sample"]), 6, "items kept of seven")
+    expected = "".join(c for c in "abcdefg" if c in got["sample"])
+    equal("".join(got["sample"]), expected, "order after a merge")
+    equal(got["still"], True, "the generator's state is that before merge and sample")
+    equal(got["last"], "z", "last of the sample, added after a merge")
+    equal(got["copied"], True, "a sample merged into an empty reservoir is the same")
+
+
+def after_forty(submission, k):
+    """The next number of the generator after 40 items, of which every fourth weighs nothing."""
+    import random
+
+    rng = random.Random(4)
+    r = submission.Reservoir(k, rng)
+    for n in range(40):
+        r.add(n, float(n % 4))
+    return rng.random()
 
 
 def test_one_draw_for_each_item(submission):
     """The generator moves by one random() for each item of weight above 0."""
+    twin = random.Random(4)
+    for _ in range(30):
+        twin.random()
+    expected = twin.random()
     for k in (1, 5, 50):
-        rng, twin = random.Random(4), random.Random(4)
-        r = submission.Reservoir(k, rng)
-        for n in range(40):
-            r.add(n, float(n % 4))
-        for _ in range(30):
-            twin.random()
-        equal(rng.random(), twin.random(), f"next number of the generator after 40 items, k = {k}")
+        equal(inside(submission, after_forty, k), expected, f"next number after 40 items, k = {k}")
 
 
 def test_extreme_weights(submission):
