@@ -159,6 +159,7 @@ def test_refused_batch_changes_nothing(submission):
     fresh = submission.Moments(3)
     equal((fresh.count, fresh.mean.tolist()), (0, [0.0] * 3), "count and mean of nothing")
     fresh.update(np.zeros((0, 3)))
+    fresh.merge(submission.Moments(3))
     raises(ValueError, fresh.covariance, what="covariance after an empty batch")
     equal(fresh.mean.tolist(), [0.0] * 3, "mean after an empty batch")
 

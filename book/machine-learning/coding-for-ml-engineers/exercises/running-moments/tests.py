@@ -59,6 +59,7 @@ def test_bad_arguments_are_refused(submission):
     m = submission.Moments(2)
     for bad in (
         np.zeros((3, 3)),
+        np.zeros((3, 1)),
         np.zeros(2),
         np.zeros((1, 2, 2)),
         np.array([[1.0, np.nan]]),
