@@ -41,6 +41,9 @@ class Guard(Protocol):
     def used(self, value: Any, operation: str, name: str) -> None:
         """Raises AttributeError for what may not be asked of it."""
 
+    def told(self, error: BaseException) -> BaseException:
+        """What the other side hears of an exception."""
+
 
 class Peer:
     """One end of a channel. extra: operations beyond those on objects, by name."""
@@ -289,7 +292,7 @@ class Peer:
 
     def _failure(self, sequence: Any, error: BaseException, decoder: Decoder) -> tuple[list[Any], list[Any]]:
         encoder = Encoder(self.other, decoder.objects)
-        packed = self.pack(error, encoder)
+        packed = self.pack(self.guard.told(error), encoder)
         if "own" not in packed:
             self.raised += 1
             packed["here"] = self.raised
