@@ -206,8 +206,8 @@ def test_no_forgery_passes(name: str, mean: Exercise, judge: Judge) -> None:
     code, kinds = FORGERIES[name]
     code = code.replace("{folder!r}", repr(str(mean.folder)))
     begin = time.monotonic()
-    report = judge.run(mean, code, seconds=4 if "memory" in kinds else 1)
-    assert time.monotonic() - begin < 8
+    report = judge.run(mean, code, seconds=1 if "time" in kinds else 6)
+    assert time.monotonic() - begin < 20
     assert len(report.verdicts) == 2
     assert not any(verdict.passed for verdict in report.verdicts), report.verdicts
     assert all(verdict.message for verdict in report.verdicts)
@@ -296,6 +296,8 @@ def test_nothing_of_attacks_stays(mean: Exercise, judge: Judge) -> None:
     threads = threading.active_count()
     for code in (RIGHT, WRONG, FORGERIES["gone in a call"][0], FORGERIES["a crash"][0]):
         judge.run(mean, code)
-    time.sleep(0.2)
-    assert len(list(Path("/proc/self/fd").iterdir())) <= before
+    deadline = time.monotonic() + 5
+    while threading.active_count() > threads and time.monotonic() < deadline:
+        time.sleep(0.01)
     assert threading.active_count() <= threads
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before
