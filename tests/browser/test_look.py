@@ -215,7 +215,7 @@ def test_everything_works_without_scripts(browser: Browser, small: str) -> None:
     expect(page.locator("#reading-marks")).to_contain_text("0 of 3 sections read")
     page.goto(small + "/exercise/adding")
     page.fill("#code", "def add(a, b):\n    return a + b\n")
-    page.get_by_role("button", name="Run").click()
+    page.get_by_role("button", name="Run all tests").click()
     expect(page.locator("#verdicts")).to_contain_text("2 of 2 tests passed")
     page.goto(small + "/engine")
     page.fill("#chat-message", "Hello")

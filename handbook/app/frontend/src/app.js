@@ -1,4 +1,4 @@
-// The scripts of every page. Pages work before this file arrives; each module adds one comfort.
+// The scripts of every page (rooms with much of their own have a bundle beside). Pages work before this file arrives; each module adds one comfort.
 import "htmx.org/dist/htmx.esm.js";
 import "./token.js";
 import "./theme.js";
@@ -10,8 +10,5 @@ import "./reading.js";
 import "./ask.js";
 import "./signals.js";
 import "./engine.js";
-import "./live.js";
-import "./training.js";
-import "./exercise.js";
 
 document.documentElement.dataset.ready = "";

@@ -1,6 +1,6 @@
 // The draft of an exercise: kept in this browser with every key, and on the server after a pause, so that it
 // survives either. The server's moment of a draft is its version; what was typed since is "dirty".
-import { beacon, post } from "./token.js";
+const { beacon, post } = globalThis.handbookTokens; // app.js, which comes first, has put them there
 
 const PAUSE = 600; // milliseconds without a key
 const RETRY = 3000;

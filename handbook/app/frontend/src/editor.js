@@ -2,6 +2,7 @@
 // constructed rather than inserted, which a strict content security policy allows.
 //
 // A plain setup: no completion and no search panel, as at a whiteboard.
+import "./exercise.js"; // first: it puts the newer of two drafts into the textarea
 import { EditorView, minimalSetup } from "codemirror";
 import { highlightActiveLine, keymap, lineNumbers } from "@codemirror/view";
 import { indentWithTab } from "@codemirror/commands";

@@ -1,7 +1,8 @@
 // An exercise without leaving its page: runs, stops, hints, an input of one's own, the solution.
 // Each answer holds parts of the page; every part takes the place of the one with its id.
 import { Draft } from "./draft.js";
-import { takeToken, send } from "./token.js";
+
+const { send, takeToken } = globalThis.handbookTokens;
 
 const room = document.querySelector("#exercise");
 const following = new Map(); // part's id -> run's id

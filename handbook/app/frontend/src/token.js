@@ -60,6 +60,9 @@ export async function stream(url, fields, onEvent, signal) {
   }
 }
 
+// For the bundle of the exercise's page, which shares these rather than hold tokens of its own.
+globalThis.handbookTokens = { beacon, post, send, takeToken };
+
 // htmx asks before each request, which lets a token be fetched first.
 let next = null;
 document.addEventListener("htmx:confirm", (event) => {
