@@ -25,30 +25,12 @@ from handbook.practice.sandbox.plain import Plain
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernel isolation is Linux's")
 PACKAGE = Path(handbook.__file__).parent
 HIDDEN = PACKAGE.parent / "book/architectures/transformer-deep-dive/exercises/top-p-sampling/hidden.py"
-REAL = [
-    "a shell",
-    "a subprocess",
-    "the home folder",
-    "a secret file",
-    "the passwords",
-    "the app's environment",
-]
-REAL += [
-    "a symlink",
-    "a symlinked folder",
-    "writing outside",
-    "writing through a symlink",
-    "TCP",
-    "UDP",
-    "listening",
-]
-REAL += [
-    "an abstract socket",
-    "a UNIX socket",
-    "a pair of datagrams",
-    "killing the app",
-    "the handbook's files",
-]
+REAL = ["a shell", "a subprocess", "the home folder", "a secret file", "the passwords", "a symlink"]
+REAL += ["a symlinked folder", "writing outside", "writing through a symlink", "TCP", "UDP", "listening"]
+REAL += ["an abstract socket", "a UNIX socket", "a pair of datagrams", "killing the app"]
+REAL += ["the handbook's files", "writing to another folder"]
+if os.getuid():  # from root it is kept by the want of its rights alone, which every cell gives up
+    REAL.append("the app's environment")
 OWN = {"killing everything", "killing its group"}  # goes to its own namespace, in which it is alone
 ROOMLESS = {"MemoryError", "OSError", "PermissionError", "RuntimeError"}
 
@@ -164,7 +146,8 @@ def test_the_attacks_are_some(around: Surroundings) -> None:
     """Without a layer they get through, so that the tests above say something."""
     sources = {name: REFUSED[name][0].format(**around.fields) for name in REAL}
     outcome = attack(Plain(layers=()), in_turn(sources))
-    (Path(around.fields["home"]) / "planted").unlink(missing_ok=True)
+    for folder in (Path(around.fields["home"]), Path(around.fields["home"]).parent):
+        (folder / "planted").unlink(missing_ok=True)
     assert outcome.value == dict.fromkeys(REAL, "through")
 
 

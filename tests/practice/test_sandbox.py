@@ -258,10 +258,9 @@ def test_a_shared_server_wants_isolation(monkeypatch: pytest.MonkeyPatch) -> Non
         require_isolation(shared)
     assert require_isolation(SimpleNamespace(shared=False, judge_isolation="process")).name == "process"
     monkeypatch.setattr(opened, "found", lambda: Found(7, True, True, True))
-    assert require_isolation(SimpleNamespace(shared=True)).name == (
-        "worker" if sys.platform == "linux" else "process"
-    )
+    assert require_isolation(SimpleNamespace(shared=True)).name == "worker"
     monkeypatch.setattr(opened, "found", Found)
+    assert isolation_of().name == "process"
     with pytest.raises(IsolationError, match=r"Not contained: .*the network"):
         require_isolation(SimpleNamespace(shared=True))
 

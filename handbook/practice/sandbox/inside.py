@@ -18,6 +18,7 @@ from typing import Any
 
 from handbook.practice.sandbox import hooks, landlock, seccomp, syscalls
 from handbook.practice.sandbox.limits import COLD_ROOM, Limits, address_space, resident, set_limits
+from handbook.practice.sandbox.numbers import known
 
 DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
 FAILED = 113  # exit status of a cell whose confinement could not be put on
@@ -99,7 +100,7 @@ def confine(plan: Mapping[str, Any], base: int, limits: Limits) -> list[str]:
     set_limits(limits, base, plan.get("threads"))
     wanted = plan["confine"]
     own = plan["cwd"]
-    if sys.platform == "linux" and wanted:
+    if known():
         syscalls.no_new_privileges()
         syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
         syscalls.drop_capabilities()

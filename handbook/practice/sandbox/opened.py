@@ -68,10 +68,10 @@ def _able(has: Found) -> list[Name]:
             "Use the Windows Subsystem for Linux.",
         )
     able: list[Name] = ["process"]
-    if sys.platform == "linux":  # a fork of a process with torch in it is not safe on macOS
+    if has.seccomp or has.namespaces:  # else what a fork of the worker starts could outlive it
         able.insert(0, "worker")
-        if has.bubblewrap:
-            able.insert(1 if has.namespaces and has.seccomp else 0, "bubblewrap")
+    if has.bubblewrap:
+        able.insert(1 if has.namespaces and has.seccomp else 0, "bubblewrap")
     return able
 
 
