@@ -1,0 +1,84 @@
+"""A person's own input, beside the book's solution."""
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from handbook.book.nouns import Exercise
+from handbook.practice.custom import Tried, try_input
+from handbook.practice.judge import Judge
+
+CODE = "def add(a, b):\n    print('adding')\n    return a - b\n"
+
+
+@pytest.fixture
+def adding(tmp_path: Path) -> Exercise:
+    (tmp_path / "solution.py").write_text("def add(a, b):\n    return a + b\n")
+    hints = ("One.", "Two.", "Three.")
+    return Exercise(
+        "adding", "one", "Adding", "foundation", 5, "add", hints, "first", "", "", tmp_path, seconds=1.0
+    )
+
+
+def tried(judge: Judge, exercise: Exercise, snippet: str, code: str = CODE, **kw: bool) -> Tried:
+    return try_input(exercise, code, snippet, using=judge, **kw)
+
+
+def test_last_expression_of_both(judge: Judge, adding: Exercise) -> None:
+    found = tried(judge, adding, "x = 2\nadd(x, 5)")
+    assert (found.value, found.error, found.output) == ("-3", "", "adding\n")
+    assert (found.reference_value, found.reference_error) == ("7", "")
+    assert found.wall < 1
+    assert not found.incidents
+
+
+def test_without_a_reference(judge: Judge, adding: Exercise) -> None:
+    found = tried(judge, adding, "add(2, 5)", reference=False)
+    assert (found.value, found.reference_value, found.reference_error) == ("-3", "", "")
+
+
+@pytest.mark.parametrize(
+    ("snippet", "value", "error"),
+    [
+        ("x = 3", "", ""),
+        ("", "", ""),
+        ("None", "", ""),
+        ("1 +", "", "Line 1: invalid syntax: 1 +"),
+        ("add(1)", "", "TypeError: add() missing 1 required positional argument: 'b'"),
+        ("1 / 0", "", "ZeroDivisionError: division by zero"),
+        ("[1.5] * 100", "[" + "1.5, " * 40 + "...]", ""),
+        ("import os; os._exit(3)", "", "The process ended early: exit status 3."),
+        ("raise SystemExit", "", "SystemExit"),
+        ("'x' * 10**6", "'" + "x" * 1996 + "...", ""),
+    ],
+)
+def test_whatever_a_snippet_does(
+    judge: Judge, adding: Exercise, snippet: str, value: str, error: str
+) -> None:
+    found = tried(judge, adding, snippet, reference=False)
+    assert (found.value, found.error) == (value, error)
+
+
+def test_time_runs_out_for_each(judge: Judge, adding: Exercise) -> None:
+    found = tried(judge, adding, "while True: pass")
+    assert found.error == found.reference_error == "Time ran out after 1 s."
+    assert [incident.kind for incident in found.incidents] == ["time"]
+
+
+def test_stop(judge: Judge, adding: Exercise) -> None:
+    stop = threading.Event()
+    threading.Timer(0.2, stop.set).start()
+    begin = time.perf_counter()
+    found = try_input(adding, CODE, "while True: pass", using=judge, stop=stop)
+    assert found.error == "Stopped."
+    assert found.reference_error == ""
+    assert time.perf_counter() - begin < 1
+
+
+def test_code_that_is_not_run(judge: Judge, adding: Exercise) -> None:
+    found = tried(judge, adding, "add(1, 2)", "import pandas\n")
+    assert "Line 1 imports pandas." in found.error
+    assert found.reference_value == "3"
+    assert "at most 20,000 characters of input" in tried(judge, adding, "x" * 20_001).error
