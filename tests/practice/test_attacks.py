@@ -198,6 +198,8 @@ def test_cold_cells_are_ended_too(name: str, cold: Sandbox) -> None:
         "import torch\ntorch.ones(1 << 28)\nanswer = 'through'",
         "import os\nf = os.memfd_create('x')\nos.ftruncate(f, 1 << 30)\nanswer = 'through'",
         "for i in range(64): open(str(i), 'wb').write(bytes(8 << 20))\nanswer = 'through'",
+        "for i in range(10**6): open(str(i), 'wb').write(bytes(1 << 20))\nanswer = 'through'",
+        "for i in range(10**6): open(str(i), 'wb').close()\nanswer = 'through'",
         "open('x', 'wb').truncate(1 << 40)\nanswer = 'through'",
     ],
 )
