@@ -10,6 +10,7 @@ from cli.test_shapes import assert_shape, printed
 from handbook.app.cli.main import run
 
 NAME = "merge-intervals"
+COLD = ("--isolation", "process")  # quicker than a worker that starts for one submission
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +42,7 @@ def test_a_wrong_answer_on_standard_input(
 
     entry = open_book().exercises[NAME].entry
     monkeypatch.setattr("sys.stdin", io.StringIO(f"def {entry}(*args):\n    print('here')\n    return []\n"))
-    code = run(["judge", NAME, "-", "--test", "test_worked_example", "--no-growth"])
+    code = run(["judge", NAME, "-", "--test", "test_worked_example", "--no-growth", *COLD])
     said = capsys.readouterr().out
     assert code == 1
     assert "FAIL  test_worked_example" in said
@@ -65,10 +66,10 @@ def test_code_that_cannot_be_loaded_is_said_once(capsys: pytest.CaptureFixture[s
 
 
 def test_input(capsys: pytest.CaptureFixture[str], solution: Path) -> None:
-    code, values = printed(capsys, "judge", NAME, str(solution), "--json", "--input", "1 + 1")
+    code, values = printed(capsys, "judge", NAME, str(solution), "--json", "--input", "1 + 1", *COLD)
     assert_shape(values)
     assert (code, values["value"], values["reference_value"]) == (0, "2", "2")
-    assert run(["judge", NAME, str(solution), "--input", "1 / 0"]) == 1
+    assert run(["judge", NAME, str(solution), "--input", "1 / 0", *COLD]) == 1
     assert "error:     ZeroDivisionError" in capsys.readouterr().out
 
 
@@ -106,11 +107,13 @@ def test_problems(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
             json.dumps({"task_id": "H/0", "completion": c}) + "\n" for c in ("    return 2", "    return 1")
         )
     )
-    code, values = printed(capsys, "judge", "problems", str(file), "--json", "--candidates", str(samples))
+    code, values = printed(
+        capsys, "judge", "problems", str(file), "--json", "--candidates", str(samples), *COLD
+    )
     assert_shape(values)
     assert (code, values["candidates"], values["passed"], values["solved"]) == (1, 2, 1, 1)
     assert [(row["candidate"], row["message"]) for row in values["results"]] == [(0, "expected 1"), (1, "")]
-    assert run(["judge", "problems", str(file), "--limit", "1"]) == 0
+    assert run(["judge", "problems", str(file), "--limit", "1", *COLD]) == 0
     assert capsys.readouterr().out.startswith("1 of 1 candidates passed (1 problems).")
     assert run(["judge", "problems", str(file), "--ids", "H/9"]) == 2
     file.write_text("{}\n")

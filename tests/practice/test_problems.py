@@ -113,10 +113,8 @@ def test_all_references_of_human_eval_are_accepted(judge: Judge, human_eval: lis
     assert {problem.task_id: said for problem, said in all_of(judge, work) if said} == {}
 
 
-OTHER = {
-    **{ast.Lt: ast.GtE, ast.Gt: ast.LtE, ast.Eq: ast.NotEq},
-    **{ast.NotEq: ast.Eq, ast.LtE: ast.Gt, ast.GtE: ast.Lt},
-}
+SWAPPED = ((ast.Lt, ast.GtE), (ast.Gt, ast.LtE), (ast.Eq, ast.NotEq))
+OTHER = dict([*SWAPPED, *((b, a) for a, b in SWAPPED)])
 
 
 class Negated(ast.NodeTransformer):
