@@ -39,6 +39,7 @@ def examine(settings: Settings) -> dict[str, Any]:
         "book": _book(settings, missing),
         "frontend": _frontend(missing),
         "compiler": _compiler(missing),
+        "judge": _judge(settings, missing),
         "settings_file": {"path": str(settings_file()), "exists": settings_file().is_file()},
         "missing": [{"what": item.what, "remedy": item.remedy, "needed": item.needed} for item in missing],
     }
@@ -149,6 +150,22 @@ def _frontend(missing: list[Missing]) -> dict[str, Any]:
         remedy = "Reinstall with a connection to the npm registry: pip install -e . (or pip install .)"
         missing.append(Missing("The front-end files (math, editor, fonts).", remedy, needed=True))
     return {"path": str(folder), "built": built}
+
+
+def _judge(settings: Settings, missing: list[Missing]) -> dict[str, Any]:
+    """What holds the submissions that the judge runs. Tried for real, in a tenth of a second."""
+    from handbook.practice.sandbox.opened import isolation_of, needs_consent
+
+    try:
+        isolation = isolation_of(settings)
+    except HandbookError as error:
+        missing.append(Missing(f"The judge of exercises: {error.what}", error.remedy, needed=False))
+        return {"isolation": None, "layers": [], "open": []}
+    if needs_consent(isolation):
+        what = f"Isolation of exercises. Not contained: {'; '.join(isolation.open)}."
+        remedy = "Allow user namespaces or install bubblewrap; until then run only code that you trust."
+        missing.append(Missing(what, remedy, needed=False))
+    return {"isolation": isolation.name, "layers": list(isolation.layers), "open": list(isolation.open)}
 
 
 def _compiler(missing: list[Missing]) -> str | None:

@@ -1,5 +1,7 @@
 """`handbook doctor`."""
 
+from typing import Any
+
 import click
 
 from handbook.app.cli.output import json_option, print_json
@@ -37,6 +39,7 @@ def doctor_command(as_json: bool) -> int:
             f"{report['database']['url']}{'' if report['database']['exists'] else ' (made at first use)'}",
         ),
         ("book", f"{report['book']['chapters']} chapters in {report['book']['path']}"),
+        ("judge", _held(report["judge"])),
         ("C compiler", report["compiler"] or "none (not needed)"),
         ("front end", "built" if report["frontend"]["built"] else "not built"),
     ]
@@ -49,3 +52,10 @@ def doctor_command(as_json: bool) -> int:
     for item in report["missing"]:
         click.echo(f"\n{'Missing' if item['needed'] else 'Note'}: {item['what']}\n  -> {item['remedy']}")
     return code
+
+
+def _held(judge: dict[str, Any]) -> str:
+    """What holds a submission, in a line."""
+    if judge["isolation"] is None:
+        return "can't run here"
+    return f"{judge['isolation']}: {', '.join(judge['layers']) or 'nothing'}"
