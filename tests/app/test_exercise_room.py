@@ -202,6 +202,17 @@ def test_doing_it_again_closes_all_and_keeps_what_was_written(client: TestClient
     assert "# typed since" in post(f"{PAGE}/undo")
 
 
+def test_solving_it_twice_a_day_is_one_repetition(post: Post, app: FastAPI) -> None:
+    from handbook.database.practice import Practice
+
+    shelf: Shelf = app.state.shelf
+    assert "due in 8 days" in post(PAGE, code=RIGHT)
+    card = Practice(shelf.database).states()["adding"]["card"]
+    post(f"{PAGE}/again")
+    assert "Solved." in post(PAGE, code=RIGHT)
+    assert Practice(shelf.database).states()["adding"]["card"] == card
+
+
 def test_what_is_due_says_so(client: TestClient, app: FastAPI, post: Post) -> None:
     from handbook.app.web.practising import now
     from handbook.database.practice import Practice
