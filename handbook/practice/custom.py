@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import socket
 import threading
 import time
@@ -68,7 +69,7 @@ def try_input(
     elif len(snippet) > SNIPPET:
         mine = _Shown(error=f"Expected at most {SNIPPET:,} characters of input, got {len(snippet):,}.")
     else:
-        mine = _run(judge, exercise, code, snippet, False, stop)
+        mine = _run(judge, exercise, {"code": code}, snippet, stop)
     theirs = _Shown()
     if reference and len(snippet) <= SNIPPET and not (stop and stop.is_set()):
         solution = exercise.file("solution.py").read_text(encoding="utf-8")
@@ -82,27 +83,64 @@ def try_input(
 def _reference(
     judge: Judge, exercise: Exercise, solution: str, snippet: str, stop: threading.Event | None
 ) -> _Shown:
-    """The person's snippet beside the book's solution: in the same cell, unless that could not import it."""
+    """The snippet beside the book's solution, which stays in a process of its own where it is our own code:
+    it may import the handbook, and the snippet, a stranger's, may only call it."""
     if exercise.solution is None:
-        return _run(judge, exercise, solution, snippet, False, stop)
-    return _Shown(error="The book's solution of this exercise is the handbook's own code; it takes no input.")
+        return _run(judge, exercise, {"code": solution}, snippet, stop)
+    tree = ast.parse(solution)
+    names = [n.name for n in tree.body if isinstance(n, (ast.FunctionDef, ast.ClassDef)) and n.name[0] != "_"]
+    lines = [ast.unparse(n) for n in tree.body if isinstance(n, (ast.Import, ast.ImportFrom))]
+    imports = "\n".join(line for line in lines if "handbook" not in line)
+    ours, control = socket.socketpair()
+    calls, lent = socket.socketpair()
+    with ours, calls:
+        with control, lent:
+            fds = [control.fileno(), lent.fileno()]
+            lender = judge.sandbox.start(INNER, fds, _limits(judge, exercise), trusted=True)
+        try:
+            ours.settimeout(SLOW)
+            channel = Channel(ours, MESSAGE)
+            channel.send({"code": solution, "entry": exercise.entry, "trusted": True, "lent": True})
+            said = _hear(channel, LOADING, "The book's solution was not loaded in time.", stop)
+            if said.get("loaded") is not True:
+                return _Shown(error=cut(said.get("broken", "The book's solution cannot be loaded.")))
+            return _run(judge, exercise, {"code": imports, "borrow": names}, snippet, stop, calls)
+        except (_Over, Ended, Garbled, TimeoutError) as over:
+            return _Shown(error=cut(over))
+        finally:
+            lender.kill("done")
+
+
+def _limits(judge: Judge, exercise: Exercise) -> Limits:
+    wall = LOADING + _seconds(judge, exercise)
+    memory = getattr(judge.settings, "judge_memory", None) or exercise.memory
+    return Limits(wall=wall, cpu=wall, memory=memory * MEBI)
+
+
+def _seconds(judge: Judge, exercise: Exercise) -> float:
+    return float(getattr(judge.settings, "judge_seconds", None) or exercise.seconds)
 
 
 def _run(
-    judge: Judge, exercise: Exercise, code: str, snippet: str, trusted: bool, stop: threading.Event | None
+    judge: Judge,
+    exercise: Exercise,
+    job: dict[str, Any],
+    snippet: str,
+    stop: threading.Event | None,
+    calls: socket.socket | None = None,
 ) -> _Shown:
-    seconds = getattr(judge.settings, "judge_seconds", None) or exercise.seconds
-    memory = (getattr(judge.settings, "judge_memory", None) or exercise.memory) * MEBI
+    """One cell, untrusted. calls: to the process whose functions it borrows."""
+    seconds = _seconds(judge, exercise)
     ours, theirs = socket.socketpair()
     with ours:
-        limits = Limits(wall=LOADING + seconds, cpu=LOADING + seconds, memory=memory)
         with theirs:
-            cell = judge.sandbox.start(INNER, [theirs.fileno()], limits, trusted=trusted)
+            fds = [theirs.fileno(), *([calls.fileno()] if calls else ())]
+            cell = judge.sandbox.start(INNER, fds, _limits(judge, exercise))
         ours.settimeout(SLOW)
         channel, shown = Channel(ours, MESSAGE), _Shown()
         begin = time.perf_counter()
         try:
-            channel.send({"code": code, "entry": "", "trusted": trusted})
+            channel.send({"entry": "", **job})
             said = _hear(channel, LOADING, f"It was not loaded within {LOADING:g} s.", stop)
             if said.get("loaded") is True:
                 begin = time.perf_counter()
@@ -111,7 +149,7 @@ def _run(
                 shown.value, shown.error = cut(said.get("value", "")), cut(said.get("error", ""))
             else:
                 shown.error = cut(said.get("broken", "The submission cannot be loaded."))
-        except _Ended as over:
+        except _Over as over:
             shown.error = str(over)
             if shown.error.startswith("Time"):
                 shown.incidents = (Incident("time", shown.error),)
@@ -127,13 +165,13 @@ def _run(
     return shown
 
 
-class _Ended(Exception):
+class _Over(Exception):
     """Stopped, or out of time."""
 
 
 def _hear(channel: Channel, seconds: float, why: str, stop: threading.Event | None) -> dict[str, Any]:
     if not wait_for(channel, time.monotonic() + seconds, stop):
-        raise _Ended("Stopped." if stop is not None and stop.is_set() else why)
+        raise _Over("Stopped." if stop is not None and stop.is_set() else why)
     message, _ = channel.recv()
     if not isinstance(message, dict):
         raise Garbled("no message of ours")

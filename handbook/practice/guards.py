@@ -87,5 +87,20 @@ class TestFiles:
         return AssertionError() if isinstance(error, AssertionError) else error
 
 
+class Lent(TestFiles):
+    """The side of the book's own code, which a snippet calls: public names of one module, no more."""
+
+    def used(self, value: Any, operation: str, name: str) -> None:
+        """Raises AttributeError for what a snippet has no business with."""
+        if isinstance(value, types.ModuleType):
+            if operation == "get" and not name.startswith("_"):
+                return
+            raise AttributeError(f"the book's solution has no {name}")
+        super().used(value, operation, name)
+
+    def told(self, error: BaseException) -> BaseException:
+        return error
+
+
 def _ufunc(value: Any) -> bool:
     return type(value).__name__ == "ufunc" and type(value).__module__ == "numpy"

@@ -1,5 +1,6 @@
 """A person's own input, beside the book's solution."""
 
+import dataclasses
 import threading
 import time
 from pathlib import Path
@@ -82,3 +83,27 @@ def test_code_that_is_not_run(judge: Judge, adding: Exercise) -> None:
     assert "Line 1 imports pandas." in found.error
     assert found.reference_value == "3"
     assert "at most 20,000 characters of input" in tried(judge, adding, "x" * 20_001).error
+
+
+def test_the_handbooks_own_code_is_lent_and_not_opened(
+    judge: Judge, adding: Exercise, tmp_path: Path
+) -> None:
+    """A snippet calls it in another process, which may read what the snippet may not."""
+    own_code = (
+        "import math\nfrom handbook.records import Tool\nSECRET = 1\n"
+        "def add(a, b):\n    if a < 0: raise ValueError('negative')\n    return Tool(str(a + b)).name\n"
+    )
+    (tmp_path / "solution.py").write_text(own_code)
+    lent = dataclasses.replace(adding, solution="handbook.records:Tool", seconds=10.0)
+    code = "import math\ndef add(a, b):\n    return str(a + b)\n"
+    assert tried(judge, lent, "add(2, math.floor(5.5))", code).reference_value == "'7'"
+    assert tried(judge, lent, "add(-1, 2)", code).reference_error.startswith("ValueError: negative")
+    reach = "add._hb_peer.ask({!r}, {}, {!r})"
+    for operation, target, name in (
+        ("get", 0, "__builtins__"),
+        ("get", 0, "math"),
+        ("get", 1, "__globals__"),
+    ):
+        found = tried(judge, lent, reach.format(operation, target, name), code)
+        assert found.reference_value == "", found
+    assert "ModuleNotFoundError" in tried(judge, lent, "import handbook", code).reference_error
