@@ -7,7 +7,6 @@ import contextlib
 import itertools
 import json
 import os
-import select
 import shutil
 import signal
 import socket
@@ -16,7 +15,6 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,71 +23,12 @@ from handbook.practice.sandbox.cell import Cell
 from handbook.practice.sandbox.limits import Limits, environment, user_threads
 from handbook.practice.sandbox.plain import ROOT, check_names, start_cold, trusting
 from handbook.practice.sandbox.sandbox import Sandbox
+from handbook.practice.sandbox.warm import Asked, WarmCell, outside_id
 from handbook.practice.verdicts import Isolation
 
 ZYGOTE = Path(__file__).with_name("zygote.py")
 PATIENCE = 60.0  # seconds for the worker to import everything
 ANSWER = 10.0  # seconds for a cell to be forked; a machine under load takes its time
-
-
-@dataclass
-class _Asked:
-    """One cell as the worker speaks of it: begun with its id and a descriptor, over with its status."""
-
-    begun: threading.Event = field(default_factory=threading.Event)
-    over: threading.Event = field(default_factory=threading.Event)
-    held: int = -1
-    failed: str = ""
-    given_up: bool = False  # nobody waits for it any more
-    status: int = -signal.SIGKILL
-    cpu: float = 0.0
-    peak: int = 0
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def let_go(self) -> None:
-        """End a cell that came too late for anybody to hold."""
-        with self.lock:
-            held, self.held = self.held, -1
-        if held >= 0:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                signal.pidfd_send_signal(held, signal.SIGKILL)
-            os.close(held)
-
-
-class WarmCell(Cell):
-    """Known by a descriptor of its process, which no other process can ever be meant by."""
-
-    def __init__(
-        self, pid: int, asked: _Asked, folder: str | None, limits: Limits, output: int, notes: int
-    ) -> None:
-        super().__init__(pid, limits, output, notes)
-        self._asked, self._folder = asked, folder
-        self.folder = Path(folder) if folder else None
-        self._look_for_end = select.poll()
-        self._look_for_end.register(asked.held, select.POLLIN)
-
-    def _poll(self) -> int | None:
-        if not self._asked.over.is_set() and not self._look_for_end.poll(0):
-            return None
-        self._asked.over.wait(2)  # the worker says it a moment later
-        self._cpu = max(self._cpu, self._asked.cpu)
-        if self.ready.is_set():
-            self._peak = max(self._peak, self._asked.peak - self._base)
-        return self._asked.status
-
-    def _wakes(self) -> int | None:
-        return self._asked.held
-
-    def _end(self) -> None:
-        if self._asked.held >= 0:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                signal.pidfd_send_signal(self._asked.held, signal.SIGKILL)
-
-    def _tidy(self) -> None:
-        held, self._asked.held = self._asked.held, -1
-        os.close(held)
-        if self._folder:
-            shutil.rmtree(self._folder, ignore_errors=True)
 
 
 class Worker(Sandbox):
@@ -115,7 +54,7 @@ class Worker(Sandbox):
         self._numbers = itertools.count(1)
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
-        self._asked: dict[int, _Asked] = {}
+        self._asked: dict[int, Asked] = {}
 
     def open(self) -> None:
         """Start the worker if it does not run. Raises OSError where it can't be started."""
@@ -196,7 +135,7 @@ class Worker(Sandbox):
             return False
         return True
 
-    def _listen(self, control: socket.socket, asked: dict[int, _Asked]) -> None:
+    def _listen(self, control: socket.socket, asked: dict[int, Asked]) -> None:
         while True:
             try:
                 message, fds, _, _ = socket.recv_fds(control, 1 << 16, 4)
@@ -241,7 +180,7 @@ class Worker(Sandbox):
         if trusted != self.trusted:
             return self._other().start(main, channel_fds, limits, files, trusted)
         check_names(files or {})
-        number, about = next(self._numbers), _Asked()
+        number, about = next(self._numbers), Asked()
         folder = None if self.spaces else tempfile.mkdtemp(prefix="handbook-cell-")
         request = {
             "id": number,
@@ -304,11 +243,3 @@ class Worker(Sandbox):
                     os.killpg(self._process.pid, signal.SIGKILL)
                 self._process.wait()
             self._process = None
-
-
-def outside_id(held: int) -> int:
-    """The process's id as this process sees it, of a descriptor that comes from another namespace."""
-    for line in Path(f"/proc/self/fdinfo/{held}").read_text(encoding="ascii").splitlines():
-        if line.startswith("Pid:"):
-            return int(line.split()[1])
-    return -1

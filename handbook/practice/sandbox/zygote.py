@@ -32,18 +32,6 @@ PRELOADED = (
     "handbook.practice.examiner",
     "handbook.practice.sandbox.trial",
 )
-LIBRARIES = (
-    "numpy",
-    "numpy.random",
-    "torch",
-    "asyncio",
-    "math",
-    "random",
-    "heapq",
-    "re",
-    "typing",
-    "fractions",
-)
 LIKELY_VICTIM = "500"  # oom_score_adj: when memory is short, a cell goes and not the app
 
 
@@ -111,6 +99,7 @@ def _load(plan: Mapping[str, Any]) -> None:
 
     from handbook.practice.sandbox.inside import only
     from handbook.practice.sandbox.pages import put_together
+    from handbook.practice.sandbox.warming import LIBRARIES, warm
 
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(LIKELY_VICTIM, encoding="ascii")
@@ -128,23 +117,6 @@ def _load(plan: Mapping[str, Any]) -> None:
     put_together()
     if plan["modules"] is not None:
         sys.path.remove(plan["root"])
-
-
-def warm() -> None:
-    """Use once what imports or reads more at its first use: an optimizer brings all of torch._dynamo."""
-    import torch
-    from torch.nn import functional
-
-    torch.set_num_threads(1)
-    image = torch.ones(1, 1, 4, 4, requires_grad=True)
-    layers = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2), torch.nn.MaxPool2d(2))
-    flat = functional.layer_norm(layers(image).flatten(1), (2,))
-    seen = functional.scaled_dot_product_attention(flat[None], flat[None], flat[None])[0]
-    torch.autograd.backward(functional.cross_entropy(seen, torch.tensor([1])))
-    for kind in (torch.optim.AdamW, torch.optim.Adam, torch.optim.SGD):
-        kind(layers.parameters()).step()
-    torch.autograd.gradcheck(torch.sin, torch.ones(2, dtype=torch.float64, requires_grad=True))
-    torch.manual_seed(0)
 
 
 class Zygote:
