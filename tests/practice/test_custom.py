@@ -90,7 +90,7 @@ def test_the_handbooks_own_code_is_lent_and_not_opened(
 ) -> None:
     """A snippet calls it in another process, which may read what the snippet may not."""
     own_code = (
-        "import math\nfrom handbook.records import Tool\nSECRET = 1\n"
+        "import math\nfrom handbook.records import Tool\n_secret = 1\n"
         "def add(a, b):\n    if a < 0: raise ValueError('negative')\n    return Tool(str(a + b)).name\n"
     )
     (tmp_path / "solution.py").write_text(own_code)
