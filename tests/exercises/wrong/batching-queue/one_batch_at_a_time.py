@@ -19,6 +19,7 @@ class BatchingQueue:
         self._timer: asyncio.TimerHandle | None = None
         self._running: set[asyncio.Task[None]] = set()  # the loop itself holds tasks weakly
         self._closed = False
+        self._one = asyncio.Lock()
 
     async def submit(self, item: Any) -> Any:
         """The item's own result, or its own failure. Raises RuntimeError after close."""
@@ -60,10 +61,9 @@ class BatchingQueue:
     async def _run(self, batch: list[Waiting]) -> None:
         """Never raises: what the handler raises is each caller's result."""
         results: list[Any]
-        while self._running and next(iter(self._running)) is not asyncio.current_task():
-            await asyncio.wait({next(iter(self._running))})
         try:
-            results = list(await self._handler([item for item, _, _ in batch]))
+            async with self._one:
+                results = list(await self._handler([item for item, _, _ in batch]))
             if len(results) != len(batch):
                 raise RuntimeError(f"Expected {len(batch)} results, got {len(results)}.")
         except Exception as error:

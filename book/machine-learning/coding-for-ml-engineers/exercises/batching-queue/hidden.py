@@ -66,6 +66,7 @@ def play(submission, size, wait, actions, seconds=1.0, slow=None):
         loop.run_until_complete(direct())
     except RuntimeError as error:
         complaints.append(str(error))
+    loop.close()
     gc.collect(1)  # what fails unseen complains when it is collected
     return batches, ends, complaints
 
