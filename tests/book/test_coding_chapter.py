@@ -263,6 +263,8 @@ def test_metrics() -> None:
 def test_streams() -> None:
     stays = math.prod(1 - 1 / i for i in (2, 3))
     assert stays == pytest.approx(1 / 3)
+    u = (np.arange(100_000) + 0.5) / 100_000  # v < sqrt(u) has probability sqrt(u)
+    assert np.sqrt(u).mean() == pytest.approx(2 / 3, abs=1e-5)
     values = np.array([2.0, 4, 6, 8, 10])
     parts = [(len(v), v.mean(), ((v - v.mean()) ** 2).sum()) for v in (values[:2], values[2:])]
     assert parts == [(2, 3, 2), (3, 8, 8)]
