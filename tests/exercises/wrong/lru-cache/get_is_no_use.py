@@ -1,6 +1,7 @@
 # Fault: a read leaves the order as it was, so this is first in, first out.
 # Rejected by: test_a_get_is_a_use
 
+from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Any
 
@@ -13,7 +14,7 @@ class LRUCache:
             raise ValueError(f"Expected a budget of 1 or more, got {budget}.")
         self.budget = budget
         self.used = self.hits = self.misses = 0
-        self._entries: dict[Hashable, tuple[Any, int]] = {}  # oldest use first
+        self._entries: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()  # oldest use first
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -38,8 +39,7 @@ class LRUCache:
             self.misses += 1
             return None
         self.hits += 1
-        entry = self._entries[key]
-        return entry[0]
+        return self._entries[key][0]
 
     def _drop(self, key: Hashable) -> None:
         self.used -= self._entries.pop(key)[1]

@@ -1,6 +1,7 @@
 # Fault: throws out one entry at most.
 # Rejected by: test_worked_example
 
+from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Any
 
@@ -13,7 +14,7 @@ class LRUCache:
             raise ValueError(f"Expected a budget of 1 or more, got {budget}.")
         self.budget = budget
         self.used = self.hits = self.misses = 0
-        self._entries: dict[Hashable, tuple[Any, int]] = {}  # oldest use first
+        self._entries: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()  # oldest use first
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -38,8 +39,8 @@ class LRUCache:
             self.misses += 1
             return None
         self.hits += 1
-        self._entries[key] = entry = self._entries.pop(key)  # behind all others
-        return entry[0]
+        self._entries.move_to_end(key)
+        return self._entries[key][0]
 
     def _drop(self, key: Hashable) -> None:
         self.used -= self._entries.pop(key)[1]
