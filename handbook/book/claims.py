@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from handbook.book.faults import Faults
 
 ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
-NEEDS = ("models", "text", "sets", "retrieval")
+NEEDS = ("models", "text", "sets", "retrieval", "code", "cells")
 FIELDS = ("value", "low", "high")
 MEASURED = {
     "value": float,

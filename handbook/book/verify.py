@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ Progress = Callable[[int, int, str], None]
 ABSENT: dict[type[HandbookError], tuple[str, ...]] = {
     ModelUnavailable: ("models",),
     TextUnavailable: ("text",),
-    DataUnavailable: ("sets", "retrieval"),
+    DataUnavailable: ("sets", "retrieval", "code", "cells"),
 }  # what is raised where a need is not met, and which needs those can be
 RETRIEVAL = ("scifact/corpus.jsonl", "scifact/queries.jsonl", "scifact/qrels/test.tsv", "cacm/cacm.tar.gz")
 
@@ -186,7 +187,28 @@ def _no_retrieval() -> str:
     return f"{folder} lacks {', '.join(absent)}." if absent else ""
 
 
-LACKING = {"models": _no_model, "text": _no_text, "sets": _no_sets, "retrieval": _no_retrieval}
+def _no_code() -> str:
+    from handbook.settings import load
+
+    folder = load().code
+    if folder is None:
+        return "HumanEval is not on this machine: HANDBOOK_CODE names the folder that holds humaneval/."
+    absent = not (folder / "humaneval/HumanEval.jsonl.gz").is_file()
+    return f"{folder} lacks humaneval/HumanEval.jsonl.gz." if absent else ""
+
+
+def _no_cells() -> str:
+    return "" if sys.platform == "linux" else "Isolation by the kernel needs Linux."
+
+
+LACKING = {
+    "models": _no_model,
+    "text": _no_text,
+    "sets": _no_sets,
+    "retrieval": _no_retrieval,
+    "code": _no_code,
+    "cells": _no_cells,
+}
 
 
 def command(chapter: Chapter, small: bool) -> str:

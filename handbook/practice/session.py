@@ -280,6 +280,8 @@ class Session:
             self.outcome.note("memory", f"Wanted more than {self.task.memory >> 20:,} MiB.")
         if "can't start new thread" in message:
             self.outcome.note("threads", "Wanted more threads than there may be.")
+        if "OSError: [Errno 27]" in message or "OSError: [Errno 28]" in message:  # EFBIG, ENOSPC
+            self.outcome.note("files", "Wrote more to its folder than that may hold.")
 
     def _add(self, verdict: Verdict) -> None:
         self.outcome.verdicts.append(verdict)
