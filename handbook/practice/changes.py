@@ -1,4 +1,7 @@
-"""What a call did to its arguments: found where it ran, written back where they came from."""
+"""What a call did to its arguments: found where it ran, written back where they came from.
+
+Book: machine-learning/coding-for-ml-engineers
+"""
 
 from __future__ import annotations
 

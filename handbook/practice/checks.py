@@ -2,6 +2,8 @@
 
 Each raises `Mismatch`, an AssertionError that says expected and got and carries a Difference. Nothing heavy
 is imported before an array is compared.
+
+Book: machine-learning/coding-for-ml-engineers
 """
 
 from __future__ import annotations

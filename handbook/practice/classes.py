@@ -3,6 +3,8 @@
 A class of the other side becomes a local class whose instances are handles; `isinstance`, `except` and the
 class's name work, and only the special methods that the original has are there. Its bases are classes of the
 same kind or an exception that everybody knows, never anything else that the other side names.
+
+Book: machine-learning/coding-for-ml-engineers
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""A person's own input: a snippet run after the submission, beside the same with the book's solution."""
+"""A person's own input: a snippet run after the submission, beside the same with the book's solution.
+
+Book: machine-learning/coding-for-ml-engineers
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
 """The examiner's process: holds the tests and no line of the submission, and says verdicts one by one.
 
 Expected values and comparisons live here only; `submission` is a handle on another process.
+
+Book: machine-learning/coding-for-ml-engineers
 """
 
 from __future__ import annotations

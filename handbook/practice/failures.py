@@ -1,4 +1,7 @@
-"""What a test raised, as a verdict: whose error it is, what was expected and what came."""
+"""What a test raised, as a verdict: whose error it is, what was expected and what came.
+
+Book: machine-learning/coding-for-ml-engineers
+"""
 
 from __future__ import annotations
 

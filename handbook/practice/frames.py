@@ -1,6 +1,8 @@
 """Frames over a socket: a header of JSON and raw bytes, each with its length in front, and limits on both.
 
 Whoever sits at the other end may be hostile: nothing is read beyond the limits, and JSON is only parsed.
+
+Book: machine-learning/coding-for-ml-engineers
 """
 
 from __future__ import annotations

@@ -7,6 +7,8 @@ least, with an interval from Student's t. A measurement cannot prove a bound (Mc
 Experimental Algorithmics", ch. 3): caches, a lucky input or sizes that are too small can hide a factor, so
 the words are 'looks like', neighbours that fit as well are named, and only a slope that is clearly too steep
 is called a miss.
+
+Book: machine-learning/coding-for-ml-engineers
 """
 
 from __future__ import annotations

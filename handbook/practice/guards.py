@@ -1,6 +1,8 @@
 """What a submission may do with the test's objects: call functions, read and set public attributes, no more.
 
 A function's globals, a generator's frame, a bound method's owner lead to expected values; none is reachable.
+
+Book: machine-learning/coding-for-ml-engineers
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 It holds no test, no expected value and nothing of the handbook but the code that carries values. Whatever
 the submission does to this process, it can change nothing but its own answers.
+
+Book: machine-learning/coding-for-ml-engineers
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 Three processes. This one reads verdicts. The examiner holds the tests, the submission's process the code;
 neither holds both, so there is nothing in reach of a submission that it could forge a verdict with.
+
+Book: machine-learning/coding-for-ml-engineers
 """
 
 from __future__ import annotations

@@ -8,6 +8,8 @@ minimum for a maximum, a bound of a slice that is dropped.
 
 Left alone because no test of behaviour could or should see them: annotations, docstrings, texts of errors,
 `assert` statements, imports, and what stands under `if __name__ == "__main__"` or `TYPE_CHECKING`.
+
+Book: machine-learning/coding-for-ml-engineers
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ HumanEval (Chen et al. 2021, arXiv:2107.03374): task_id, prompt, entry_point, ca
 function `check(candidate)`. MBPP (Austin et al. 2021, arXiv:2108.07732): task_id, code, test_list, a list of
 asserts, and code to set them up. A line of JSON a problem, also gzipped. Candidates stand in the line itself
 (`completion`, else `canonical_solution` or `code`) or in a file of samples (`task_id`, `completion`).
+
+Book: machine-learning/coding-for-ml-engineers
 """
 
 from __future__ import annotations

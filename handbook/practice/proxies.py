@@ -2,6 +2,8 @@
 
 Two of them are equal only if they are the same object there; no order is asked of them, because an answer
 that compares itself is its own judge.
+
+Book: machine-learning/coding-for-ml-engineers
 """
 
 from __future__ import annotations

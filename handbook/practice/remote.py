@@ -2,6 +2,8 @@
 
 `Peer` is the same at both ends. While it waits for an answer it serves what the other end asks, so calls may
 nest. Which of its own objects the other end may use, and how, is the guard's to say (`guards.py`).
+
+Book: machine-learning/coding-for-ml-engineers
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """One submission judged: two cells, the examiner and the submission, and the clock between them.
 
 This process only reads what they say. Times and memory of the submission are taken from outside.
+
+Book: machine-learning/coding-for-ml-engineers
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Values as short text, and what kind of value one is, without importing NumPy or torch for it."""
+"""Values as short text, and what kind of value one is, without importing NumPy or torch for it.
+
+Book: machine-learning/coding-for-ml-engineers
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What can be said of a submission before it runs: whether it parses, what it defines, what it imports."""
+"""What can be said of a submission before it runs: whether it parses, what it defines, what it imports.
+
+Book: machine-learning/coding-for-ml-engineers
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 Nothing here is computed by the submission. Texts are cut and cleaned, so that a page, a terminal and a
 database take them as they are.
+
+Book: machine-learning/coding-for-ml-engineers
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 No pickle, no eval: a decoder makes values of the types listed here, and nothing else. Mutable values are
 numbered in the order in which they appear, so that one value in two places stays one value, and so that an
 answer can say what became of the arguments (`changes`, `apply`).
+
+Book: machine-learning/coding-for-ml-engineers
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ The plan: `root` (folder of the package handbook, readable only while `main` is 
 `main`, `channels` and `notes` (descriptors), `cwd`, `limits`, `threads`, `confine` (layers to put on, each of
 which must hold), `read` (what stays readable),
 `modules` (what can be imported; null: all). What fails here ends the cell before anything untrusted runs.
+
+Book: machine-learning/coding-for-ml-engineers
 """
 
 import json

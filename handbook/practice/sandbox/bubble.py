@@ -1,6 +1,8 @@
 """Cells that bubblewrap starts, cold: for systems where it is allowed to make namespaces and we are not.
 
 The program `bwrap` makes the namespaces and the root; inside, the cell puts on Landlock and seccomp itself.
+
+Book: machine-learning/coding-for-ml-engineers
 """
 
 from __future__ import annotations

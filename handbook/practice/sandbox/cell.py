@@ -1,6 +1,8 @@
 """A cell seen from outside: its output, what it uses, how it ended, and what it was stopped from doing.
 
 One thread a cell watches it. Times and memory are read from the system, not asked of the cell.
+
+Book: machine-learning/coding-for-ml-engineers
 """
 
 from __future__ import annotations

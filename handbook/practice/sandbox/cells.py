@@ -1,4 +1,7 @@
-"""From a fork of the warm worker to a cell: let go of what is not its own, move in, and begin."""
+"""From a fork of the warm worker to a cell: let go of what is not its own, move in, and begin.
+
+Book: machine-learning/coding-for-ml-engineers
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What this system has to contain a submission with, tried for real and not guessed from its name."""
+"""What this system has to contain a submission with, tried for real and not guessed from its name.
+
+Book: machine-learning/coding-for-ml-engineers
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 This protects nothing: a submission can get around it. It tells the person what was tried; that it failed is
 the kernel's doing.
+
+Book: machine-learning/coding-for-ml-engineers
 """
 
 from __future__ import annotations

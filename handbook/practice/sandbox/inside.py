@@ -1,6 +1,8 @@
 """What a cell does in itself before its `main` runs: close what it must not hold, and shut the doors.
 
 A layer that was asked for and can't be put on ends the cell: nothing untrusted runs half confined.
+
+Book: machine-learning/coding-for-ml-engineers
 """
 
 from __future__ import annotations

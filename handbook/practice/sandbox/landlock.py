@@ -2,6 +2,8 @@
 
 Linux 5.13 on; what a kernel lacks is left out of the ruleset and reported. By raw system calls
 (man landlock; Documentation/userspace-api/landlock.rst).
+
+Book: machine-learning/coding-for-ml-engineers
 """
 
 from __future__ import annotations

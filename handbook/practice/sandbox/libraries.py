@@ -2,6 +2,8 @@
 
 Listed package by package from what is installed, so that a cell sees neither the handbook nor the rest of
 the person's environment.
+
+Book: machine-learning/coding-for-ml-engineers
 """
 
 from __future__ import annotations

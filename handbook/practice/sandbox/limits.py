@@ -1,4 +1,7 @@
-"""How much a cell may use, and the environment that it starts with: nothing of the person's."""
+"""How much a cell may use, and the environment that it starts with: nothing of the person's.
+
+Book: machine-learning/coding-for-ml-engineers
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What a process uses, read from the system and not asked of it; and how one ended, in words."""
+"""What a process uses, read from the system and not asked of it; and how one ended, in words.
+
+Book: machine-learning/coding-for-ml-engineers
+"""
 
 from __future__ import annotations
 

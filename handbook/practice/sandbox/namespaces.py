@@ -2,6 +2,8 @@
 
 The warm worker makes the root once and every cell takes a copy of it; man user_namespaces, mount_namespaces,
 pid_namespaces, pivot_root. Works for an ordinary user where the system allows user namespaces.
+
+Book: machine-learning/coding-for-ml-engineers
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 From the kernel's own tables (arch/x86/entry/syscalls/syscall_64.tbl, include/uapi/asm-generic/unistd.h);
 "-" where a processor lacks a call. A test compares them with the headers of the system, where those are.
+
+Book: machine-learning/coding-for-ml-engineers
 """
 
 from __future__ import annotations

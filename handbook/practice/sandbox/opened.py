@@ -1,4 +1,7 @@
-"""Which sandbox: the strongest that this system has, or the one that the setting `judge_isolation` names."""
+"""Which sandbox: the strongest that this system has, or the one that the setting `judge_isolation` names.
+
+Book: machine-learning/coding-for-ml-engineers
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 With torch imported that is 50,000 entries of 4 KiB pages, and most of what a cell costs. Put together into
 pages of 2 MiB they are few hundred; where a cell writes, the kernel copies 4 KiB all the same.
+
+Book: machine-learning/coding-for-ml-engineers
 """
 
 from __future__ import annotations

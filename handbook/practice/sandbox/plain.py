@@ -1,4 +1,7 @@
-"""A cell as a process of its own, started cold: limits everywhere; under Linux Landlock and seccomp too."""
+"""A cell as a process of its own, started cold: limits everywhere; under Linux Landlock and seccomp too.
+
+Book: machine-learning/coding-for-ml-engineers
+"""
 
 from __future__ import annotations
 

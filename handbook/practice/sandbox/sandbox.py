@@ -1,4 +1,7 @@
-"""The seam: a sandbox starts cells. Three stand behind it: `worker`, `bubblewrap`, `process`."""
+"""The seam: a sandbox starts cells. Three stand behind it: `worker`, `bubblewrap`, `process`.
+
+Book: machine-learning/coding-for-ml-engineers
+"""
 
 from __future__ import annotations
 

@@ -6,6 +6,8 @@ that changes namespaces, mounts, users, keys or the kernel. Calls that are refus
 and what is not in our tables fail with ENOSYS, so that the C library falls back to older ones.
 
 The filter is classic BPF (man seccomp; Documentation/userspace-api/seccomp_filter.rst), assembled here.
+
+Book: machine-learning/coding-for-ml-engineers
 """
 
 from __future__ import annotations

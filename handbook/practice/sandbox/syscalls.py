@@ -1,4 +1,7 @@
-"""System calls that Python has no function for, through the C library. Raises OSError by errno."""
+"""System calls that Python has no function for, through the C library. Raises OSError by errno.
+
+Book: machine-learning/coding-for-ml-engineers
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
 """A `main` that runs the source that comes over its channel: for trying what a sandbox holds, and for tests.
 
 The source ends by a newline-terminated line of JSON on the channel: {"value": ...} or {"error": ...}.
+
+Book: machine-learning/coding-for-ml-engineers
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 Prints JSON: {"landlock": ABI, "seccomp": bool, "namespaces": bool, "why": {layer: what the system said}}.
 Each try does what a cell does later, so that what is reported as there is what was seen to work.
+
+Book: machine-learning/coding-for-ml-engineers
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""One cell of the warm worker, seen from the app: what the worker says of it, and what ends it."""
+"""One cell of the warm worker, seen from the app: what the worker says of it, and what ends it.
+
+Book: machine-learning/coding-for-ml-engineers
+"""
 
 from __future__ import annotations
 

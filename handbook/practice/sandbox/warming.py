@@ -1,4 +1,7 @@
-"""What the worker imports and uses once before it forks: a cell finds no file to import later."""
+"""What the worker imports and uses once before it forks: a cell finds no file to import later.
+
+Book: machine-learning/coding-for-ml-engineers
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The app's side of the warm worker: starts it, asks it for cells, hears how they ended, starts it again."""
+"""The app's side of the warm worker: starts it, asks it for cells, hears how they ended, starts it again.
+
+Book: machine-learning/coding-for-ml-engineers
+"""
 
 from __future__ import annotations
 

@@ -4,6 +4,8 @@
 request is a packet with descriptors (the request as JSON in a file of memory, output, notes, channels), each
 answer a packet of JSON. It holds nothing of the person's: a clean environment, no files but libraries. Where
 namespaces are allowed, it is the first process of a namespace of its own, and with it everything ends.
+
+Book: machine-learning/coding-for-ml-engineers
 """
 
 from __future__ import annotations
