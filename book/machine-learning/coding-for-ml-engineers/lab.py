@@ -24,10 +24,12 @@ with app.setup:
     from handbook.lab import charts, kit
     from handbook.lab.coding import looks, streams
     from handbook.lab.coding.arrays import (
+        batched_product,
         broadcast_over_loop,
         counting,
         deque_for_10000,
         dict_bytes,
+        lost_rows,
         top_tenth,
         views_for_8,
         views_for_1000,
@@ -39,6 +41,20 @@ with app.setup:
         separable_growth,
         spread_start_misses,
         tied_auc_range,
+        uncleared,
+    )
+    from handbook.lab.coding.judging import (
+        all_tests_catch,
+        attacks_contained,
+        bubblewrap_start,
+        call_cost,
+        cell_start,
+        forged_apart,
+        forged_in_process,
+        humaneval_accepted,
+        humaneval_mutants,
+        shown_tests_catch,
+        warm_verdict,
     )
     from handbook.lab.coding.numerics import (
         best_step,
