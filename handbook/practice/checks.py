@@ -226,7 +226,8 @@ def gradients(
     """A submission's gradients against central differences, in float64.
 
     function(*arrays) is a number; analytic: its gradient by each array, in their order and shapes. Each
-    element costs two calls. (f(x + h) - f(x - h)) / 2h is off by O(h^2), and by rounding of O(1e-16 / h).
+    element costs two calls, each of which must give a finite number. (f(x + h) - f(x - h)) / 2h is off by
+    O(h^2), and by rounding of O(1e-16 / h).
     """
     import numpy as np
 
@@ -244,6 +245,9 @@ def gradients(
             point[index] = kept - step
             below = float(function(*[p.copy() for p in points]))
             point[index] = kept
+            if not np.isfinite([above, below]).all():  # NaN slopes would agree with NaN gradients
+                bad = above if not np.isfinite(above) else below
+                _differ(f"{what or 'gradients'}: the function beside array {n}", "a finite number", f"{bad}")
             numeric[index] = (above - below) / (2 * step)
         got = np.asarray(analytic[n]) if kind_of(analytic[n]) in ("int", "float") else analytic[n]
         close(got, numeric, f"{what or 'gradients'}[{n}]", rtol, atol, peer="central differences")

@@ -102,7 +102,7 @@ def _reference(
             lender = judge.sandbox.start(INNER, fds, _limits(judge, exercise), trusted=True)
         try:
             ours.settimeout(SLOW)
-            channel = Channel(ours, MESSAGE)
+            channel = Channel(ours, MESSAGE, raw=0)
             channel.send({"code": solution, "entry": exercise.entry, "trusted": True, "lent": True})
             said = _hear(channel, LOADING, "The book's solution was not loaded in time.", stop)
             if said.get("loaded") is not True:
@@ -140,7 +140,7 @@ def _run(
             fds = [theirs.fileno(), *([calls.fileno()] if calls else ())]
             cell = judge.sandbox.start(INNER, fds, _limits(judge, exercise))
         ours.settimeout(SLOW)
-        channel, shown = Channel(ours, MESSAGE), _Shown()
+        channel, shown = Channel(ours, MESSAGE, raw=0), _Shown()
         begin = time.perf_counter()
         try:
             channel.send({"entry": "", **job})
@@ -175,7 +175,7 @@ class _Over(Exception):
 def _hear(channel: Channel, seconds: float, why: str, stop: threading.Event | None) -> dict[str, Any]:
     if not wait_for(channel, time.monotonic() + seconds, stop):
         raise _Over("Stopped." if stop is not None and stop.is_set() else why)
-    message, _ = channel.recv()
+    message, _ = channel.recv(SLOW)
     if not isinstance(message, dict):
         raise Garbled("no message of ours")
     return message

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import socket
 import struct
+import time
 from typing import Any
 
 HEADER = struct.Struct("<4sII")  # mark, bytes of JSON, raw bytes
@@ -32,11 +33,15 @@ class NotPlain(Exception):
 
 
 class Channel:
-    """Frames over a connected stream socket, one reader and one writer at a time. most: of JSON, in bytes."""
+    """Frames over a connected stream socket, one reader and one writer at a time.
 
-    def __init__(self, sock: socket.socket, most: int = JSON_MOST) -> None:
-        self.sock, self.most = sock, most
+    most: bytes of JSON that are read in one message; raw: bytes that may follow it.
+    """
+
+    def __init__(self, sock: socket.socket, most: int = JSON_MOST, raw: int = RAW_MOST) -> None:
+        self.sock, self.most, self.raw = sock, most, raw
         self._buffer = bytearray()
+        self._until: float | None = None
 
     @classmethod
     def of(cls, fd: int) -> Channel:
@@ -73,10 +78,21 @@ class Channel:
         except OSError as error:
             raise Ended(str(error)) from None
 
-    def recv(self) -> tuple[Any, memoryview]:
-        """(message, raw bytes). Raises Ended, Garbled; TimeoutError if the socket has a time-out."""
+    def recv(self, within: float | None = None) -> tuple[Any, memoryview]:
+        """(message, raw bytes). Raises Ended, Garbled; TimeoutError if it is not whole `within` seconds,
+        however little of it comes at a time."""
+        if within is None:
+            self._until = None
+            return self._message()
+        self._until = time.monotonic() + within
+        try:
+            return self._message()
+        finally:
+            self.sock.settimeout(within)
+
+    def _message(self) -> tuple[Any, memoryview]:
         mark, length, size = HEADER.unpack(self._take(HEADER.size))
-        if mark != MARK or length > self.most or size > RAW_MOST:
+        if mark != MARK or length > self.most or size > self.raw:
             raise Garbled("a frame that no peer of ours writes")
         text = self._take(length)
         raw = self._take(size) if size else b""
@@ -98,6 +114,11 @@ class Channel:
         return taken
 
     def _read(self, most: int) -> bytes:
+        if self._until is not None:
+            left = self._until - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("a message that does not end")
+            self.sock.settimeout(left)
         try:
             chunk = self.sock.recv(most)
         except TimeoutError:

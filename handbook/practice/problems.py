@@ -95,7 +95,7 @@ def read(path: Path) -> list[Problem]:
     for number, line in _guarded(path):
         try:
             found.append(_problem(line))
-        except (KeyError, TypeError, ValueError, SyntaxError) as error:
+        except (KeyError, TypeError, ValueError, SyntaxError, RecursionError, MemoryError) as error:
             said = f"no {error}" if isinstance(error, KeyError) else str(error)
             faults.append(f"line {number}: {said}")
     if faults or not found:

@@ -29,6 +29,8 @@ GROWING = 6.0  # seconds for measuring growth, after which both processes are en
 MESSAGE = 4 << 20  # bytes of one message to this process
 EXAMINER = Limits(wall=120, cpu=120, memory=3 << 30, processes=64, files=64)
 GARBLED = "The submission's process sent something that is no message of the judge."
+UNTOLD = "The tests sent something that is no verdict."
+FAULTS = (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError)
 Progress = Callable[[Verdict], None]
 
 
@@ -70,14 +72,14 @@ class Outcome:
 
 
 def wait_for(channel: Channel, deadline: float, stop: threading.Event | None) -> bool:
-    """Wait until something can be read. False when the time is up, or when the person stopped it."""
-    while not channel.waiting:
+    """Wait until something can be read. False when the time is up, or when the person stopped it: also for
+    somebody who sends one message after another."""
+    while True:
         left = deadline - time.monotonic()
         if left <= 0 or (stop is not None and stop.is_set()):
             return False
-        if select.select([channel], [], [], min(TICK, left))[0]:
-            break
-    return True
+        if channel.waiting or select.select([channel], [], [], min(TICK, left))[0]:
+            return True
 
 
 class Over(Exception):
@@ -119,7 +121,7 @@ class Session:
         finally:
             for sock in (inner_end, examiner_end, calls, calls_end):
                 sock.close()
-        self.channels = [Channel(sock, MESSAGE) for sock in (inner, examiner)]
+        self.channels = [Channel(sock, MESSAGE, raw=0) for sock in (inner, examiner)]
         for sock in (inner, examiner):
             sock.settimeout(SLOW)
             self.stack.callback(sock.close)
@@ -144,7 +146,7 @@ class Session:
             self.outcome.note("time", self.why)
             raise Over(self.why)
         try:
-            message, _ = channel.recv()
+            message, _ = channel.recv(SLOW)
         except Ended:
             raise Over(self.gone(cell)) from None
         except (Garbled, TimeoutError) as error:
@@ -193,7 +195,10 @@ class Session:
         if "plan" not in plan:
             self.outcome.broken = cut(plan.get("broken", "The tests cannot be loaded."))
             return False
-        self.plan = [(str(stem), str(name), cut(says, 300)) for stem, name, says in plan["plan"]]
+        try:
+            self.plan = [(cut(stem), cut(name, 200), cut(says, 300)) for stem, name, says in plan["plan"]]
+        except FAULTS:
+            raise self.untold() from None
         self.why = "It was not loaded within the time that its tests have."
         self.deadline = min(self.deadline, time.monotonic() + max(task.seconds, 10.0))
         loaded = self.hear(inner, self.inner)
@@ -220,7 +225,7 @@ class Session:
         while True:
             message = self.hear(examiner, self.examiner)
             if "start" in message:
-                self.running = message["start"]
+                self.running = self._number(message["start"])
                 self.cpu, self.base = self.inner.cpu(), self.inner.memory()
                 examiner.send({})
             elif "verdict" in message:
@@ -238,12 +243,34 @@ class Session:
                     self._rest("An earlier test failed." if task.fail_fast else "The judge ended early.")
                 return
 
+    def untold(self) -> Over:
+        """Tests of strangers run in the examiner, and may say anything."""
+        self.outcome.note("protocol", UNTOLD)
+        return Over(UNTOLD)
+
+    def _number(self, said: Any) -> int:
+        """Of a test of the plan that is to run."""
+        if type(said) is not int or not 0 <= said < len(self.plan) or not self.plan[said][1]:
+            raise self.untold()
+        return said
+
     def _verdict(self, made: dict[str, Any]) -> None:
-        number = made["verdict"]
-        stem, name, says = self.plan[number]
+        try:
+            verdict = self._read(made, *self.plan[self._number(made["verdict"])])
+        except FAULTS:
+            raise self.untold() from None
+        self.running = None
+        self._add(verdict)
+        if made["ended"] or made["garbled"]:
+            raise Over(verdict.message.removesuffix(" This test was running."))
+
+    def _read(self, made: dict[str, Any], stem: str, name: str, says: str) -> Verdict:
+        """Raises one of FAULTS for what is no verdict."""
         cpu, (now, peak) = self.inner.cpu() - self.cpu, self.inner.memory()
         memory = peak if peak > self.base[1] else max(now, self.base[0])
-        message = made["message"]
+        message, state = cut(made["message"]), made["state"]
+        if state not in ("passed", "failed", "error"):
+            raise ValueError(state)
         if made["ended"] or made["garbled"]:
             if made["garbled"]:
                 self.outcome.note("protocol", f"Sent a forged or broken answer: {made['garbled']}.")
@@ -255,26 +282,22 @@ class Session:
             self.outcome.note("exit", "Called sys.exit in a test.")
         for text in made["refused"]:
             self.outcome.note("value", f"Handed back {text}.")
-        if made["state"] == "error":
+        if state == "error":
             self.name_failures(message)
         difference = Difference(**_tuples(made["difference"])) if made["difference"] else None
-        verdict = Verdict(
+        return Verdict(
             name=name,
             hidden=stem == "hidden",
-            state=made["state"],
+            state=state,
             message=message,
             difference=difference,
             wall=float(made["wall"]),
             cpu=cpu,
             memory=memory,
-            output=made["output"],
-            line=made["line"],
+            output=cut(made["output"], 8000),
+            line=made["line"] if type(made["line"]) is int else None,
             says=says,
         )
-        self.running = None
-        self._add(verdict)
-        if made["ended"] or made["garbled"]:
-            raise Over(message.removesuffix(" This test was running."))
 
     def name_failures(self, message: str) -> None:
         """Refusals of the system that the submission saw as exceptions."""

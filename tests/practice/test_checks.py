@@ -193,6 +193,9 @@ def test_gradients() -> None:
     assert "d[1]: expected" in message(gradients, loss, [x, w], [right[0], right[1] * 1.01], "d")
     assert "expected 2 gradients, got 1" in message(gradients, loss, [x, w], right[:1])
     assert "shape" in message(gradients, loss, [x, w], [right[0].T, right[1]])
+    for bad in (math.nan, math.inf):  # NaN equals NaN, but no gradient is right there
+        lost = [np.full_like(x, math.nan), np.full_like(w, math.nan)]
+        assert "expected a finite number" in message(gradients, lambda x, w: bad, [x, w], lost)  # noqa: B023
 
 
 def test_inside_a_plain_module_just_calls() -> None:

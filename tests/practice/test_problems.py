@@ -73,6 +73,7 @@ def test_candidates(tmp_path: Path) -> None:
         ({**HUMAN, "prompt": 3}, "prompt is no text"),
         ({**MBPP, "test_list": ["assert ("]}, "line 1"),
         ({**MBPP, "test_list": []}, "its tests call nothing"),
+        ({**MBPP, "test_list": ["assert a" + ".b" * 50000]}, "line 1"),
     ],
 )
 def test_what_is_no_problem_is_said(tmp_path: Path, line: Any, said: str) -> None:

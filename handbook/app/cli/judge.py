@@ -205,7 +205,7 @@ def judge_problems(
     rows: list[dict[str, Any]] = []
     with opened(isolation) as judge, progress("Judging") as advance:
         for problem, number, code in work:
-            advance(len(rows), len(work), problem.task_id)
+            advance(len(rows), len(work), shown(problem.task_id))
             verdict = judge_problem(problem, code, seconds=seconds, judge=judge)
             rows.append({**asdict(verdict), "candidate": number})
             if not as_json and not verdict.passed:

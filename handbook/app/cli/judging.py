@@ -71,7 +71,7 @@ def growth_line(growth: Growth) -> str:
         slope += f" ({growth.low:.2f} to {growth.high:.2f})"
     meets = {True: "as asked", False: "MORE than asked", None: "not to be told"}[growth.meets]
     looks = growth.looks_like or "not measured"
-    return f"growth: {looks}{slope}; asked for {growth.expected}: {meets}. {growth.note}".rstrip()
+    return f"growth: {looks}{slope}; asked for {growth.expected}: {meets}. {shown(growth.note)}".rstrip()
 
 
 def isolation_lines(isolation: Isolation) -> Iterator[str]:

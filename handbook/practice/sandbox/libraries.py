@@ -16,6 +16,7 @@ import sysconfig
 from pathlib import Path
 
 WANTED = ("numpy", "torch")
+INSTALLED = ("site-packages", "dist-packages")  # folders of packages within that of the standard library
 SYSTEM = (
     "/lib",
     "/lib64",
@@ -93,22 +94,34 @@ def readable() -> tuple[str, ...]:
     system = [Path(path) for path in SYSTEM if Path(path).exists()]
     shared = Path(sys.base_prefix) / "lib"
     libpython = [path.resolve() for path in shared.glob("libpython*.so*")]
-    inside = [child for folder in standard() for child in folder.iterdir() if child.name != "site-packages"]
+    inside = [child for folder in standard() for child in _modules_in(folder)]
     chosen = [*system, *libpython, *inside, *packages()]
     return tuple(dict.fromkeys(str(path) for path in chosen))
+
+
+def _modules_in(folder: Path) -> list[Path]:
+    """What lies in a folder of the standard library, without the packages that were installed there."""
+    return [child for child in folder.iterdir() if child.name not in INSTALLED]
+
+
+def _pieces(folder: Path) -> list[Path]:
+    """A folder of the standard library: whole, or in pieces where packages that cells need lie within it,
+    so that it cannot be hidden with the others beside them."""
+    return _modules_in(folder) if any(folder in package.parents for package in packages()) else [folder]
 
 
 def shown() -> tuple[str, ...]:
     """What a cell with a root of its own finds there: `readable` in few pieces, see `hidden`."""
     system = [path for path in SYSTEM if Path(path).exists()]
     shared = (Path(sys.base_prefix) / "lib").glob("libpython*.so*")
-    places = (*map(str, standard()), *map(str, packages()), *(str(path.resolve()) for path in shared))
+    own = [str(piece) for folder in standard() for piece in _pieces(folder)]
+    places = (*own, *map(str, packages()), *(str(path.resolve()) for path in shared))
     return tuple(dict.fromkeys((*system, *places)))
 
 
 def hidden() -> tuple[str, ...]:
     """Folders within `shown` that stay empty there: other packages, in the interpreter and the system's."""
-    folders = [str(folder / "site-packages") for folder in standard()]
+    folders = [str(folder / name) for folder in standard() for name in INSTALLED]
     own = [path for path in folders if not any(str(each).startswith(path + "/") for each in packages())]
     return (*own, "/usr/lib/python3/dist-packages")
 

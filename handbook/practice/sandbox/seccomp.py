@@ -66,6 +66,9 @@ def checks(pid: int) -> dict[str, tuple[Check, ...]]:
         "ioctl": ((1, 0xFFFFFFFF, TERMINAL),),
         "fcntl": ((1, 0xFFFFFFFF, FILE_COMMANDS),),
         "prlimit64": ((0, 0xFFFFFFFF, (0,)),),  # of itself, and its hard limits are as its soft ones
+        # no MSG_OOB: urgent data on AF_UNIX, which nobody here needs and which held CVE-2025-38236
+        **dict.fromkeys(("sendto", "recvfrom"), ((3, 1, (0,)),)),
+        **dict.fromkeys(("sendmsg", "recvmsg"), ((2, 1, (0,)),)),
         "arch_prctl": ((0, 0xFFFFFFFF, (0x1021, 0x1022, 0x1023)),),  # ARCH_*_XCOMP_*: oneDNN asks for AMX
     }
 
