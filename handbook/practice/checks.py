@@ -94,7 +94,7 @@ def _container(got: Any, expected: Any, what: str, peer: str = "") -> None:
             said += f" (with {described(extra)} too many)" if extra else ""
             _differ(what, described(expected), said, peer)
     elif len(got) != len(expected):
-        many = f"{len(expected)} items, {described(expected)}"
+        many = f"{len(expected)} item{'' if len(expected) == 1 else 's'}, {described(expected)}"
         _differ(what, many, f"{len(got)}, {described(got)}", peer)
 
 
