@@ -57,7 +57,8 @@ def known(name: str) -> type | None:
         import numpy as np
 
         found = getattr(np, last, None)
-        return found if isinstance(found, type) and issubclass(found, (np.generic, np.ndarray)) else None
+        number = isinstance(found, type) and issubclass(found, np.generic)
+        return found if number or found is np.ndarray else None  # and not memmap, which opens files
     elif name == "torch.Tensor" and "torch" in sys.modules:
         return getattr(sys.modules["torch"], "Tensor", None)
     return None

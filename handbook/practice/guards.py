@@ -90,12 +90,16 @@ class TestFiles:
 
 
 class Lent(TestFiles):
-    """The side of the book's own code, which a snippet calls: public names of one module, no more."""
+    """The side of the book's own code, which a snippet calls: what one module defines, no more.
+
+    Not what the module imports: given a class that opens files, `torch.func.functional_call` opens any.
+    """
 
     def used(self, value: Any, operation: str, name: str) -> None:
         """Raises AttributeError for what a snippet has no business with."""
         if isinstance(value, types.ModuleType):
-            if operation == "get" and not name.startswith("_"):
+            defined = getattr(vars(value).get(name), "__module__", None) == value.__name__
+            if operation == "get" and not name.startswith("_") and defined:
                 return
             raise AttributeError(f"the book's solution has no {name}")
         super().used(value, operation, name)

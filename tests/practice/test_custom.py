@@ -90,7 +90,8 @@ def test_the_handbooks_own_code_is_lent_and_not_opened(
 ) -> None:
     """A snippet calls it in another process, which may read what the snippet may not."""
     own_code = (
-        "import math\nfrom handbook.records import Tool\n_secret = 1\n"
+        "import math\nfrom torch.func import functional_call\nfrom handbook.records import Tool\n"
+        "_secret = 1\n"
         "def add(a, b):\n    if a < 0: raise ValueError('negative')\n    return Tool(str(a + b)).name\n"
     )
     (tmp_path / "solution.py").write_text(own_code)
@@ -102,8 +103,11 @@ def test_the_handbooks_own_code_is_lent_and_not_opened(
     for operation, target, name in (
         ("get", 0, "_secret"),
         ("get", 0, "math"),
+        ("get", 0, "functional_call"),  # calls what it is given, np.memmap too
+        ("get", 0, "Tool"),
         ("get", 1, "__globals__"),
     ):
         found = tried(judge, lent, reach.format(operation, target, name), code)
         assert found.reference_value == "", found
+        assert "AttributeError" in found.reference_error
     assert "ModuleNotFoundError" in tried(judge, lent, "import handbook", code).reference_error

@@ -11,6 +11,7 @@ import pytest
 
 from handbook.app.cli.judging import growth_line
 from handbook.book.nouns import Exercise
+from handbook.practice import classes
 from handbook.practice.custom import try_input
 from handbook.practice.frames import HEADER, MARK, Channel, Garbled
 from handbook.practice.judge import Judge
@@ -135,3 +136,13 @@ def test_a_note_on_growth_is_no_command_to_a_terminal() -> None:
     growth = Growth("", None, None, None, (), (), "n", None, "Stopped by ValueError: \x1b[2J\u202e")
     assert "\x1b" not in growth_line(growth)
     assert "\u202e" not in growth_line(growth)
+
+
+def test_no_class_that_opens_files_is_known_to_both_sides() -> None:
+    """Who may name a class may have it called by whatever calls its arguments."""
+    import numpy as np
+
+    assert classes.known("numpy.ndarray") is np.ndarray
+    assert classes.known("numpy.float32") is np.float32
+    assert [classes.known(f"numpy.{name}") for name in ("memmap", "recarray", "matrix")] == [None] * 3
+    assert classes.known("builtins.type") is None

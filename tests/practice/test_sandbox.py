@@ -240,6 +240,18 @@ def test_the_books_own_code_may_import_the_handbook() -> None:
     worker.close()
 
 
+@linux
+@pytest.mark.skipif(not found().landlock, reason="Landlock keeps what a trusted cell reads to modules")
+def test_the_books_own_code_reads_and_writes_no_file_of_the_persons(tmp_path: Path) -> None:
+    """It answers calls of a stranger's snippet, whatever those make of its functions."""
+    worker = Worker(found().namespaces, found().layers, torch=False)
+    (tmp_path / "key").write_text("secret")
+    for source in (f"open({str(tmp_path / 'key')!r}).read()", f"open({str(tmp_path / 'new')!r}, 'w')"):
+        assert attack(worker, source, trusted=True).error == "PermissionError"
+    assert not (tmp_path / "new").exists()
+    worker.close()
+
+
 def test_descriptions_say_what_is_open() -> None:
     full, nothing = Found(7, True, True, True), Found()
     assert needs_consent(describe("process", nothing))

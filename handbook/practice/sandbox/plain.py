@@ -35,9 +35,12 @@ def start_cold(program: Path = BOOT) -> list[str]:
 
 
 def trusting(plan: Mapping[str, Any]) -> dict[str, Any]:
-    """The plan for the book's own code: everything can be read and imported; no new processes, no network."""
-    layers = [layer for layer in plan["confine"] if layer == "seccomp"]
-    return {**plan, "path": [path for path in sys.path if path], "modules": None, "confine": layers}
+    """The plan for the book's own code: all that this process imports can be, and no other file be read;
+    no new processes, no network."""
+    path = [folder for folder in sys.path if folder]
+    private = {Path.home().resolve(), Path.cwd().resolve()}  # `python -m` puts where it was started there
+    read = [folder for folder in path if Path(folder).resolve() not in private]
+    return {**plan, "path": path, "modules": None, "read": [*readable(), str(ROOT), *read]}
 
 
 class ColdCell(Cell):
