@@ -75,9 +75,11 @@ def test_neighbours_in_floating_point(submission):
 
 
 def test_large_values_do_not_overflow(submission):
-    """The midpoint of 1e308 and 1.5e308 is a float, their sum is not."""
+    """The midpoint of 1e308 and 1.5e308 is a float, their sum is not; nor is 1e308 less -1e308."""
     got = submission.fit_stump(np.array([[1e308], [1.5e308]]), np.array([1, 0]))
     close(got, (0, 1.25e308, 0.0, 1, 0), "values near the largest float")
+    got = submission.fit_stump(np.array([[1e308], [-1e308]]), np.array([1, 0]))
+    close(got, (0, 0.0, 0.0, 0, 1), "values near the largest float, of both signs")
 
 
 def test_side_without_weight(submission):

@@ -38,7 +38,7 @@ def fit_stump(
         if best[0] >= 0 and impurity[at] > best[2] - CLOSE:
             continue
         low, high = values[steps[at]], values[steps[at] + 1]
-        middle = low + (high - low) / 2
+        middle = low / 2 + high / 2  # neither the sum nor the difference can overflow
         threshold = float(middle if middle < high else low)
         best = (feature, threshold, float(impurity[at]), int(left[at].argmax()), int(right[at].argmax()))
     return best

@@ -106,7 +106,7 @@ def test_order_of_rows_does_not_matter(submission):
 
 
 def test_odd_scores(submission):
-    """Logits, infinities, unsigned integers, booleans as labels, plain lists."""
+    """Logits, infinities, unsigned integers, booleans as labels, neighbouring floats."""
     labels = np.array([True, False, True, False])
     close(submission.auc(labels, np.array([np.inf, -1e9, 5.0, -np.inf])), 1.0, "auc with infinities")
     thresholds = submission.roc_curve(labels, np.array([np.inf, 0.0, 0.0, -np.inf]))[2]

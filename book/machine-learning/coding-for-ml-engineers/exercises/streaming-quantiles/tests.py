@@ -8,7 +8,7 @@ from handbook.practice.checks import equal, inside, raises
 def test_worked_example(submission):
     """The statement's example."""
     s = submission.Quantiles(0.1)
-    equal((s.count, s.rank(3.0)), (0, 0), "count and rank of nothing")
+    equal((s.count, float(s.rank(3.0))), (0, 0.0), "count and rank of nothing")
     for value in (5.0, 1.0, 4.0, 1.0):
         s.add(value)
     equal(s.count, 4, "count")
