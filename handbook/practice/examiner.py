@@ -90,8 +90,9 @@ class Examiner:
             if fault is not None:
                 made = verdict_of(fault, self.files)
             output = str(self.peer.ask("printed", 0)) if alive else ""
-        except (Ended, Garbled) as error:
-            alive, fault = False, fault or error
+        except BaseException as error:  # forged, or values whose text raises: this process goes on
+            lost = error if isinstance(error, (Ended, Garbled)) else Garbled(f"raised {type(error).__name__}")
+            alive, fault = False, fault or lost
             made = verdict_of(fault, self.files)
         self.control.send(
             {

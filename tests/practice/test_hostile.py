@@ -83,6 +83,28 @@ def test_a_message_that_does_not_end(judge: Judge, one: Exercise) -> None:
     assert try_input(one, DRIPPING, "1", reference=False, using=judge).error.startswith("The process ended")
 
 
+RAISING = """
+import json, struct, sys
+frame = sys._getframe()
+while "Peer" not in frame.f_globals:
+    frame = frame.f_back
+def reply(self, answer, parts):
+    made = {"known": "builtins.SystemExit", "args": {"t": [0]}, "text": ""}
+    text = json.dumps(["x", answer[1], made, []]).encode()
+    self.channel.sock.sendall(struct.pack("<4sII", b"hbk1", len(text), 0) + text)
+frame.f_globals["Peer"].reply = reply
+def one(): return 1
+"""
+
+
+def test_an_examiner_outlives_every_answer(judge: Judge, one: Exercise) -> None:
+    """Also where each one, that to what was printed too, ends whoever does not expect it."""
+    report = judge.run(one, RAISING)
+    assert not report.passed
+    assert "xaminer" not in report.verdicts[0].message
+    assert {incident.kind for incident in report.incidents} <= {"protocol", "exit"}
+
+
 def test_a_channel_that_never_falls_silent() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
