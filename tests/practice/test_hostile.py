@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from handbook.app.cli.judging import growth_line
+from handbook.app.cli.output import print_json
 from handbook.book.nouns import Exercise
 from handbook.practice import classes
 from handbook.practice.custom import try_input
@@ -168,3 +170,12 @@ def test_no_class_that_opens_files_is_known_to_both_sides() -> None:
     assert classes.known("numpy.float32") is np.float32
     assert [classes.known(f"numpy.{name}") for name in ("memmap", "recarray", "matrix")] == [None] * 3
     assert classes.known("builtins.type") is None
+
+
+def test_what_is_printed_as_json_is_no_command_to_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    said = "\x1b[2J \x9b2J \u202e \x7f é\n"
+    print_json("handbook.judge/1", {"output": said})
+    printed = capsys.readouterr().out
+    assert not {"\x1b", "\x9b", "\u202e", "\x7f"} & set(printed)
+    assert "é" in printed
+    assert json.loads(printed)["output"] == said

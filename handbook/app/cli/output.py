@@ -21,8 +21,11 @@ def json_option(function: F) -> F:
 
 
 def print_json(schema: str, values: Mapping[str, Any]) -> None:
-    """One object, its shape named and numbered. NaN and infinity, which JSON lacks, become null."""
-    click.echo(json.dumps(_finite({"schema": schema, **values}), ensure_ascii=False, indent=2))
+    """One object, its shape named and numbered. NaN and infinity, which JSON lacks, become null; what a
+    terminal would obey is escaped."""
+    text = json.dumps(_finite({"schema": schema, **values}), ensure_ascii=False, indent=2)
+    lines = (_OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", line) for line in text.split("\n"))
+    click.echo("\n".join(lines))
 
 
 def shown(text: str) -> str:
