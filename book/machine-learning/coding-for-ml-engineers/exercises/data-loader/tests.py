@@ -32,6 +32,8 @@ def test_resumes_in_the_middle(submission):
     batches = iter(loader)
     equal([next(batches), next(batches)], first[:2], "two batches")
     state = json.loads(json.dumps(loader.state()))
+    expected = {"count": 20, "batch": 3, "seed": 5, "world": 1, "epoch": 0, "done": 2}
+    equal(state, expected, "the state after two batches")
     fresh = submission.DataLoader(20, 3, 5)
     fresh.restore(state)
     equal(list(fresh), first[2:], "the rest of epoch 0")
