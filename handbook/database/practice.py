@@ -80,7 +80,7 @@ class Practice:
             return {name: (passed, total) for name, passed, total in session.execute(statement)}
 
     def failed_since(self, exercise: str, begun: datetime) -> int:
-        """Attempts of a round of which a test ran and failed; code that did not load is a slip, and no try."""
+        """Attempts of a round of which a test ran and failed; code that did not load is a slip, no try."""
         mine = (Attempt.exercise == exercise, Attempt.at >= begun, Attempt.passed < Attempt.total)
         with self._database.session(reads=True) as session:
             reports = session.scalars(select(Attempt.report).where(*mine))

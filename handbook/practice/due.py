@@ -10,8 +10,8 @@ up, and tells the rating itself:
 
 Intervals come from the `fsrs` package, version 6 of the algorithm (Ye, Su and Cao 2022, "A Stochastic
 Shortest Path Algorithm for Optimizing Spaced Repetition Scheduling", KDD), with its default parameters: those
-were fitted to flashcards, not to exercises of half an hour, so a date is a proposal. Steps of minutes within a
-day make no sense for an exercise and are switched off; so is the random spread of dates, so that equal
+were fitted to flashcards, not to exercises of half an hour, so a date is a proposal. Steps of minutes within
+a day make no sense for an exercise and are switched off; so is the random spread of dates, so that equal
 histories give equal dates.
 """
 
