@@ -42,6 +42,7 @@ LONG = 0.15  # seconds of one call, from which on no larger size is tried
 BUDGET = 2.0  # seconds for all calls
 SHORT = 2e-4  # seconds: what is quicker is noise, and not fitted
 SLACK = 0.35  # of an exponent: below it two slopes are not told apart
+WIDE = 1.0  # of an interval of the exponent: wider, nothing is said
 ALIKE = 1.3  # a fit whose error is at most so many times the best one's is as good
 Slopes = tuple[float, float, float] | tuple[None, None, None]
 UNKNOWN: Slopes = (None, None, None)
@@ -132,14 +133,18 @@ def growth(sizes: Sequence[int], seconds: Sequence[float], expected: str) -> Gro
         return say("", UNKNOWN, True if flat else None, note)
     ns, ts = [n for n, _ in kept], [t for _, t in kept]
     half = max(4, len(kept) // 2 + 1)
-    slopes = slope(ns[-half:], ts[-half:])
-    errors = {kind: error(kind, ns, ts) for kind in CLASSES}
-    best = min(errors, key=lambda kind: errors[kind])
-    alike = [kind for kind in CLASSES if kind != best and errors[kind] <= max(ALIKE * errors[best], 0.03)]
-    if errors[best] > 0.5:
-        return say("", slopes, None, "The times are too uneven to be fitted; the machine may be busy.")
     limit = _steepness(expected, ns[-half:]) + SLACK
-    meets = False if slopes[1] > limit else True if slopes[2] <= limit or expected in (best, *alike) else None
+    slopes = exponent, low, high = slope(ns[-half:], ts[-half:])
+    uneven = "The times are too uneven to be fitted; the machine may be busy."
+    if high - low > WIDE * max(1.0, 0.6 * exponent) and low <= limit:
+        return say("", slopes, None, uneven)
+    near = [k for k in CLASSES if low - SLACK <= _steepness(k, ns[-half:]) <= high + SLACK]
+    errors = {kind: error(kind, ns, ts) for kind in near or CLASSES}
+    best = min(errors, key=lambda kind: errors[kind])
+    alike = [k for k in errors if k != best and errors[k] <= max(ALIKE * errors[best], 0.03)]
+    if errors[best] > 0.5:
+        return say("", slopes, None, uneven)
+    meets = False if low > limit else True if high <= limit or expected in (best, *alike) else None
     order = list(CLASSES)
     if meets is None and order.index(best) < order.index(expected):
         meets = True

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from handbook.practice.growth import CLASSES, LARGEST, LONG, collect, error, growth, slope
+from handbook.practice.growth import CLASSES, LARGEST, LONG, WORDS, collect, error, growth, slope
 
 SIZES = [2**k for k in range(6, 14)]
 
@@ -124,3 +124,26 @@ def test_budget_ends_it() -> None:
 def test_quickest_of_three_counts() -> None:
     took = iter([3.0, 1.0, 2.0])
     assert collect(lambda n: next(took) / 100, [5]) == ([5], [0.01])
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_the_law_that_is_named_has_about_the_slope_that_is_said(seed: int) -> None:
+    """However noisy: never 'n squared' beside an exponent of 0.95."""
+    chance = random.Random(seed)
+    kind = chance.choice(["n", "n log n", "n^2"])
+    noisy = [t * chance.uniform(1, 4) for t in times(kind)]
+    found = growth(SIZES, noisy, "n log n")
+    if found.looks_like:
+        assert found.low is not None
+        assert found.high is not None
+        named = next(k for k, words in WORDS.items() if found.looks_like == f"looks like {words}")
+        steep = (
+            1.15 if named == "n log n" else {"1": 0.0, "log n": 0.15, "n": 1.0, "n^2": 2.0, "n^3": 3.0}[named]
+        )
+        assert found.low - 0.5 <= steep <= found.high + 0.5
+
+
+def test_times_all_over_the_place_are_called_uneven() -> None:
+    found = growth([500, 1000, 2000, 4000, 8000], [2e-4, 5e-4, 2.5e-4, 4e-3, 9e-4], "n log n")
+    assert (found.looks_like, found.meets) == ("", None)
+    assert "uneven" in found.note
