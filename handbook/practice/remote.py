@@ -8,6 +8,7 @@ Book: machine-learning/coding-for-ml-engineers
 
 from __future__ import annotations
 
+import sys
 import threading
 import weakref
 from collections.abc import Callable
@@ -21,6 +22,8 @@ from handbook.practice.verdicts import cut
 from handbook.practice.wire import Decoder, Encoder, Malformed
 
 NESTED = 50  # calls within calls
+ROOM = 200  # frames of our own, beyond what recursion a submission may have
+DEEPEST = 2**31 - 1
 KEPT = 100  # exceptions that may come back as themselves
 FAULTS = (
     Malformed,
@@ -204,7 +207,18 @@ class Peer:
     # Asking
 
     def ask(self, operation: str, target: int, name: str = "", args: Any = (), kw: Any = None) -> Any:
-        """The other side's answer; raises what it raised there. Changed arguments are written back."""
+        """The other side's answer; raises what it raised there. Changed arguments are written back.
+
+        A recursion that calls the other side on its way down ends in its own code, not halfway in a message.
+        """
+        limit = sys.getrecursionlimit()
+        sys.setrecursionlimit(min(limit + ROOM, DEEPEST))
+        try:
+            return self._ask(operation, target, name, args, kw)
+        finally:
+            sys.setrecursionlimit(limit)
+
+    def _ask(self, operation: str, target: int, name: str, args: Any, kw: Any) -> Any:
         with self.lock:
             encoder, told = Encoder(self.other), set(self.told)
             try:

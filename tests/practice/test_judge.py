@@ -472,3 +472,34 @@ def test_several_at_once(run: Callable[..., Report], judge: Judge, tmp_path: Pat
     for thread in threads:
         thread.join()
     assert [report.passed for report in reports] == [True] * 6
+
+
+PADDED = """
+def descend(call, pads):
+    def down(n):
+        call(n)
+        return down(n + 1)
+    def padded(n):
+        return padded(n - 1) if n else down(0)
+    return padded(pads)
+"""
+
+
+def test_a_recursion_that_calls_the_test_ends_in_its_own_code(tmp_path: Path, judge: Judge) -> None:
+    """Wherever the limit is met: the frames before it shift by one each time."""
+    tests = """
+def test_deep(submission):
+    for pads in range(12):
+        try:
+            submission.descend(lambda n: n, pads)
+        except RecursionError:
+            continue
+        raise AssertionError("expected RecursionError, got none")
+"""
+    for name, text in {"tests": tests, "hidden": "", "starter": "", "solution": ""}.items():
+        (tmp_path / f"{name}.py").write_text(text)
+    deep = Exercise(
+        "deep", "one", "Deep", "foundation", 5, "descend", ("1", "2", "3"), "first", "", "", tmp_path
+    )
+    report = judge.run(deep, PADDED, hidden=False)
+    assert report.passed, report

@@ -112,7 +112,7 @@ def test_the_book_is_asked_and_answers(
     for split in ("dev", "test"):
         assert report["retrieval"]["by_way"]["reranked"][split]["top3"] >= 0.68
         assert report["refusal"][split]["answered"] >= 0.85
-        # 16 of 22 on dev since a sixth chapter speaks of caches, windows and experts too; a refit answers less
+        # 16 of 22 on dev: a sixth chapter speaks of caches and windows too; a refit answers less
         assert report["refusal"][split]["refused"] >= (0.70 if split == "dev" else 0.78)
     assert report["latency"]["search"]["p50_ms"] < 100
 
