@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -47,14 +46,12 @@ FORGERIES = {
     "reads the expected value from the caller's frame": "import sys\ndef mean(x):\n"
     "    frame = sys._getframe()\n    while frame:\n        if 'expected' in frame.f_locals:\n"
     "            return frame.f_locals['expected']\n        frame = frame.f_back\n    return -1.0\n",
-    "replaces the tests": "import sys\nimport gc, types\nfor f in gc.get_objects():\n"
+    "replaces the tests": "import gc, types\nfor f in gc.get_objects():\n"
     "    if isinstance(f, types.FunctionType) and f.__name__.startswith('test_'):\n"
     "        f.__code__ = (lambda submission: None).__code__\n" + WRONG,
     "ends before the first test": "import os\nprint('passed')\nimport sys\nsys.stdout.flush()\nos._exit(0)\n"
     + WRONG,
-    "is not decided by its value": "state = []\nclass Float(float):"
-    + LIAR
-    + "def mean(x):\n    import numpy as np\n"
+    "is not decided by its value": "class Float(float):" + LIAR + "def mean(x):\n    import numpy as np\n"
     "    np.isclose = lambda *a, **k: np.True_\n    np.all = lambda *a, **k: True\n"
     "    np.allclose = lambda *a, **k: True\n"
     "    from handbook.practice import checks\n    checks.close.__code__ = (lambda *a, **k: None).__code__\n"
@@ -125,7 +122,7 @@ ATTACKS = {
     "endless output": "while True: print('x' * 100000)",
     "the home folder": "import os\nos.listdir(os.path.expanduser('~root'))\nopen('/etc/shadow').read()",
     "the network": "import socket\nsocket.create_connection(('192.0.2.1', 80), 1)",
-    "writing elsewhere": "open('/var/tmp/handbook-attack', 'w').write('x')",
+    "writing elsewhere": "open('../handbook-attack', 'w').write('x')",
     "killing its parent": "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)",
     "a full disk": "with open('big', 'wb') as f:\n    while True: f.write(bytes(1 << 20))",
 }
@@ -291,6 +288,5 @@ def humaneval_mutants(small: bool = True) -> float:
         for problem in _human()[:: 16 if small else 2]:
             for mutant in mutants(problem.program(problem.reference))[:: 6 if small else 3]:
                 made += 1
-                whole = replace(problem, prompt=problem.prompt)
-                rejected += not judge_problem(whole, mutant.code, judge=judge, seconds=2.0).passed
+                rejected += not judge_problem(problem, mutant.code, judge=judge, seconds=2.0).passed
     return rejected / made

@@ -53,8 +53,3 @@ def reservoir_share(small: bool = True) -> list[float]:
 
 def coin_share(small: bool = True) -> list[float]:
     return [first_tenth(coin, 500 if small else 4000, seed) for seed in range(5)]
-
-
-def off_by_one_share(small: bool = True) -> list[float]:
-    """The first ten items alone: with randrange(item) the eleventh always throws one of them out."""
-    return [first_tenth(off_by_one, 500 if small else 4000, seed) for seed in range(5)]
