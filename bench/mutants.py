@@ -3,10 +3,12 @@
 handbook bench mutants [EXERCISE ...] [--changed] [--store bench/mutants.json] [--show] [--json]
 
 A mutant is the solution with one small fault (`handbook.practice.mutants`). It is rejected when a test
-fails, time runs out or it crashes. Those that behave exactly like the solution are listed with the reason in
-`tests/exercises/equivalent/<exercise>.toml`, and left out; one that is listed and rejected all the same is a
-mistake of the list and is said. What is stored carries a digest of the exercise's files: a test fails when
-they have changed since.
+fails, time runs out or it crashes. Those that behave exactly like the solution, or change what the exercise
+does not ask for, stand with the reason in `tests/exercises/equivalent/<exercise>.toml` and are left out; one
+that is listed and rejected all the same is a mistake of the list and is said. Where the solution wraps the
+handbook's own code, that code is mutated too: the module runs with its fault before the wrapper imports from
+it. What is stored carries a digest of the exercise's files and of that code: a test fails when they have
+changed since.
 """
 
 import argparse
@@ -17,7 +19,7 @@ import sys
 import tomllib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -41,11 +43,50 @@ class Tested:
     survivors: list[str]
 
 
+FAULTY = """
+import importlib as _importlib
+_module = _importlib.import_module({module!r})
+exec(compile({source!r}, _module.__file__, "exec"), _module.__dict__)
+{wrapper}
+"""
+
+
+def owned(exercise: Any) -> Any:
+    """Source of the handbook's own code that the solution wraps, or None."""
+    from handbook.book.symbols import source
+
+    return source(exercise.solution) if exercise.solution else None
+
+
+def made(exercise: Any) -> list[Any]:
+    """The mutants of a solution, and of the handbook's own code behind it, as whole programs."""
+    from handbook.practice.mutants import mutants
+
+    wrapper = exercise.file("solution.py").read_text(encoding="utf-8")
+    found, own = mutants(wrapper), owned(exercise)
+    if own is None:
+        return found
+    module = own.symbol.partition(":")[0]
+    lines = range(own.line, own.line + len(own.text.splitlines()))
+    taken = {mutant.key for mutant in found}
+    return found + [
+        replace(
+            mutant,
+            key=mutant.key + "-own" * (mutant.key in taken),
+            code=FAULTY.format(module=module, source=mutant.code, wrapper=wrapper),
+        )
+        for mutant in mutants(own.file.read_text(encoding="utf-8"))
+        if mutant.line in lines
+    ]
+
+
 def digest(exercise: Any) -> str:
-    """Of what the result hangs on: solution, tests and the list of equivalent mutants."""
+    """Of what the result hangs on: solution, code behind it, tests and the list of equivalent mutants."""
+    own = owned(exercise)
     files = [exercise.file(name) for name in ("solution.py", "tests.py", "hidden.py")]
     files.append(EQUIVALENT / f"{exercise.name}.toml")
     parts = [file.read_bytes() if file.is_file() else b"" for file in files]
+    parts += [own.text.encode()] if own else []
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
 
 
@@ -60,16 +101,14 @@ def equivalent(name: str) -> dict[str, dict[str, str]]:
 
 def run(judge: Any, exercise: Any, workers: int, show: bool = False) -> Tested:
     """Raises RuntimeError where the solution itself does not pass, or the list of equivalents is wrong."""
-    from handbook.practice.mutants import mutants
-
     source = exercise.file("solution.py").read_text(encoding="utf-8")
     trusted = "handbook" in source
     whole = judge.run(exercise, source, growth=False, trusted=trusted)
     if not whole.passed:
         raise RuntimeError(f"{exercise.name}: the solution does not pass: {whole.broken or whole.verdicts}")
     seconds = max(LEAST, FACTOR * whole.wall)
-    known, made = equivalent(exercise.name), mutants(source)
-    if stale := known.keys() - {mutant.key for mutant in made}:
+    known, programs = equivalent(exercise.name), made(exercise)
+    if stale := known.keys() - {mutant.key for mutant in programs}:
         raise RuntimeError(f"{exercise.name}: no mutant has these listed keys any more: {sorted(stale)}")
 
     def verdict(mutant: Any) -> Any:
@@ -78,10 +117,10 @@ def run(judge: Any, exercise: Any, workers: int, show: bool = False) -> Tested:
         )
 
     with ThreadPoolExecutor(workers) as pool:
-        reports = list(pool.map(verdict, made))
+        reports = list(pool.map(verdict, programs))
     rejected = visible = 0
     survivors, mistaken = [], []
-    for mutant, report in zip(made, reports, strict=True):
+    for mutant, report in zip(programs, reports, strict=True):
         if report.passed:
             if mutant.key not in known:
                 survivors.append(f"line {mutant.line}: {mutant.what} [{mutant.key}]")
@@ -98,7 +137,7 @@ def run(judge: Any, exercise: Any, workers: int, show: bool = False) -> Tested:
             print(f"  line {mutant.line}: {mutant.what}\n    {told}")
     if mistaken:
         raise RuntimeError(f"{exercise.name}: listed as equivalent, and rejected: {'; '.join(mistaken)}")
-    return Tested(digest(exercise), len(made) - len(known), len(known), rejected, visible, survivors)
+    return Tested(digest(exercise), len(programs) - len(known), len(known), rejected, visible, survivors)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

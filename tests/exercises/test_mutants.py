@@ -14,7 +14,7 @@ import pytest
 
 from handbook.book.load import open_book
 from handbook.practice.judge import Judge
-from handbook.practice.mutants import Mutant, mutants
+from handbook.practice.mutants import Mutant
 from handbook.settings import load
 from tests.labs.conftest import ROOT
 
@@ -71,9 +71,8 @@ def test_equivalent_mutants_have_their_reason() -> None:
 def chosen(name: str) -> list[Mutant]:
     """The same few every time: those whose hash of name and key comes first."""
     survivors = " ".join(STORED.get(name, {}).get("survivors", []))
-    source = BOOK.exercises[name].file("solution.py").read_text(encoding="utf-8")
     known = BENCH.equivalent(name)
-    made = [m for m in mutants(source) if m.key not in known and m.key not in survivors]
+    made = [m for m in BENCH.made(BOOK.exercises[name]) if m.key not in known and m.key not in survivors]
     return sorted(made, key=lambda m: hashlib.sha256(f"{name} {m.key}".encode()).digest())[:SAMPLE]
 
 
