@@ -23,7 +23,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.orm import Session, sessionmaker
 
 from handbook.database.migrate import bring_up_to_date
-from handbook.database.tables import Ask, Base, Measurement, ReadSection, Signal
+from handbook.database.tables import Ask, Base, ImportRow, Measurement, ReadSection, Signal
 from handbook.errors import DatabaseError, DiskFull
 from handbook.records import Answer
 from handbook.settings import Settings
@@ -223,7 +223,8 @@ class Database:
         return {"format": "handbook-state", "version": 1, "tables": tables}
 
     def import_(self, state: Mapping[str, Any]) -> int:
-        """Add the rows of an export; what is already here stays. Returns how many were added.
+        """Add the rows of an export as they are; what is already here stays. Returns how many were added.
+        Files of people come by `practice.exchange`, which checks what the rows say and reckons cards anew.
 
         Raises DatabaseError with every fault found, before anything is written.
         """
@@ -235,12 +236,14 @@ class Database:
         return len(rows)
 
     def delete_all(self) -> None:
-        """What `export` gives. A corpus is deleted with its index, by `rag.corpora.Corpora.delete`."""
+        """What `export` gives, and what is kept of imports. A corpus is deleted with its index, by
+        `rag.corpora.Corpora.delete`."""
         from handbook.database.exchange import state_tables
 
         with self.session() as session:
             for cls in state_tables():
                 session.execute(delete(cls))
+            session.execute(delete(ImportRow))
 
 
 def as_dict(row: Base) -> dict[str, Any]:

@@ -121,6 +121,154 @@ class ExerciseState(Base):
     at: Mapped[datetime] = mapped_column(default=now)
 
 
+class CardRow(Base):
+    """How the reader stands with a question of the book.
+
+    card: what the scheduler of repetitions knows, {} before the first answer; due: when it should be asked
+    again. lapses: how often it was known and then was not. leech: it keeps being forgotten. suspended: never
+    asked. buried: the day on which it is not asked (ISO), or "".
+    """
+
+    __tablename__ = "card"
+
+    question: Mapped[str] = mapped_column(String(120), primary_key=True)
+    card: Mapped[dict[str, Any]]
+    due: Mapped[datetime | None] = mapped_column(index=True)
+    lapses: Mapped[int]
+    leech: Mapped[bool]
+    suspended: Mapped[bool]
+    buried: Mapped[str] = mapped_column(String(10))
+    at: Mapped[datetime] = mapped_column(default=now)
+
+
+class ReviewRow(Base):
+    """An answer to a question, what the grader said of it and what the person made of that.
+
+    grade: the Grade that was proposed, as plain data; proposed: the rating that followed. decided: the
+    person's own verdicts, by criterion. rating: what counted; "" where a state came without its history.
+    before, after: the card's row (before: {} if there was none); kind: drill, diagnostic or import.
+    """
+
+    __tablename__ = "review"
+
+    key: Mapped[str] = mapped_column(String(40), primary_key=True)
+    question: Mapped[str] = mapped_column(String(120), index=True)
+    at: Mapped[datetime] = mapped_column(default=now, index=True)
+    rating: Mapped[str] = mapped_column(String(10))
+    proposed: Mapped[str] = mapped_column(String(10))
+    answer: Mapped[str] = mapped_column(Text)
+    grade: Mapped[dict[str, Any]]
+    decided: Mapped[dict[str, Any]]
+    seconds: Mapped[float] = mapped_column(Float)
+    kind: Mapped[str] = mapped_column(String(20))
+    before: Mapped[dict[str, Any]]
+    after: Mapped[dict[str, Any]]
+    undone: Mapped[bool]
+
+
+class Correction(Base):
+    """A criterion that the person decided otherwise than the grader proposed, or that it left open.
+
+    review: the key of the review that it was part of. quote, confidence, grader: of the proposal.
+    """
+
+    __tablename__ = "correction"
+
+    key: Mapped[str] = mapped_column(String(40), primary_key=True)
+    review: Mapped[str] = mapped_column(String(40))
+    question: Mapped[str] = mapped_column(String(120), index=True)
+    criterion: Mapped[str] = mapped_column(String(120))
+    answer: Mapped[str] = mapped_column(Text)
+    quote: Mapped[str] = mapped_column(Text)
+    proposed: Mapped[str] = mapped_column(String(10))
+    verdict: Mapped[str] = mapped_column(String(10))
+    confidence: Mapped[float] = mapped_column(Float)
+    grader: Mapped[str] = mapped_column(String(120))
+    at: Mapped[datetime] = mapped_column(default=now)
+
+
+class AnswerDraft(Base):
+    """What is typed as an answer and was not handed in yet. place: drill or diagnostic; seconds: spent on it
+    so far."""
+
+    __tablename__ = "answer_draft"
+
+    question: Mapped[str] = mapped_column(String(120), primary_key=True)
+    place: Mapped[str] = mapped_column(String(20), primary_key=True)
+    text: Mapped[str] = mapped_column(Text)
+    seconds: Mapped[float] = mapped_column(Float)
+    at: Mapped[datetime] = mapped_column(default=now)
+
+
+class PlanRow(Base):
+    """A plan as it was decided; rows are only added. The highest number that is not undone holds. why: what
+    was changed, in words."""
+
+    __tablename__ = "plan"
+
+    key: Mapped[str] = mapped_column(String(40), primary_key=True)
+    number: Mapped[int]
+    values: Mapped[dict[str, Any]]
+    why: Mapped[str] = mapped_column(Text)
+    undone: Mapped[bool]
+    at: Mapped[datetime] = mapped_column(default=now)
+
+
+class DiagnosticRow(Base):
+    """A diagnostic, as far as it is: resumed from its state."""
+
+    __tablename__ = "diagnostic"
+
+    key: Mapped[str] = mapped_column(String(40), primary_key=True)
+    state: Mapped[dict[str, Any]]
+    begun: Mapped[datetime] = mapped_column(default=now)
+    ended: Mapped[datetime | None]
+
+
+class DayRow(Base):
+    """A day's session as it was dealt, and what is done of it. day: ISO date."""
+
+    __tablename__ = "day"
+
+    day: Mapped[str] = mapped_column(String(10), primary_key=True)
+    values: Mapped[dict[str, Any]]
+    at: Mapped[datetime] = mapped_column(default=now)
+
+
+class FittedRow(Base):
+    """The scheduler's parameters, fitted to the reader's own history, with what that was worth; rows are only
+    added. The newest that is not undone holds."""
+
+    __tablename__ = "fitted"
+
+    key: Mapped[str] = mapped_column(String(40), primary_key=True)
+    values: Mapped[dict[str, Any]]
+    undone: Mapped[bool]
+    at: Mapped[datetime] = mapped_column(default=now)
+
+
+class ImportRow(OfThisMachine, Base):
+    """What an import brought, so that it can be taken back; it does not travel, and goes when everything is
+    deleted.
+
+    kind: json, csv or anki; name: of the file. taken: counts by what it was; left_out: counts by reason.
+    rows: by table, the primary key and a digest of each row that was added. cards: by question, its row
+    before ({} if there was none) and after.
+    """
+
+    __tablename__ = "imported"
+
+    key: Mapped[str] = mapped_column(String(40), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(20))
+    name: Mapped[str] = mapped_column(String(200))
+    taken: Mapped[dict[str, Any]]
+    left_out: Mapped[dict[str, Any]]
+    rows: Mapped[dict[str, Any]]
+    cards: Mapped[dict[str, Any]]
+    undone: Mapped[bool]
+    at: Mapped[datetime] = mapped_column(default=now, index=True)
+
+
 class Measurement(Base):
     """A claim measured on the reader's own machine; the newest per claim is shown."""
 
