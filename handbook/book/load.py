@@ -15,6 +15,7 @@ from handbook.book.claims import ID, Claim
 from handbook.book.faults import Faults
 from handbook.book.links import Index
 from handbook.book.nouns import Backlink, Book, Chapter, Exercise, Link, Part, Step, StudyPath
+from handbook.book.prerequisites import FILE, load_prerequisites
 from handbook.book.references import load_references
 from handbook.errors import BookError
 from handbook.records import Question
@@ -67,6 +68,7 @@ def open_book(root: Path | None = None, package: str = "handbook") -> Book:
     checks.check_sources(index, root / "references.bib", everything, faults)
     checks.check_code(index, located, faults)
     _unlisted(root, index, faults)
+    prerequisites = load_prerequisites(root / FILE, index.chapters, faults)
     backlinks = _backlinks(index, {slug: [link for _, link in found] for slug, found in links.items()})
     chapters = {slug: replace(c, backlinks=_pointing(backlinks, c)) for slug, c in index.chapters.items()}
     return Book(
@@ -85,6 +87,7 @@ def open_book(root: Path | None = None, package: str = "handbook") -> Book:
         backlinks=backlinks,
         package=package,
         stamps=taken,
+        prerequisites=prerequisites,
     )
 
 

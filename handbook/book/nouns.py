@@ -204,6 +204,7 @@ class Book:
     chapters by slug, in order; claims, questions and references by id; exercises by name.
     backlinks: by `scheme:target` as a link spells it (`code:module:symbol`, `cite:key`, `question:id`,
     `exercise:name`, `claim:id`, `chapter:slug`, `chapter:slug#anchor`), who points there.
+    prerequisites: a chapter's slug, or `slug#section` -> those that it rests on directly; without circles.
     """
 
     root: Path
@@ -219,6 +220,7 @@ class Book:
     backlinks: Mapping[str, tuple[Backlink, ...]]
     package: str
     stamps: Mapping[str, tuple[int, int]] = field(repr=False, default_factory=dict)
+    prerequisites: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def chapter(self, name: str) -> Chapter | None:
         """By slug or by path (`part/slug`)."""
