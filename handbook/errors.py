@@ -18,6 +18,7 @@ HandbookError                 what happened, and the remedy
 |-- Refused                   a URL that is not fetched: not of the web, or of an address that is not public
 |-- NotFetched                a page that could not be had
 |-- ChatError                 a chat model that did not answer
+|-- PlanError                 a study plan, or an answer to the diagnostic, that can't be made or read
 |-- IsolationError            the judge can't isolate submissions as the settings want it
 |-- DiskFull                  no room left while writing; what stood before is untouched
 `-- PortBusy                  another program listens on the port
@@ -129,6 +130,10 @@ class NotFetched(HandbookError):
 
 
 class ChatError(HandbookError):
+    pass
+
+
+class PlanError(HandbookError):
     pass
 
 

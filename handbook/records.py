@@ -7,6 +7,7 @@ from typing import Any, Literal
 Role = Literal["system", "user", "assistant", "tool"]
 Level = Literal["foundation", "senior", "lead", "architect"]
 Kind = Literal["explain", "derive", "debug", "design", "estimate", "judge-tradeoff"]
+Verdict = Literal["yes", "no", "unclear"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,3 +225,77 @@ class Question:
     misconceptions: tuple[Misconception, ...]
     follow_ups: tuple[FollowUp, ...]
     anchor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Whether an answer meets a criterion. A yes has a quote: answer[start:end] of the answer, verbatim.
+
+    met: probability, 0 to 1, that the criterion is met, as its grader sees it, calibrated. confidence: that
+    the verdict is right. start, end: -1 where nothing is quoted. by: the grader's name, or "person". weight,
+    must: the criterion's, so that a score can be computed from judgements alone.
+    """
+
+    criterion: str
+    verdict: Verdict
+    quote: str = ""
+    start: int = -1
+    end: int = -1
+    met: float = 0.5
+    confidence: float = 0.0
+    why: str = ""
+    by: str = ""
+    weight: float = 1.0
+    must: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """A misconception of the question, by its place in it, that an answer makes, and where."""
+
+    misconception: int
+    quote: str
+    start: int
+    end: int
+    confidence: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Grade:
+    """What an answer to a question is worth, criterion by criterion. The score is computed, never asked for.
+
+    notes: what was noticed of the answer as a whole ("it repeats the question"). seconds: to grade it.
+    """
+
+    question: str
+    answer: str
+    judgements: tuple[Judgement, ...]
+    misconceptions: tuple[Recognised, ...] = ()
+    grader: str = ""
+    seconds: float = 0.0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def low(self) -> float:
+        """Share of the weight that is met, 0 to 1, what is unclear counted as not met."""
+        return self._share(("yes",))
+
+    @property
+    def high(self) -> float:
+        """The same, what is unclear counted as met."""
+        return self._share(("yes", "unclear"))
+
+    @property
+    def score(self) -> float | None:
+        """Share of the weight that is met; None while something is unclear."""
+        return None if self.open else self.low
+
+    @property
+    def open(self) -> tuple[str, ...]:
+        """Criteria that wait for a person."""
+        return tuple(each.criterion for each in self.judgements if each.verdict == "unclear")
+
+    def _share(self, verdicts: tuple[str, ...]) -> float:
+        total = sum(each.weight for each in self.judgements)
+        met = sum(each.weight for each in self.judgements if each.verdict in verdicts)
+        return met / total if total else 0.0

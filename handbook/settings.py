@@ -96,6 +96,13 @@ class Settings(BaseModel):
     code: Path | None = Field(
         default=None, description="Folder of sets of programming problems (humaneval) to test the judge with."
     )
+    grader: Literal["auto", "local", "chat", "embedding", "none"] = Field(
+        default="auto",
+        description="Who judges typed answers; auto: the model at chat_url, else the local grader, else you.",
+    )
+    grading: Path | None = Field(
+        default=None, description="Folder of answers graded by people (mohler, saf) to test the grader with."
+    )
     shared: bool = Field(
         default=False,
         description="Several people use this server: it refuses to start where the judge cannot isolate.",
