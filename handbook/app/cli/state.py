@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
+from handbook.app.cli.exchanging import opened, read, said
 from handbook.app.cli.output import json_option, print_json
-from handbook.errors import DatabaseError
 from handbook.settings import load
 
 
@@ -34,21 +34,15 @@ def export_command(file: Path, force: bool) -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @json_option
 def import_command(file: Path, as_json: bool) -> None:
-    """Add what FILE (an export) holds; what is here already stays as it is."""
-    from handbook.database import open_database
+    """Add what FILE (an export) holds; what is here already stays as it is.
 
-    try:
-        state = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise DatabaseError(
-            f"{file} is not JSON: {error}.", "Choose a file that `handbook export` wrote."
-        ) from error
-    database = open_database(load())
-    try:
-        added = database.import_(state)
-    finally:
-        database.close()
+    Answers are checked, and when each question is due is reckoned anew, as `handbook cards import` does.
+    """
+    with opened() as exchange:
+        taken = exchange.take_whole(read(file), file.name)
     if as_json:
-        print_json("handbook.import/1", {"added": added})
-    else:
-        click.echo(f"Added {added} rows.")
+        values = {"added": sum(taken.taken.values()), "key": taken.key, "left_out": dict(taken.left_out)}
+        print_json("handbook.import/1", values)
+        return
+    for line in said(taken, "handbook cards import --undo"):
+        click.echo(line)
