@@ -107,3 +107,13 @@ def retrieval_path() -> Path:
     if not path.is_dir():
         pytest.skip(f"{path} is not here; HANDBOOK_RETRIEVAL names the folder of retrieval sets")
     return path
+
+
+@pytest.fixture(scope="session")
+def grading_path() -> Path:
+    """The folder of answers graded by people: what HANDBOOK_GRADING names, else those beside the checkout."""
+    named = os.environ.get("HANDBOOK_GRADING")
+    path = Path(named) if named else Path(__file__).parents[2] / "shared/data/grading"
+    if not (path / "mohler").is_dir():
+        pytest.skip(f"{path}/mohler is not here; HANDBOOK_GRADING names the folder of graded answers")
+    return path

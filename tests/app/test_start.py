@@ -17,7 +17,8 @@ from pathlib import Path
 app = create_app(Settings(data=Path(sys.argv[1]), book=Path(sys.argv[2])), background=False)
 assert "sqlalchemy" not in sys.modules, "create_app opened the database"
 with TestClient(app, base_url="http://127.0.0.1:8017") as client:
-    for url in ("/", "/book", "/book/basics/bread", "/exercises", "/exercise/adding", "/progress", "/zoo"):
+    practice = ("/exercises", "/exercise/adding", "/drill", "/drill/why-knead", "/progress")
+    for url in ("/", "/book", "/book/basics/bread", *practice, "/zoo"):
         assert client.get(url).status_code == 200, url
 print(" ".join(name for name in {heavy!r} if name in sys.modules))
 """

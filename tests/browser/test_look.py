@@ -13,6 +13,9 @@ BREAD = "/book/basics/bread"
 CHAPTER = "/book/architectures/transformer-deep-dive"
 ROOMS = (
     "/",
+    "/plan",
+    "/diagnostic",
+    "/export",
     "/book",
     BREAD,
     "/book/basics/tea",
@@ -20,6 +23,9 @@ ROOMS = (
     "/exercises",
     "/exercise/adding",
     "/exercise/adding/attempts",
+    "/drill",
+    "/drill?only=tea",
+    "/drill/why-knead",
     "/ask",
     "/ask?q=Why+does+kneading+build+gluten,+a+network+of+proteins+that+holds+gas?",
     "/ask?q=Who+won+the+cup+in+1974",

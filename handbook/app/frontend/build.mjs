@@ -18,7 +18,7 @@ const woff2Only = {
 
 const result = await build({
   absWorkingDir: here,
-  entryPoints: ["src/app.js", "src/math.js", "src/editor.js", "src/live.js", "src/training.js", "src/fonts.css", "src/math.css"],
+  entryPoints: ["src/app.js", "src/math.js", "src/editor.js", "src/drill.js", "src/plan.js", "src/live.js", "src/training.js", "src/fonts.css", "src/math.css"],
   bundle: true,
   minify: true,
   format: "esm",

@@ -18,6 +18,7 @@ from handbook.app.web.traces import Traces
 from handbook.settings import Settings
 
 if TYPE_CHECKING:
+    from handbook.app.web.grading import Graders
     from handbook.app.web.judging import Judges
     from handbook.chat import Chat
     from handbook.embed import Embedder
@@ -41,13 +42,15 @@ def create_app(
     embedder: "Embedder | None" = None,
     judges: "Judges | None" = None,
     background: bool = True,
+    graders: "Graders | None" = None,
 ) -> FastAPI:
     """The whole app. Nothing is opened or loaded yet.
 
-    chat, embedder, judges: used instead of what the settings name. background: whether missing models are
-    brought, the index is built and the judge's worker is started before somebody needs them.
+    chat, embedder, judges, graders: used instead of what the settings name. background: whether missing
+    models are brought, the index is built, the judge's worker is started and the grader is loaded before
+    somebody needs them.
     """
-    shelf = Shelf(settings, chat, embedder, judges, background)
+    shelf = Shelf(settings, chat, embedder, judges, background, graders)
     labs = lab.LiveLabs(shelf)
 
     @asynccontextmanager

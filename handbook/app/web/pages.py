@@ -25,8 +25,13 @@ KEYS = (
     ("/ or Ctrl-K", "search and commands"),
     ("a", "ask the book"),
     ("t", "today"),
+    ("p", "plan"),
+    ("d", "drill"),
     ("e", "exercises"),
     ("Ctrl-Enter", "run an exercise; with Shift its visible tests alone"),
+    ("Ctrl-Enter", "grade an answer"),
+    ("1 to 9, y, n", "choose a criterion; it is met, it is not"),
+    ("r, Enter, u", "another rating; confirm it, or begin what the page is for; take the last one back"),
     ("Esc", "close a note; leave the editor, to Run or Stop"),
     ("?", "these keys"),
 )

@@ -4,6 +4,7 @@ Each is opened when it is first needed and shared from then on. What can't be op
 version, a model that is not here) is a notice on the pages, never the end of reading.
 """
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +18,8 @@ from handbook.errors import HandbookError
 from handbook.settings import Settings
 
 if TYPE_CHECKING:
+    from handbook.app.web.diagnosing import Taking
+    from handbook.app.web.grading import Graders, Gradings
     from handbook.app.web.judging import Judges, Run, Runs
     from handbook.book.nouns import Book, Chapter
     from handbook.book.render import Rendered
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
     from handbook.database import Database
     from handbook.database.practice import Practice
     from handbook.embed import Embedder
+    from handbook.practice.cards import Deck
+    from handbook.practice.grade import Grader
+    from handbook.practice.study import Study
     from handbook.rag.corpora import Corpora
     from handbook.rag.jobs import Ingestion
     from handbook.rag.own import Corpus
@@ -74,6 +80,7 @@ class Shelf:
         embedder: "Embedder | None" = None,
         judges: "Judges | None" = None,
         background: bool = True,
+        graders: "Graders | None" = None,
     ) -> None:
         self.settings = settings
         self.background = background  # whether what will be needed is made ready before it is
@@ -94,6 +101,9 @@ class Shelf:
         self._named: tuple[float, list[Named]] | None = None
         self._judges = judges
         self._runs: Runs | None = None
+        self._graders = graders
+        self._gradings: Gradings | None = None
+        self._warmed = False
         self._database: Database | None = None
         self._database_fault: HandbookError | None = None
         self._database_tried = 0.0
@@ -322,6 +332,73 @@ class Shelf:
                 self._runs = Runs(judges, keep)
             return self._runs
 
+    # Questions
+
+    @property
+    def deck(self) -> "Deck":
+        """The reader's cards over the book as it is now. Raises DatabaseError where there is no database."""
+        from handbook.practice.cards import Deck
+
+        return Deck(self.database, self.book)
+
+    def drilled(self, read: "Callable[[Deck], T]", otherwise: T) -> T:
+        """`state` for what is kept of questions."""
+        return self.state(lambda database: read(self.deck), otherwise)
+
+    @property
+    def study(self) -> "Study":
+        """Plan, day and diagnostic over the book as it is now. Raises DatabaseError where there is none."""
+        from handbook.practice.study import Study
+
+        return Study(self.database, self.book)
+
+    def studied(self, read: "Callable[[Study], T]", otherwise: T) -> T:
+        """`state` for what is kept of plans and diagnostics."""
+        return self.state(lambda database: read(self.study), otherwise)
+
+    @property
+    def gradings(self) -> "Gradings":
+        """Answers on their way to a grade; nothing is loaded by looking."""
+        with self._lock:
+            if self._gradings is None:
+                from handbook.app.web.grading import Gradings
+
+                self._gradings = Gradings(self._graders_here())
+            return self._gradings
+
+    @cached_property
+    def taking(self) -> "Taking":
+        """Answers of a diagnostic on their way in."""
+        from handbook.app.web.diagnosing import Taking
+
+        return Taking(lambda: self.gradings, lambda: self.study)
+
+    def _graders_here(self) -> "Graders":
+        if self._graders is None:
+            from handbook.app.web.grading import Lazy
+
+            def opening() -> "Grader":
+                from handbook.practice.grade import open_grader
+
+                return open_grader(self.settings, embedder=self.embedder)
+
+            self._graders = Lazy(opening)
+        return self._graders
+
+    def warm_grader(self) -> None:
+        """Begin to load what grading needs, once, while an answer is being typed; returns at once."""
+        with self._lock:
+            if self._warmed or not self.background:
+                return
+            self._warmed = True
+            graders = self._graders_here()
+
+        def warming() -> None:
+            with contextlib.suppress(HandbookError, OSError):  # the first answer says why
+                graders.warm()
+
+        threading.Thread(target=warming, name="grader-warms", daemon=True).start()
+
     def own_measurements(self) -> dict[str, dict[str, Any]]:
         """The newest measurement of each claim that was made on this machine."""
         return self.state(lambda database: database.measurements(), dict[str, dict[str, Any]]())
@@ -344,6 +421,8 @@ class Shelf:
             self._runs.close()
         if self._judges is not None:
             self._judges.close()
+        if self._gradings is not None:
+            self._gradings.close()
         if self._ingestion is not None:
             self._ingestion.close()
         if self._database is not None:

@@ -1,19 +1,24 @@
-// The draft of an exercise: kept in this browser with every key, and on the server after a pause, so that it
-// survives either. The server's moment of a draft is its version; what was typed since is "dirty".
+// A draft (of an exercise, of an answer): kept in this browser with every key, and on the server after a pause
+// and at least once a second, so that it survives either. The server's moment of a draft is its version; what
+// was typed since is "dirty".
 const { beacon, post } = globalThis.handbookTokens; // app.js, which comes first, has put them there
 
 const PAUSE = 600; // milliseconds without a key
+const LATEST = 1000; // milliseconds after a key, with or without a pause
 const RETRY = 3000;
 
+// url: where it is sent, as `field`, with what `also` gives beside. key: under which this browser keeps it.
 export class Draft {
-  constructor(area, said) {
+  constructor(area, said, { url, key, field = "code", also = () => ({}) }) {
     this.area = area;
     this.said = said;
-    this.name = area.dataset.exercise;
-    this.key = `handbook:draft:${this.name}`;
+    this.url = url;
+    this.key = `handbook:draft:${key}`;
+    this.fields = () => ({ ...also(), [field]: area.value, base: this.version });
     this.version = area.dataset.version;
     this.server = area.value;
     this.timer = null;
+    this.since = null; // the first key that was not sent
     this.saving = null;
     this.other = null;
     this.choose();
@@ -88,13 +93,15 @@ export class Draft {
 
   typed() {
     this.keep(true);
+    this.since ??= Date.now();
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.save(), PAUSE);
+    this.timer = setTimeout(() => this.save(), Math.min(PAUSE, Math.max(0, this.since + LATEST - Date.now())));
   }
 
   // Resolves when what stands in the editor now is on the server, or could not be sent.
   save() {
     clearTimeout(this.timer);
+    this.since = null;
     this.saving = (this.saving ?? Promise.resolve()).then(() => this.send());
     return this.saving;
   }
@@ -103,7 +110,7 @@ export class Draft {
     const code = this.area.value;
     if (code === this.server) return;
     try {
-      const response = await post(`/exercise/${this.name}/draft`, { code, base: this.version });
+      const response = await post(this.url, this.fields());
       if (!response.ok) throw new Error((await response.json()).what);
       this.took(code, (await response.json()).version);
       if (this.failed) this.say("Kept.");
@@ -127,6 +134,6 @@ export class Draft {
   // Sent by the browser itself while the page goes: nobody hears the answer, so it stays dirty here.
   leave() {
     if (this.area.value === this.server) return;
-    beacon(`/exercise/${this.name}/draft`, { code: this.area.value, base: this.version });
+    beacon(this.url, this.fields());
   }
 }

@@ -11,7 +11,8 @@ if (room) {
   const form = room.querySelector("#exercise-form");
   const area = form.querySelector("#code");
   const said = room.querySelector("#said");
-  const draft = new Draft(area, room.querySelector("#draft-said"));
+  const name = room.dataset.exercise;
+  const draft = new Draft(area, room.querySelector("#draft-said"), { url: `/exercise/${name}/draft`, key: name });
 
   function place(html) {
     const template = document.createElement("template");
@@ -51,7 +52,7 @@ if (room) {
     while (following.get(part.id) === id) {
       const now = document.getElementById(part.id);
       try {
-        const response = await fetch(`/exercise/${room.dataset.exercise}/run/${id}?mark=${now.dataset.mark}`, {
+        const response = await fetch(`/exercise/${name}/run/${id}?mark=${now.dataset.mark}`, {
           headers: { "HX-Request": "true" },
           cache: "no-store",
         });

@@ -1,4 +1,4 @@
-// j/k sections, / or Ctrl-K search, a ask, t today, e exercises, ? all keys. Never while something is typed.
+// j/k sections, / or Ctrl-K search, a ask, t today, p plan, d drill, e exercises, ? all keys. Never while something is typed.
 import { openPalette } from "./palette.js";
 
 const help = document.querySelector("#keys");
@@ -29,6 +29,8 @@ const actions = {
     box?.focus({ preventScroll: true });
   },
   t: () => location.assign("/"),
+  p: () => location.assign("/plan"),
+  d: () => location.assign("/drill"),
   e: () => location.assign("/exercises"),
   "?": () => help?.showModal(),
 };

@@ -10,6 +10,7 @@ from fastapi.responses import RedirectResponse
 from handbook.app.doctor import examine, model_rows
 from handbook.app.web import prepare
 from handbook.app.web.pages import shelf_of, show
+from handbook.app.web.rooms.exchange import exchange_of, told
 from handbook.app.web.tokens import fields
 from handbook.errors import HandbookError
 
@@ -22,7 +23,7 @@ DONE = {
 
 
 @router.get("/about")
-def page(request: Request, doctor: bool = False, done: str = "", added: int = 0) -> Response:
+def page(request: Request, doctor: bool = False, done: str = "") -> Response:
     shelf = shelf_of(request)
     report = examine(shelf.settings) if doctor else None
     if report:
@@ -37,7 +38,7 @@ def page(request: Request, doctor: bool = False, done: str = "", added: int = 0)
             "database": shelf.state(lambda database: database.url, "not usable now"),
             "machine": shelf.machine,
             "report": report,
-            "said": f"{added} entries were added." if done == "imported" else DONE.get(done, ""),
+            "said": DONE.get(done, ""),
             "confirmation": CONFIRMATION,
             "prepare_job": shelf.jobs.get(prepare.JOB),
         },
@@ -57,15 +58,11 @@ def export(request: Request) -> Response:
 
 @router.post("/about/import")
 def import_(request: Request, form: Annotated[dict[str, str], Depends(fields)]) -> Response:
-    try:
-        state = json.loads(form.get("file", ""))
-    except (ValueError, RecursionError) as error:  # RecursionError: brackets in brackets in brackets
-        raise HandbookError(
-            f"Expected a file that Export wrote, got something that is not JSON ({error}).",
-            "Choose another file. Nothing was imported.",
-        ) from error
-    added = shelf_of(request).database.import_(state)
-    return RedirectResponse(f"/about?done=imported&added={added}#data", 303)
+    """Take an export in, with the checks of an import of the practice."""
+    taken = exchange_of(shelf_of(request)).take_whole(
+        form.get("file", "").encode(), "an export of everything"
+    )
+    return told(request, taken)
 
 
 @router.post("/about/delete")

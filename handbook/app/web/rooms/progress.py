@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, Request, Response
 
+from handbook.app.web import progressing
 from handbook.app.web.pages import shelf_of, show
 from handbook.app.web.rooms.marks import mark
 
@@ -18,6 +19,8 @@ def progress(request: Request) -> Response:
         "progress.html",
         {
             "book": book,
+            "study": shelf.studied(progressing.of_study, None),
+            "verdict_states": progressing.STATES,
             "marks": {slug: mark(chapter, read) for slug, chapter in book.chapters.items()},
             "solved": shelf.solved(),
             "last": shelf.practised(lambda practice: practice.newest(), dict[str, tuple[int, int]]()),

@@ -25,12 +25,16 @@ class Found:
 PAGES = (
     Found("Today", "page", "What to do next", "/"),
     Found("Contents", "page", "All chapters and both study paths", "/book"),
+    Found("Plan", "page", "Every day until the interview: move it, spread a missed week", "/plan"),
+    Found("Diagnostic", "page", "Twenty minutes: what is solid, shaky, unknown", "/diagnostic"),
+    Found("Drill", "page", "Questions that are due: type, compare, confirm the grade", "/drill"),
     Found("Ask the book", "page", "Answers with cited passages", "/ask"),
     Found("Corpora", "page", "Your own documents: add, update, look through, delete", "/corpora"),
     Found("Engine", "page", "Chat with the model, with its speed", "/engine"),
     Found("Engine, live", "page", "Block map and queues, step by step; opens a trace", "/engine/live"),
     Found("Training", "page", "Runs of handbook train: loss curves, held-out loss, speed", "/training"),
-    Found("Progress", "page", "What is read, solved and measured", "/progress"),
+    Found("Progress", "page", "How ready you are, what you kept, what is read and solved", "/progress"),
+    Found("Export and import", "page", "Your practice as JSON, CSV or for Anki, out and in", "/export"),
     Found("References", "page", "Every cited source", "/references"),
     Found(
         "Architecture zoo", "page", "Public models in numbers: weights, cache, FLOPs; your own config", "/zoo"
@@ -52,6 +56,8 @@ COMMANDS = (
         "handbook train sft", "command", "Fine-tune a model on your examples, with LoRA or whole", "/training"
     ),
     Found("handbook zoo", "command", "Size public models or your own config.json", "/zoo"),
+    Found("handbook cards export", "command", "Write your practice as JSON, CSV or for Anki", "/export"),
+    Found("handbook cards import", "command", "Take reviews in, from Anki too; undo it", "/export"),
     Found("handbook export", "command", "Write your own state to a file", "/about#data"),
 )
 
