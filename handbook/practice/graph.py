@@ -56,7 +56,7 @@ class Area:
     chapters: tuple[str, ...]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Graph:
     """concepts: by id, in the book's order. chapters: slug -> slugs that it rests on. titles: of chapters.
 
@@ -74,7 +74,10 @@ class Graph:
     questions: Mapping[str, Question]
     exercises: Mapping[str, Exercise]
     places: Mapping[str, str]
-    needed_by: Mapping[str, tuple[str, ...]] = field(repr=False, default_factory=dict)
+    needed_by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"<Graph of {len(self.concepts)} sections in {len(self.chapters)} chapters>"
 
     def of(self, chapter: str) -> tuple[Concept, ...]:
         """A chapter's sections, in order."""

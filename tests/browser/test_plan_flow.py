@@ -13,7 +13,7 @@ import psutil
 import pytest
 from app.grader_stand_in import StandInGrader, opened
 from app.small_book import write
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from browser.conftest import FLAGS, Visit, serving
 from browser.test_drill_flow import _server_of, end
@@ -179,6 +179,18 @@ def test_a_long_grade_shows_that_it_works_and_a_stopped_one_is_rated_by_a_key(
     planned[2].go.set()
     page.keyboard.press("Control+Enter")
     heading(page, SECOND)  # it goes on by itself
+
+
+def test_a_page_is_ready_when_the_scripts_of_its_room_are(own_visit: Visit) -> None:
+    """They are a file of their own, which may come late: a key pressed before that would be lost."""
+    page, held = own_visit.page, list[Route]()
+    page.route("**/plan-*.js", lambda route: held.append(route))
+    with page.expect_request("**/plan-*.js"):
+        page.goto(own_visit.address + "/plan", wait_until="commit")
+    expect(page.get_by_role("button", name="Use dark colours")).to_be_visible()  # app.js has run
+    expect(page.locator("html[data-ready]")).to_have_count(0)
+    held[0].continue_()
+    ready(page)
 
 
 def test_paused_and_resumed_the_time_stands_still(own_visit: Visit) -> None:

@@ -93,7 +93,7 @@ def test_any_calendar(
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.integers(21, 90), st.integers(1, 14), st.integers(3, 9), st.sampled_from([4, 8, 16]))
+@given(st.integers(24, 90), st.integers(1, 14), st.integers(3, 9), st.sampled_from([4, 8, 16]))
 def test_a_missed_week_is_spread(graph: Graph, days: int, begin: int, length: int, hours: float) -> None:
     """Live to a day, miss some, go on: no day is fuller than its limit, none takes over what was missed."""
     plan = plan_of(graph, days, hours)
@@ -114,6 +114,17 @@ def test_a_missed_week_is_spread(graph: Graph, days: int, begin: int, length: in
     room = 0.6 * after.sessions[0].limit
     longest = max(minutes(each) for each in graph.concepts.values())
     assert reading[0] <= room + longest
+
+
+def test_missed_until_the_interview(graph: Graph) -> None:
+    """Back on its day there is that day, and nothing after it."""
+    plan = plan_of(graph, 21)
+    for late, sessions in ((0, 1), (1, 0)):
+        back = DAY + dt.timedelta(days=21 + late)
+        found = calendar(replan(plan, DAY, back - dt.timedelta(days=1)), graph, Done(), back)
+        assert len(found.sessions) == sessions
+        assert not [item for each in found.sessions for item in each.items if item.kind != "review"]
+    assert any("date of the interview has passed" in note for note in found.notes)
 
 
 def test_days_off_hold_nothing_and_can_lie_ahead(graph: Graph) -> None:

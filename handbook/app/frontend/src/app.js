@@ -11,4 +11,5 @@ import "./ask.js";
 import "./signals.js";
 import "./engine.js";
 
-document.documentElement.dataset.ready = "";
+// Said once the room's own scripts, which come after this one, are there too.
+addEventListener("DOMContentLoaded", () => (document.documentElement.dataset.ready = ""));
