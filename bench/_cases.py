@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from _adversarial import DEV_ADVERSARIAL, DEV_PARAPHRASES, answer_of, must_not_pass
+from _adversarial import rows as adversarial_rows
 from _splits import Split, split_of
 from _taught import CASES, REST, kept_back
 
@@ -122,6 +124,22 @@ def elsewhere(lines: Sequence[dict[str, Any]], questions: dict[str, Question], s
         for text in draw.sample(others, min(STRANGERS, len(others))):
             unmet = {each.id: False for each in questions[id].criteria}
             cases.append(Case(questions[id], text, "elsewhere", unmet, {}))
+    return cases
+
+
+def whole(questions: dict[str, Question]) -> list[Case]:
+    """Whole answers to questions of the split "dev": those that try to pass without knowing ("gamed"), and
+    good ones ("good")."""
+    cases = []
+    for row in adversarial_rows(DEV_ADVERSARIAL):
+        question = questions[row["question"]]
+        unmet = must_not_pass(row, [each.id for each in question.criteria])
+        cases.append(
+            Case(question, answer_of(row, question.prompt), "gamed", dict.fromkeys(unmet, False), {})
+        )
+    for row in adversarial_rows(DEV_PARAPHRASES):
+        known = {**dict.fromkeys(row["yes"], True), **dict.fromkeys(row["no"], False)}
+        cases.append(Case(questions[row["question"]], row["answer"], "good", known, {}))
     return cases
 
 

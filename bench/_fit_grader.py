@@ -15,17 +15,19 @@ from typing import Any
 
 import numpy as np
 from _calibrate import Fit, described, fit, left_out, thresholds
-from _cases import Case, elsewhere, judged, mixed, rows, single, untaught
+from _cases import Case, elsewhere, judged, mixed, rows, single, untaught, whole
 from numpy.typing import NDArray
 
-from handbook.practice.evidence import read
+from handbook.practice.evidence import Reading, read
+from handbook.practice.grade import doubt
 from handbook.practice.graders.embedding import EmbeddingGrader
 from handbook.practice.graders.local import Seen
-from handbook.records import Question
+from handbook.practice.opinions import Found
+from handbook.records import Criterion, Question
 
 Numbers = NDArray[np.float64]
 FILE = Path(__file__).parents[1] / "handbook" / "practice" / "grade.json"
-WRONG_YES = 0.03  # of criteria that are not met, at most so many may be called met
+WRONG_YES = 0.02  # of criteria that are not met, at most so many may be called met
 MISSED = 0.05  # of criteria that are met, at most so many may be called not met
 WRONG_MISTAKE = 0.02  # of misconceptions that are not made
 ROUNDS = 3  # of fitting, and choosing anew which piece speaks
@@ -33,12 +35,14 @@ ROUNDS = 3  # of fitting, and choosing anew which piece speaks
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """table: [P pieces, F signals], NaN where not looked at."""
+    """table: [P pieces, F signals], NaN where not looked at. stands: [P], whether a yes could rest on that
+    piece, by the rules."""
 
     question: str
     kind: str
     known: bool
     table: NDArray[np.float32]
+    stands: NDArray[np.bool_]
 
 
 def looked(
@@ -49,12 +53,14 @@ def looked(
     mistakes: list[Row] = []
     denials: list[float] = []
     for number, case in enumerate(cases):
-        seen = grader.seen(read(case.question, case.text))
+        reading = read(case.question, case.text)
+        seen = grader.seen(reading)
         ids = [each.id for each in case.question.criteria]
         for id, known in case.criteria.items():
             if id in ids:
                 row = ids.index(id)
-                criteria.append(Row(case.question.id, case.kind, known, seen.met[row]))
+                stands = _stands(reading, case.question.criteria[row], seen)
+                criteria.append(Row(case.question.id, case.kind, known, seen.met[row], stands))
                 if known and seen.denied is not None and seen.denied.shape[1] and case.kind == "yes":
                     denials.append(float(seen.denied[row].max()))
         mistakes += _of_mistakes(case, seen)
@@ -63,53 +69,71 @@ def looked(
     return criteria, mistakes, denials
 
 
+def _stands(reading: Reading, criterion: Criterion, seen: Seen) -> NDArray[np.bool_]:
+    found = (Found(criterion.id, "yes", 1.0, 1.0, each.start, each.end) for each in seen.pieces)
+    return np.array([not doubt(reading, criterion, each) for each in found], bool)
+
+
 def _of_mistakes(case: Case, seen: Seen) -> list[Row]:
     """Its own misconceptions; a text that meets a criterion makes none."""
     known = dict(case.mistakes)
     if case.kind == "yes":
         known = dict.fromkeys(range(len(case.question.misconceptions)), False)
     return [
-        Row(case.question.id, case.kind, made, seen.mistakes[number])
+        Row(case.question.id, case.kind, made, seen.mistakes[number], np.ones(len(seen.pieces), bool))
         for number, made in known.items()
         if number < len(seen.mistakes)
     ]
 
 
-def chosen(found: Sequence[Row], score: Callable[[Numbers], Numbers]) -> Numbers:
-    """[N, F]: of each row the piece with the highest score; what is not looked at has none."""
-    out = []
+def chosen(found: Sequence[Row], score: Callable[[Numbers], Numbers]) -> tuple[Numbers, NDArray[np.bool_]]:
+    """([N, F], [N]): of each row the piece with the highest score, and whether a yes may rest on it; what is
+    not looked at has none."""
+    out, stands = [], []
     for row in found:
         table = row.table.astype(float)
         there = ~np.isnan(table[:, 0])
         if not there.any():
             out.append(np.zeros(table.shape[1]))
+            stands.append(False)
             continue
-        table = table[there]
-        out.append(table[int(score(table).argmax())])
-    return np.array(out)
+        best = int(score(table[there]).argmax())
+        out.append(table[there][best])
+        stands.append(bool(row.stands[there][best]))
+    return np.array(out), np.array(stands, bool)
 
 
 SIGNS = {
     "near": 1, "model": 1, "lead": 1, "mistake": -1, "words": 1, "figures": 1, "others": -1, "denies": -1,
+    "hedged": -1, "hedging": -1, "reported": -1, "rejected": -1, "joined": 1, "rows": -1,
+    "orders": -1, "new": 1,
     "says": 1, "against": -1, "ahead": 1, "mistaken": -1, "gap": 1, "corrects": -1,
 }  # fmt: skip
 
 
 def fitted(
     found: Sequence[Row], names: Sequence[str], wrong: float, missed: float, ridge: float = 1.0
-) -> tuple[Fit, float, float, Numbers, Numbers]:
-    """(fit, yes, no, probabilities left out, labels). A signal of the wrong sign is left out."""
+) -> tuple[Fit, float, float, Numbers, Numbers, NDArray[np.str_]]:
+    """(fit, yes, no, probabilities left out, labels, kinds). A signal of the wrong sign is left out.
+
+    The least probability of a yes is chosen on whole answers that try to pass without knowing, where there
+    are some: `wrong` of the criteria that they don't meet. What rules refuse anyhow counts as refused.
+    """
     first = names.index("says") if "says" in names else names.index("near")
     signs = [SIGNS.get(name, 0) for name in names]
     found = [row for row in found if len(row.table)]
     y = np.array([row.known for row in found], float)
+    kinds = np.array([row.kind for row in found])
     groups = [row.question for row in found]
-    x = chosen(found, lambda table: table[:, first])
+    x, stands = chosen(found, lambda table: table[:, first])
     for _ in range(ROUNDS):
-        x = chosen(found, fit(x, y, ridge, signs).of)
+        x, stands = chosen(found, fit(x, y, ridge, signs).of)
     p = left_out(x, y, groups, ridge, signs)
-    yes, no = thresholds(p, y, wrong, missed)
-    return fit(x, y, ridge, signs), yes, no, p, y
+    _, no = thresholds(p, y, wrong, missed)
+    here = (kinds == "gamed") | (y > 0.5) if (kinds == "gamed").any() else np.ones(len(y), bool)
+    p = np.where(stands, p, 0.0)
+    yes, _ = thresholds(p[here], y[here], wrong, missed)
+    return fit(x, y, ridge, signs), yes, min(no, yes - 1e-6), p, y, kinds
 
 
 def calibration(
@@ -118,7 +142,8 @@ def calibration(
     """(what grade.json keeps of this grader, a report). of: "dev", or "known" for what was kept back."""
     lines = untaught(dict(questions)) if of == "known" else rows(("dev",), dict(questions))
     made_of = (single, mixed, elsewhere)
-    cases = judged([case for make in made_of for case in make(lines, dict(questions))])
+    cases = [case for make in made_of for case in make(lines, dict(questions))]
+    cases = judged(cases + (whole(dict(questions)) if of == "dev" else []))
     begun = time.monotonic()
 
     def show(done: int, total: int) -> None:
@@ -129,10 +154,9 @@ def calibration(
 
     criteria, mistakes, denials = looked(grader, cases, show)
     names = list(grader.names)
-    met, yes, no, p, y = fitted(criteria, names, WRONG_YES, MISSED)
+    met, yes, no, p, y, kinds = fitted(criteria, names, WRONG_YES, MISSED)
     wrong_names = list(grader.mistake_names)
-    made, mistake, _, pm, ym = fitted(mistakes, wrong_names, WRONG_MISTAKE, 0.5)
-    kinds = np.array([row.kind for row in criteria if len(row.table)])
+    made, mistake, _, pm, ym, _ = fitted(mistakes, wrong_names, WRONG_MISTAKE, 0.5)
     report = {
         "cases": {"all": described(p, y, yes, no)}
         | {
@@ -140,7 +164,9 @@ def calibration(
             for kind, here in (
                 ("single", np.isin(kinds, ("yes", "wrong", "beside"))),
                 ("mixed", kinds == "mixed"),
+                ("whole", np.isin(kinds, ("gamed", "good"))),
             )
+            if here.any()
         },
         "mistakes": described(pm, ym, mistake, 0.0),
         "questions": len({row.question for row in criteria}),

@@ -4,9 +4,18 @@ import statistics
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from _adversarial import ADVERSARIAL, PARAPHRASES, answer_of, must_not_pass, rows
+from _adversarial import (
+    ADVERSARIAL,
+    PARAPHRASES,
+    SECOND_ADVERSARIAL,
+    SECOND_PARAPHRASES,
+    answer_of,
+    must_not_pass,
+    rows,
+)
 
 from handbook.practice.grade import grade
 from handbook.practice.opinions import Grader
@@ -15,11 +24,25 @@ from handbook.records import Question
 SHOWN = 40  # false verdicts that a report quotes
 
 
-def adversarial(grader: Grader, questions: Mapping[str, Question]) -> dict[str, Any]:
+def tried(grader: Grader, questions: Mapping[str, Question]) -> dict[str, Any]:
+    """Both sets of answers: the first, and the second one, which was written without a look at it."""
+    return {
+        "adversarial": adversarial(grader, questions),
+        "paraphrases": paraphrases(grader, questions),
+        "second set": {
+            "adversarial": adversarial(grader, questions, SECOND_ADVERSARIAL),
+            "paraphrases": paraphrases(grader, questions, SECOND_PARAPHRASES),
+        },
+    }
+
+
+def adversarial(
+    grader: Grader, questions: Mapping[str, Question], file: Path = ADVERSARIAL
+) -> dict[str, Any]:
     """Verdicts on criteria that are not met, by kind of answer: how many, how many yes and unclear."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     fooled = []
-    for row in rows(ADVERSARIAL):
+    for row in rows(file):
         question = questions[row["question"]]
         given = grade(question, answer_of(row, question.prompt), grader)
         against = set(must_not_pass(row, [each.id for each in question.criteria]))
@@ -58,13 +81,15 @@ def adversarial(grader: Grader, questions: Mapping[str, Question]) -> dict[str, 
     }
 
 
-def paraphrases(grader: Grader, questions: Mapping[str, Question]) -> dict[str, Any]:
+def paraphrases(
+    grader: Grader, questions: Mapping[str, Question], file: Path = PARAPHRASES
+) -> dict[str, Any]:
     """Of criteria that good answers meet: shares of yes, unclear and no. Of those they don't: false yes."""
     met: Counter[str] = Counter()
     unmet: Counter[str] = Counter()
     voices: dict[str, Counter[str]] = defaultdict(Counter)
     seconds = []
-    given_rows = rows(PARAPHRASES)
+    given_rows = rows(file)
     for row in given_rows:
         question = questions[row["question"]]
         begun = time.perf_counter()
@@ -114,3 +139,6 @@ def told(report: Mapping[str, Any]) -> None:
         print(
             "  yes by voice: " + ", ".join(f"{voice} {share:.0%}" for voice, share in all_["voices"].items())
         )
+    if "second set" in report:
+        print("\nThe second set, written without a look at the first:")
+        told(report["second set"])

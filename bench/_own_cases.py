@@ -55,9 +55,7 @@ def own_cases(
             _fit_grader.write(grader.name, kept)
             fitted.cache_clear()
     if adversarial:
-        report["adversarial"] = _gamed.adversarial(grader, questions)
-        if _gamed.PARAPHRASES.exists():
-            report["paraphrases"] = _gamed.paraphrases(grader, questions)
+        report |= _gamed.tried(grader, questions)
         report["speed"] = speed(grader, questions)
     if as_json:
         print(json.dumps(report, indent=1))

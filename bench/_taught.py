@@ -14,7 +14,7 @@ import random
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from _entailments import DENIES, NOT_SAID, SAYS, SILENT, Example
 from _rules import NOTHING, ORDERS, ended, keywords, shared_number, spoiled, styled
@@ -24,16 +24,19 @@ from handbook.practice.statements import statement
 from handbook.rag import sentences
 
 CASES = Path(__file__).parent / "grading" / "cases"
-REST = CASES.parent / "rest"  # of the questions of the split "test": taught last, if at all
+REST = CASES.parent / "rest"  # of the questions of the split "test": taught late, if at all
+MORE = CASES.parent / "more"  # a second helping for all questions, by other hands
+Stage = Literal["book", "more", "known"]
 KINDS = {"yes": SAYS, "wrong": DENIES, "beside": SILENT}
 WRITTEN = ("case", "model answer", "neighbour")
-AGAIN = 0.15  # share of the questions of "train" in a round of all
+AGAIN = {"more": 0.6, "known": 0.12}  # share of the questions that were taught before, in a round of a stage
 RULES = 0.6  # share of what rules make that a round has
 SHORT = 14  # words: in a text so short a changed number or direction is a changed claim
 
 
 def cases(folders: Sequence[Path] = (CASES,)) -> dict[tuple[str, str], Mapping[str, Any]]:
-    """Rows by (question, criterion's id or the misconception's place)."""
+    """Rows by (question, criterion's id or the misconception's place). Where a later folder has another row
+    of a criterion, its texts come first."""
     rows = [
         json.loads(line)
         for folder in folders
@@ -41,7 +44,12 @@ def cases(folders: Sequence[Path] = (CASES,)) -> dict[tuple[str, str], Mapping[s
         for line in file.read_text(encoding="utf-8").splitlines()
         if line
     ]
-    return {(row["question"], str(row.get("criterion", row.get("misconception")))): row for row in rows}
+    found: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for row in rows:
+        key = (row["question"], str(row.get("criterion", row.get("misconception"))))
+        old = found.get(key, {})
+        found[key] = {**row, **{kind: [*row.get(kind, ()), *old.get(kind, ())] for kind in KINDS}}
+    return found
 
 
 def kept_back(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,16 +72,16 @@ def back(book: Any) -> list[list[Example]]:
     return found
 
 
-def _for_teaching(every: bool) -> tuple[dict[tuple[str, str], Mapping[str, Any]], set[Split]]:
-    """Rows, and splits. every: of all splits, without what is kept back."""
-    if not every:
-        return cases(), {"train"}
-    rows = dict(cases((CASES, REST)))
+def _for_teaching(stage: Stage) -> tuple[dict[tuple[str, str], Mapping[str, Any]], tuple[Split, ...]]:
+    """Rows, and splits, those that it is about first. After "book" without what is kept back."""
+    if stage == "book":
+        return cases(), ("train",)
+    rows = cases((CASES, REST, MORE))
     for key, row in rows.items():
         if split_of(key[0]) != "train":
             kinds = {kind: list(row[kind][:-1]) for kind in KINDS if len(row.get(kind, ())) > 1}
             rows[key] = {**row, **kinds}
-    return rows, {"train", "dev", "test"}
+    return rows, ("test", "train") if stage == "more" else ("dev", "test", "train")
 
 
 def written(book: Any, split: Split) -> list[list[Example]]:
@@ -96,17 +104,18 @@ def _statement(question: Any, row: Mapping[str, Any]) -> str:
     return str(question.misconceptions[row["misconception"]].wrong)
 
 
-def lessons(book: Any, seed: int, near: Any, every: bool = False) -> list[list[Example]]:
+def lessons(book: Any, seed: int, near: Any, stage: Stage = "book") -> list[list[Example]]:
     """One round: the cases of the split "train" and what rules make of them and of the book's own texts.
 
     near: (texts, texts) -> cosines, to know which sentence of the model answer a criterion is about.
-    every: of all splits, with some of the questions of "train", which were taught before.
+    stage: "more" has the questions of the split "test", too, "known" those of "dev" as well, each with a
+    share of those that were taught before.
     """
     random_ = random.Random(seed)
-    rows, splits = _for_teaching(every)
+    rows, splits = _for_teaching(stage)
     groups = []
     for question in book.questions.values():
-        if not _drawn(question.id, splits, every, random_):
+        if not _drawn(question.id, splits, stage, random_):
             continue
         mine = [rows[key] for key in ((question.id, each.id) for each in question.criteria) if key in rows]
         texts = {row["criterion"]: row for row in mine}
@@ -130,9 +139,9 @@ def lessons(book: Any, seed: int, near: Any, every: bool = False) -> list[list[E
     return groups
 
 
-def _drawn(question: str, splits: set[Split], every: bool, random_: random.Random) -> bool:
+def _drawn(question: str, splits: tuple[Split, ...], stage: Stage, random_: random.Random) -> bool:
     split = split_of(question)
-    return split in splits and not (every and split == "train" and random_.random() > AGAIN)
+    return split == splits[0] or (split in splits and random_.random() < AGAIN[stage])
 
 
 def _of_cases(criterion: Any, texts: Mapping[str, Any], random_: random.Random) -> Iterator[Example]:
@@ -225,17 +234,18 @@ def _model_answer(question: Any, near: Any) -> dict[str, list[Example]]:
     return found
 
 
+FEW = 6  # texts of a kind, crossed with one statement
 NEAR, FAR = 0.72, 0.3  # cosines
 
 
-def crossed(book: Any, seed: int, every: bool = False) -> list[list[Example]]:
+def crossed(book: Any, seed: int, stage: Stage = "book") -> list[list[Example]]:
     """One round of the cases against each other, so that four statements are where there was one: what a
     right answer says is a statement too, and another right answer says nearly it; so is a wrong one's."""
     random_ = random.Random(seed)
-    rows, splits = _for_teaching(every)
+    rows, splits = _for_teaching(stage)
     groups = []
     for question in book.questions.values():
-        if not _drawn(question.id, splits, every, random_):
+        if not _drawn(question.id, splits, stage, random_):
             continue
         for criterion in question.criteria:
             row = rows.get((question.id, criterion.id))
@@ -256,19 +266,24 @@ def _crosses(said: str, row: Mapping[str, Any], random_: random.Random) -> Itera
     full = [text for text in yes if len(text.split()) > 7] or yes
     if full:
         right = random_.choice(full)
-        group = [Example(text, right, SAYS, "cross") for text in yes if text != right]
-        group += [Example(text, right, NOT_SAID, "cross") for text in (*wrong, *beside)]
+        group = [Example(text, right, SAYS, "cross") for text in _few(yes, random_) if text != right]
+        group += [Example(text, right, NOT_SAID, "cross") for text in _few([*wrong, *beside], random_)]
         yield _unique(group)
     if wrong:
         false = random_.choice(wrong)
         group = [Example(styled(false, random_), false, SAYS, "cross"), Example(said, false, DENIES, "cross")]
-        group += [Example(text, false, NOT_SAID, "cross") for text in yes]
+        group += [Example(text, false, NOT_SAID, "cross") for text in _few(yes, random_)]
         group += [Example(text, false, SILENT, "cross") for text in beside[:1]]
         yield _unique(group)
     numbers = [changed for text in (*yes, said) if (changed := shared_number(text, said, random_))]
     if numbers:
         group = [Example(text, said, DENIES, "number") for text in numbers]
-        yield _unique([*group, *(Example(text, said, SAYS, "case") for text in yes)])
+        yield _unique([*group, *(Example(text, said, SAYS, "case") for text in _few(yes, random_))])
+
+
+def _few(texts: Sequence[str], random_: random.Random) -> list[str]:
+    """All of a few, some of many."""
+    return random_.sample(list(texts), FEW) if len(texts) > FEW else list(texts)
 
 
 def _thinned(group: list[Example], random_: random.Random) -> list[Example]:

@@ -73,8 +73,8 @@ def _judged(reading: Reading, grader: Grader) -> Opinion:
 def _judgement(reading: Reading, criterion: Criterion, found: Found | None, by: str) -> Judgement:
     if found is None:
         found = Found(criterion.id, "unclear", why="The grader said nothing of it.")
-    doubt = _doubt(reading, criterion, found) if found.verdict == "yes" else ""
-    verdict: Verdict = "unclear" if doubt else found.verdict
+    why = doubt(reading, criterion, found) if found.verdict == "yes" else ""
+    verdict: Verdict = "unclear" if why else found.verdict
     quoted = 0 <= found.start < found.end <= len(reading.answer) and verdict != "no"
     against = (
         found.verdict == "no"
@@ -89,8 +89,8 @@ def _judgement(reading: Reading, criterion: Criterion, found: Found | None, by: 
         start,
         end,
         _share(found.met),
-        min(_share(found.confidence), 0.5) if doubt else _share(found.confidence),
-        doubt or found.why,
+        min(_share(found.confidence), 0.5) if why else _share(found.confidence),
+        why or found.why,
         by,
         criterion.weight,
         criterion.must,
@@ -101,7 +101,7 @@ def _share(value: float) -> float:
     return min(1.0, max(0.0, value)) if value == value else 0.0
 
 
-def _doubt(reading: Reading, criterion: Criterion, found: Found) -> str:
+def doubt(reading: Reading, criterion: Criterion, found: Found) -> str:
     """Why a grader's yes is none, checked without a model; "" where it stands."""
     start, end = found.start, found.end
     if not 0 <= start < end <= len(reading.answer) or not reading.answer[start:end].strip():

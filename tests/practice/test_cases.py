@@ -15,13 +15,24 @@ from handbook.records import Question
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "bench"))
-from _adversarial import ADVERSARIAL, PARAPHRASES, answer_of, must_not_pass  # noqa: E402
+from _adversarial import (  # noqa: E402
+    ADVERSARIAL,
+    DEV_ADVERSARIAL,
+    DEV_PARAPHRASES,
+    PARAPHRASES,
+    SECOND_ADVERSARIAL,
+    SECOND_PARAPHRASES,
+    answer_of,
+    must_not_pass,
+)
 from _adversarial import rows as answers  # noqa: E402
 from _splits import split_of  # noqa: E402
 
 FOLDER = ROOT / "bench" / "grading" / "cases"
 REST = FOLDER.parent / "rest"  # of the test questions
+MORE = FOLDER.parent / "more"  # a second helping, of all questions
 FILES = sorted((*FOLDER.glob("*.jsonl"), *REST.glob("*.jsonl")))
+ALL = sorted((*FILES, *MORE.glob("*.jsonl")))
 SHORTEST, LONGEST = 8, 700  # characters
 KINDS = ("yes", "wrong", "beside")
 
@@ -37,15 +48,18 @@ def texts(row: dict[str, object]) -> list[str]:
 
 def test_there_are_cases() -> None:
     assert FILES
+    assert len(ALL) > len(FILES)
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", ALL, ids=lambda file: file.stem)
 def test_cases_name_what_exists(file: Path) -> None:
     for place, row in rows(file):
         question = questions().get(str(row["question"]))
         assert question is not None, f"{place}: no question {row['question']!r}"
         kept = split_of(question.id) == "test"
-        assert kept == (file.parent == REST), f"{place}: {question.id} is of the other folder"
+        assert file.parent == MORE or kept == (file.parent == REST), (
+            f"{place}: {question.id} is of the other folder"
+        )
         assert ("criterion" in row) != ("misconception" in row), place
         if "criterion" in row:
             assert row["criterion"] in {each.id for each in question.criteria}, place
@@ -60,17 +74,27 @@ def test_cases_name_what_exists(file: Path) -> None:
 
 
 def test_no_case_is_there_twice() -> None:
-    keys = Counter(
-        (row["question"], row.get("criterion", row.get("misconception")))
-        for file in FILES
-        for _, row in rows(file)
-    )
-    assert [key for key, count in keys.items() if count > 1] == []
-    said = Counter(text for file in FILES for _, row in rows(file) for text in texts(row))
+    for files in (FILES, sorted(MORE.glob("*.jsonl"))):
+        keys = Counter(
+            (row["question"], row.get("criterion", row.get("misconception")))
+            for file in files
+            for _, row in rows(file)
+        )
+        assert [key for key, count in keys.items() if count > 1] == []
+    said = Counter(text for file in ALL for _, row in rows(file) for text in texts(row))
     assert [text for text, count in said.items() if count > 1] == []
 
 
-SMALLEST = {"adversarial": 240, "paraphrases": 120}  # rows
+SMALLEST = {  # rows
+    "adversarial": 240,
+    "paraphrases": 120,
+    "dev-adversarial": 180,
+    "dev-paraphrases": 85,
+    "second-adversarial": 140,
+    "second-paraphrases": 65,
+}
+ATTACKS = (ADVERSARIAL, DEV_ADVERSARIAL, SECOND_ADVERSARIAL)
+GOOD = (PARAPHRASES, DEV_PARAPHRASES, SECOND_PARAPHRASES)
 KINDS_OF_ATTACK = {
     "praise",
     "echo",
@@ -97,14 +121,15 @@ def questions() -> Mapping[str, Question]:
     return open_book().questions
 
 
-def criteria_of(row: dict[str, Any]) -> list[str]:
+def criteria_of(row: dict[str, Any], file: Path) -> list[str]:
     question = questions().get(row["question"])
     assert question is not None, f"{row['id']}: no question {row['question']!r}"
-    assert split_of(question.id) == "test", f"{row['id']}: {question.id} isn't kept for the test"
+    wanted = "dev" if file.stem.startswith("dev") else "test"
+    assert split_of(question.id) == wanted, f"{row['id']}: {question.id} isn't kept for that"
     return [each.id for each in question.criteria]
 
 
-@pytest.mark.parametrize("file", [ADVERSARIAL, PARAPHRASES], ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", [*ATTACKS, *GOOD], ids=lambda file: file.stem)
 def test_answers_kept_for_the_test_are_there_once(file: Path) -> None:
     kept = answers(file)
     assert len(kept) >= SMALLEST[file.stem]
@@ -114,9 +139,22 @@ def test_answers_kept_for_the_test_are_there_once(file: Path) -> None:
     assert [each for each, count in said.items() if count > 1] == []
 
 
-def test_attacks_name_what_they_must_not_pass() -> None:
-    for row in answers(ADVERSARIAL):
-        criteria = criteria_of(row)
+def test_no_answer_is_in_two_sets() -> None:
+    ids = Counter(row["id"] for file in (*ATTACKS, *GOOD) for row in answers(file))
+    assert [each for each, count in ids.items() if count > 1] == []
+    long = Counter(
+        (row["question"], row["answer"])
+        for file in (*ATTACKS, *GOOD)
+        for row in answers(file)
+        if len(row["answer"]) > 60
+    )
+    assert [each for each, count in long.items() if count > 1] == []
+
+
+@pytest.mark.parametrize("file", ATTACKS, ids=lambda file: file.stem)
+def test_attacks_name_what_they_must_not_pass(file: Path) -> None:
+    for row in answers(file):
+        criteria = criteria_of(row, file)
         refused = must_not_pass(row, criteria)
         assert row["not"] != [] or row["kind"] == "language", row["id"]
         assert sorted([*refused, *row["may"]]) == sorted(criteria), row["id"]
@@ -124,23 +162,27 @@ def test_attacks_name_what_they_must_not_pass() -> None:
         assert ("language" in row) == (row["kind"] == "language"), row["id"]
 
 
-def test_attacks_are_of_all_kinds() -> None:
-    kinds = Counter(row["kind"] for row in answers(ADVERSARIAL))
+@pytest.mark.parametrize("file", ATTACKS, ids=lambda file: file.stem)
+def test_attacks_are_of_all_kinds(file: Path) -> None:
+    kinds = Counter(row["kind"] for row in answers(file))
     assert set(kinds) == KINDS_OF_ATTACK
-    assert {kind: count for kind, count in kinds.items() if count < OF_A_KIND} == {}
+    if file == ADVERSARIAL:
+        assert {kind: count for kind, count in kinds.items() if count < OF_A_KIND} == {}
 
 
-def test_long_attacks_are_long_and_no_others() -> None:
-    for row in answers(ADVERSARIAL):
+@pytest.mark.parametrize("file", ATTACKS, ids=lambda file: file.stem)
+def test_long_attacks_are_long_and_no_others(file: Path) -> None:
+    for row in answers(file):
         size = len(answer_of(row, questions()[row["question"]].prompt))
         assert (size >= 50_000) == (row["kind"] == "long"), f"{row['id']}: {size} characters"
         assert size < 60_000, f"{row['id']}: {size} characters"
 
 
-def test_paraphrases_say_what_they_meet() -> None:
-    kept = answers(PARAPHRASES)
+@pytest.mark.parametrize("file", GOOD, ids=lambda file: file.stem)
+def test_paraphrases_say_what_they_meet(file: Path) -> None:
+    kept = answers(file)
     for row in kept:
-        criteria = set(criteria_of(row))
+        criteria = set(criteria_of(row, file))
         yes, no = set(row["yes"]), set(row["no"])
         assert yes, row["id"]
         assert yes | no <= criteria, f"{row['id']}: {(yes | no) - criteria}"
@@ -148,5 +190,5 @@ def test_paraphrases_say_what_they_meet() -> None:
         assert row["voice"] in VOICES, row["id"]
         words = len(row["answer"].split())
         assert words in WORDS, f"{row['id']}: {words} words"
-    assert len({row["question"] for row in kept}) >= 40
+    assert len({row["question"] for row in kept}) >= (25 if file == DEV_PARAPHRASES else 40)
     assert {row["voice"] for row in kept} == VOICES

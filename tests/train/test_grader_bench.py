@@ -113,11 +113,19 @@ def test_nothing_of_held_out_questions_is_taught() -> None:
     assert len(taught) > 500
 
 
-def test_the_last_stage_knows_all_criteria_and_none_of_the_texts_kept_back() -> None:
+def test_the_last_stages_know_all_criteria_and_none_of_the_texts_kept_back() -> None:
     book = open_book()
-    groups = [each for seed in range(4) for each in own.lessons(book, seed, nothing_near, every=True)]
-    groups += own.crossed(book, 5, every=True)
-    taught = {each.premise for group in groups for each in group}
+    more = [each for seed in range(2) for each in own.lessons(book, seed, nothing_near, stage="more")]
+    more += own.crossed(book, 4, stage="more")
+    known = [each for seed in range(2) for each in own.lessons(book, seed, nothing_near, stage="known")]
+    known += own.crossed(book, 5, stage="known")
+    taught_before = {each.statement for group in more for each in group}
+    for question in book.questions.values():
+        if split_of(question.id) == "dev":
+            assert not {statement(each.yes) for each in question.criteria} & taught_before, question.id
+    groups = more + known
+    changed = ("number", "rule")  # a rule that changes a number may come upon another's by chance
+    taught = {each.premise for group in groups for each in group if each.source not in changed}
     back = {each.premise for group in own.back(book) for each in group}
     assert len(back) > 300
     assert not back & taught

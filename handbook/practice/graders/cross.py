@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from handbook.practice.calibration import Calibration
 from handbook.practice.evidence import Reading
+from handbook.practice.forms import FORMS
 from handbook.practice.graders.embedding import MISTAKES, EmbeddingGrader, mistakes
 from handbook.practice.graders.local import Numbers, Seen
-from handbook.practice.signals import NAMES, signals
+from handbook.practice.signals import NAMES
 
 if TYPE_CHECKING:
     from handbook.embed import Embedder
@@ -41,7 +42,7 @@ class CrossGrader(EmbeddingGrader):
     """Safe to use from several threads, as its entailer is."""
 
     name = "local"
-    names = (*NAMES, *PAIR)
+    names = (*NAMES, *FORMS, *PAIR)
     mistake_names = (*MISTAKES, "says", "corrects")
 
     def __init__(
@@ -57,7 +58,7 @@ class CrossGrader(EmbeddingGrader):
     def seen(self, reading: Reading) -> Seen:
         pieces, vectors = self.sound(reading)
         side = self.sides.of(reading.question)
-        met = signals(side, [each.text for each in pieces], vectors)
+        met = self.told(reading, side, pieces, vectors)
         wrong = mistakes(side, pieces, vectors)
         chosen = _nearest(met[:, :, 0] + met[:, :, 1], LOOKED_AT)
         suspected = _nearest(wrong[:, :, 0], OF_MISTAKES)

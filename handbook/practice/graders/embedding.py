@@ -12,6 +12,7 @@ import numpy as np
 
 from handbook.practice.calibration import Calibration, fitted
 from handbook.practice.evidence import Reading, content
+from handbook.practice.forms import FORMS, forms
 from handbook.practice.graders.local import Numbers, Seen, opinion
 from handbook.practice.opinions import Opinion
 from handbook.practice.pieces import Piece
@@ -28,7 +29,7 @@ class EmbeddingGrader:
 
     name = "embedding"
     languages = ("en",)
-    names: tuple[str, ...] = NAMES
+    names: tuple[str, ...] = (*NAMES, *FORMS)
     mistake_names: tuple[str, ...] = MISTAKES
 
     def __init__(self, embedder: Embedder, calibration: Calibration | None = None) -> None:
@@ -51,9 +52,13 @@ class EmbeddingGrader:
     def seen(self, reading: Reading) -> Seen:
         pieces, vectors = self.sound(reading)
         side = self.sides.of(reading.question)
-        return Seen(
-            pieces, signals(side, [each.text for each in pieces], vectors), mistakes(side, pieces, vectors)
-        )
+        return Seen(pieces, self.told(reading, side, pieces, vectors), mistakes(side, pieces, vectors))
+
+    def told(self, reading: Reading, side: Held, pieces: tuple[Piece, ...], vectors: Numbers) -> Numbers:
+        """[C, P, NAMES and FORMS]: what can be reckoned without a model that reads two texts together."""
+        met = signals(side, [each.text for each in pieces], vectors)
+        said = np.broadcast_to(forms(reading, pieces), (len(met), len(pieces), len(FORMS)))
+        return np.concatenate([met, said], axis=2)
 
     def sound(self, reading: Reading) -> tuple[tuple[Piece, ...], Numbers]:
         """The pieces that can be evidence, and their vectors."""
