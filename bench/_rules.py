@@ -73,6 +73,125 @@ def styled(text: str, random_: random.Random) -> str:
     return f"{random_.choice(_BEFORE)}{low}{random_.choice(_BEHIND)}"
 
 
+def reported(text: str, random_: random.Random) -> str:
+    """The text as what others say, from which the speaker keeps away: so it is not claimed."""
+    who, away = random_.choice(_WHO), random_.choice(_AWAY)
+    low = _lowered(text)
+    if random_.random() < 0.25:
+        return f"{ended(text)} {random_.choice(_SO_THEY_SAY)}"
+    return f"{who} {low}{away}" if away[0] in ",;" else f"{who} {low}. {away}"
+
+
+def agreed(text: str, random_: random.Random) -> str:
+    """The text as what others say, with which the speaker agrees: so it is claimed."""
+    return random_.choice(_AGREED).format(_lowered(text))
+
+
+def hedged(text: str, random_: random.Random) -> str:
+    """The text and its contrary, between which the speaker does not choose."""
+    other = spoiled(text, random_)
+    low = _lowered(text)
+    if other and random_.random() < 0.5:
+        return random_.choice(_EITHER).format(low, _lowered(other))
+    return random_.choice(_OR_NOT).format(low)
+
+
+def announced(text: str, random_: random.Random) -> str:
+    """What the text is about, as covered or asked, without saying it."""
+    return random_.choice(_COVERED).format(keywords(text, random_), _lowered(text))
+
+
+def _lowered(text: str) -> str:
+    kept = text.strip().rstrip(".!;")
+    return kept[:1].lower() + kept[1:] if kept[1:2].islower() else kept
+
+
+_WHO = (
+    "Some people say that",
+    "My teacher used to say that",
+    "The textbook version is that",
+    "There is a school that says",
+    "The usual story goes that",
+    "A colleague of mine insists that",
+    "Vendors like to tell you that",
+    "One often reads that",
+    "The paper wants us to believe that",
+    "In interviews one is supposed to say that",
+    "The popular view:",
+    "Blog posts repeat that",
+    "According to the hype,",
+    "Critics object that",
+    "The usual worry is that",
+    "They will tell you that",
+    "Somebody on the team thought that",
+    "The standard advice,",
+    "You might hear that",
+    "It was once thought that",
+)
+_AWAY = (
+    ", which I never found to be so.",
+    ", but I see it differently.",
+    ", and that is simply not how it works.",
+    "; I would not sign that.",
+    ", a view that I don't share.",
+    ", which sounds nicer than it is.",
+    "I side with the other camp.",
+    "I don't buy it.",
+    "In my experience it is the other way round.",
+    "That is folklore.",
+    "My own plan is different.",
+    "We do the opposite and it works.",
+    "I would ignore that.",
+    "Marketing, if you ask me.",
+    "I can't confirm it.",
+    "This error dies hard.",
+    "Nobody has ever shown me a case.",
+    "I leave that to the academics.",
+)
+_SO_THEY_SAY = (
+    "That is what they say, at least; I'd say the contrary.",
+    "So goes the story, and it is wrong.",
+    "At least that is what the vendors claim, and I don't believe them.",
+    "This is a common error.",
+    "None of this is true.",
+    "Says who? I have seen nothing of the kind.",
+)
+_AGREED = (
+    "As the paper says, {}.",
+    "People say that {}, and our numbers agree.",
+    "Some doubt it, but {}.",
+    "I used to think otherwise, but {}.",
+    "They told me, and I checked it: {}.",
+    "Contrary to what one often reads, {}.",
+)
+_EITHER = (
+    "Either {0}, or {1}.",
+    "It could be that {0}, it could be that {1}.",
+    "Some get that {0}, others that {1}.",
+    "Sometimes {0}, sometimes {1}, it depends.",
+    "Is it that {0}, or rather that {1}? One of the two.",
+)
+_OR_NOT = (
+    "It may be that {}, or not.",
+    "Perhaps {}, perhaps the other way round.",
+    "One could say that {}, and one could say the contrary.",
+    "Whether {} depends on many things.",
+    "Hard to tell whether {}.",
+    "If {}, then we would know more; else we would have to look elsewhere.",
+)
+_COVERED = (
+    "My answer covers {0}.",
+    "A good answer names {0}, and so does mine.",
+    "Points: {0}. All of them are there.",
+    "I'd have a look at {0}.",
+    "Is it true that {1}?",
+    "What if {1}?",
+    "Here one should speak of {0}.",
+    "Whether {1} is the question, and an important one.",
+    "I would explain {0} in detail.",
+)
+
+
 def spoiled(text: str, random_: random.Random) -> str:
     """The text with one number, direction or negation changed; "" where it has none."""
     ways = []

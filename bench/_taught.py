@@ -17,7 +17,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 from _entailments import DENIES, NOT_SAID, SAYS, SILENT, Example
-from _rules import NOTHING, ORDERS, ended, keywords, shared_number, spoiled, styled
+from _rules import (
+    NOTHING,
+    ORDERS,
+    agreed,
+    announced,
+    ended,
+    hedged,
+    keywords,
+    reported,
+    shared_number,
+    spoiled,
+    styled,
+)
 from _splits import Split, split_of
 
 from handbook.practice.statements import statement
@@ -28,8 +40,8 @@ REST = CASES.parent / "rest"  # of the questions of the split "test": taught lat
 MORE = CASES.parent / "more"  # a second helping for all questions, by other hands
 Stage = Literal["book", "more", "known"]
 KINDS = {"yes": SAYS, "wrong": DENIES, "beside": SILENT}
-WRITTEN = ("case", "model answer", "neighbour")
-AGAIN = {"more": 0.6, "known": 0.12}  # share of the questions that were taught before, in a round of a stage
+WRITTEN = ("case", "model answer", "neighbour", "form")
+AGAIN = {"more": 0.45, "known": 0.12}  # share of the questions that were taught before, in a round of a stage
 RULES = 0.6  # share of what rules make that a round has
 SHORT = 14  # words: in a text so short a changed number or direction is a changed claim
 
@@ -124,6 +136,8 @@ def lessons(book: Any, seed: int, near: Any, stage: Stage = "book") -> list[list
             group = [*model[criterion.id], *_plain(question, criterion, random_)]
             if criterion.id in texts:
                 group += _of_cases(criterion, texts, random_)
+                if stage != "book":
+                    group += _of_forms(criterion, texts[criterion.id], random_)
             groups.append(_thinned(_unique(group), random_))
         for place, misconception in enumerate(question.misconceptions):
             said = misconception.wrong
@@ -178,6 +192,23 @@ def _of_cases(criterion: Any, texts: Mapping[str, Any], random_: random.Random) 
         turned = spoiled(said, random_)
         if turned:
             yield Example(random_.choice(yes), turned, NOT_SAID, "rule")
+
+
+def _of_forms(criterion: Any, row: Mapping[str, Any], random_: random.Random) -> Iterator[Example]:
+    """The right thing said so that it is not claimed, and once so that it is; and wrong ones in the voices
+    that those who wrote the texts gave to right ones."""
+    said = statement(criterion.yes)
+    yes, wrong, beside = (list(row.get(kind, ())) for kind in KINDS)
+    for text in random_.sample(wrong, min(3, len(wrong))):
+        yield Example(styled(text, random_), said, DENIES, "form")
+    for text in random_.sample(beside, min(2, len(beside))):
+        yield Example(styled(text, random_), said, SILENT, "form")
+    if yes:
+        one, two, three, four = (random_.choice(yes) for _ in range(4))
+        yield Example(reported(one, random_), said, NOT_SAID, "form")
+        yield Example(hedged(two, random_), said, NOT_SAID, "form")
+        yield Example(announced(three, random_), said, SILENT, "form")
+        yield Example(agreed(four, random_), said, SAYS, "form")
 
 
 def _plain(question: Any, criterion: Any, random_: random.Random) -> Iterator[Example]:

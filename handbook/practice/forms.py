@@ -42,11 +42,20 @@ _HEDGE = re.compile(
     r"|hard to|difficult to|if i remember|something like|or so|roughly speaking|in a way|one way or)\b",
     re.IGNORECASE,
 )
+_WHO = (
+    r"some|many|most|people|folks|they|others|everyone|everybody|someone|somebody|whoever|anyone|who|teacher"
+    r"|(?:text)?books?|papers?|posts?|blogs?|vendors?|colleagues?|school|critics?|consultants?|tutorials?"
+    r"|slides|story|view|advice|worry|objection|myth|hype|folklore|one (?:often|sometimes|usually)"
+    r"|you (?:might|will|may)"
+)
+_SAY = (
+    r"sa(?:y|ys|id)|claim(?:s|ed)?|argue[sd]?|assert(?:s|ed)?|tell|told|insists?|think|thought|believe[sd]?"
+    r"|recommend(?:s|ed)?|write|wrote|reads?|heard?|goes|repeats?|quoted?|proposes?|ask(?:s|ed)?|is|was"
+)
 _REPORT = re.compile(
-    r"\b(?:sa(?:y|ys|id|ying)|claim(?:s|ed|ing)?|allege(?:d|dly|s)|argue[sd]?|assert(?:s|ed)?|told|heard"
-    r"|quot(?:e|es|ed|ing)|according to|supposed(?:ly)?|so-called|rumou?r\w*|myth|folklore|textbooks?|blogs?"
-    r"|posts?|papers?|colleagues?|people|folks|others|everyone|everybody|they|someone|somebody|whoever|anyone"
-    r"|objection|critics?|consultants?|vendors?|tutorials?|slides|twitter|reddit)\b",
+    rf"\b(?:{_WHO})\b[^.;]{{0,30}}\b(?:{_SAY})\b"
+    r"|\b(?:according to|supposed(?:ly)?|so-called|allegedly|rumou?r\w*|used to say)\b"
+    r"|\bi(?:'ve| have) (?:heard|read)\b",
     re.IGNORECASE,
 )
 _REJECT = re.compile(
@@ -54,7 +63,8 @@ _REJECT = re.compile(
     r"|academic|superstition|hype|waste of|disagree|doubt(?:s|ed|ful)?|dismiss(?:ed)?|ignore[sd]?"
     r"|reject(?:ed)?|(?:don't|do not) (?:buy|believe|think|agree)|never (?:believed|convinced|saw|seen|found)"
     r"|not (?:true|right|so|the case|correct|convinced|worth)|no(?:body| one) (?:needs|should)"
-    r"|need(?:n't| not)|far from|hardly ever|unnecessary|needless(?:ly)?|forget (?:about )?(?:it|that)|as if)\b",
+    r"|need(?:n't| not)|far from|hardly ever|unnecessary|needless(?:ly)?|forget (?:about )?(?:it|that)|as if"
+    r"|i side with|leave that to)\b",
     re.IGNORECASE,
 )
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")

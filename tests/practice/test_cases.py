@@ -175,7 +175,7 @@ def test_long_attacks_are_long_and_no_others(file: Path) -> None:
     for row in answers(file):
         size = len(answer_of(row, questions()[row["question"]].prompt))
         assert (size >= 50_000) == (row["kind"] == "long"), f"{row['id']}: {size} characters"
-        assert size < 60_000, f"{row['id']}: {size} characters"
+        assert size < 70_000, f"{row['id']}: {size} characters"
 
 
 @pytest.mark.parametrize("file", GOOD, ids=lambda file: file.stem)

@@ -99,6 +99,19 @@ def test_a_changed_claim_is_another_claim() -> None:
     assert all(text != "The cache shrinks by a factor of 4." for text in seen)
 
 
+def test_what_is_reported_hedged_or_announced_is_another_text() -> None:
+    random_ = random.Random(0)
+    text = "The cache shrinks by a factor of 4."
+    for made in (own.reported, own.hedged, own.announced, own.agreed):
+        seen = {made(text, random_) for _ in range(200)}
+        assert text not in seen
+        assert len(seen) > 4
+        assert all("4" in each and len(each) > 20 for each in seen)
+    assert own.agreed("Keys stay.", random_).rstrip(".").endswith("keys stay")
+    both = {own.hedged(text, random_) for _ in range(200)}
+    assert any("grows" in each and "shrinks" in each for each in both)
+
+
 def nothing_near(texts: Any, others: Any) -> Any:
     return np.full((len(texts), len(others)), 0.5)
 
@@ -124,7 +137,7 @@ def test_the_last_stages_know_all_criteria_and_none_of_the_texts_kept_back() -> 
         if split_of(question.id) == "dev":
             assert not {statement(each.yes) for each in question.criteria} & taught_before, question.id
     groups = more + known
-    changed = ("number", "rule")  # a rule that changes a number may come upon another's by chance
+    changed = ("number", "rule", "form")  # a rule that changes a number may come upon another's by chance
     taught = {each.premise for group in groups for each in group if each.source not in changed}
     back = {each.premise for group in own.back(book) for each in group}
     assert len(back) > 300
