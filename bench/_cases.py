@@ -128,8 +128,8 @@ def elsewhere(lines: Sequence[dict[str, Any]], questions: dict[str, Question], s
 
 
 def whole(questions: dict[str, Question]) -> list[Case]:
-    """Whole answers to questions of the split "dev": those that try to pass without knowing ("gamed"), and
-    good ones ("good")."""
+    """Whole answers to questions of the split "dev": those that try to pass without knowing ("gamed" and
+    how), and good ones ("good")."""
     cases = []
     for row in adversarial_rows(DEV_ADVERSARIAL):
         question = questions[row["question"]]

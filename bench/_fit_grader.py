@@ -27,7 +27,7 @@ from handbook.records import Criterion, Question
 
 Numbers = NDArray[np.float64]
 FILE = Path(__file__).parents[1] / "handbook" / "practice" / "grade.json"
-WRONG_YES = 0.02  # of criteria that are not met, at most so many may be called met
+WRONG_YES = 0.04  # of criteria that are not met, at most so many may be called met
 MISSED = 0.05  # of criteria that are met, at most so many may be called not met
 WRONG_MISTAKE = 0.02  # of misconceptions that are not made
 ROUNDS = 3  # of fitting, and choosing anew which piece speaks
@@ -80,7 +80,13 @@ def _of_mistakes(case: Case, seen: Seen) -> list[Row]:
     if case.kind == "yes":
         known = dict.fromkeys(range(len(case.question.misconceptions)), False)
     return [
-        Row(case.question.id, case.kind, made, seen.mistakes[number], np.ones(len(seen.pieces), bool))
+        Row(
+            case.question.id,
+            case.kind,
+            made,
+            seen.mistakes[number],
+            np.ones(len(seen.pieces), bool),
+        )
         for number, made in known.items()
         if number < len(seen.mistakes)
     ]
@@ -114,11 +120,8 @@ SIGNS = {
 def fitted(
     found: Sequence[Row], names: Sequence[str], wrong: float, missed: float, ridge: float = 1.0
 ) -> tuple[Fit, float, float, Numbers, Numbers, NDArray[np.str_]]:
-    """(fit, yes, no, probabilities left out, labels, kinds). A signal of the wrong sign is left out.
-
-    The least probability of a yes is chosen on whole answers that try to pass without knowing, where there
-    are some: `wrong` of the criteria that they don't meet. What rules refuse anyhow counts as refused.
-    """
+    """(fit, yes, no, probabilities left out, labels, kinds). A signal of the wrong sign is left out; what
+    rules refuse anyhow counts as refused."""
     first = names.index("says") if "says" in names else names.index("near")
     signs = [SIGNS.get(name, 0) for name in names]
     found = [row for row in found if len(row.table)]
@@ -130,9 +133,8 @@ def fitted(
         x, stands = chosen(found, fit(x, y, ridge, signs).of)
     p = left_out(x, y, groups, ridge, signs)
     _, no = thresholds(p, y, wrong, missed)
-    here = (kinds == "gamed") | (y > 0.5) if (kinds == "gamed").any() else np.ones(len(y), bool)
     p = np.where(stands, p, 0.0)
-    yes, _ = thresholds(p[here], y[here], wrong, missed)
+    yes, _ = thresholds(p, y, wrong, missed)
     return fit(x, y, ridge, signs), yes, min(no, yes - 1e-6), p, y, kinds
 
 
@@ -143,7 +145,7 @@ def calibration(
     lines = untaught(dict(questions)) if of == "known" else rows(("dev",), dict(questions))
     made_of = (single, mixed, elsewhere)
     cases = [case for make in made_of for case in make(lines, dict(questions))]
-    cases = judged(cases + (whole(dict(questions)) if of == "dev" else []))
+    cases = judged(cases + whole(dict(questions)))
     begun = time.monotonic()
 
     def show(done: int, total: int) -> None:
@@ -164,7 +166,7 @@ def calibration(
             for kind, here in (
                 ("single", np.isin(kinds, ("yes", "wrong", "beside"))),
                 ("mixed", kinds == "mixed"),
-                ("whole", np.isin(kinds, ("gamed", "good"))),
+                ("whole", np.char.startswith(kinds, "gamed") | (kinds == "good")),
             )
             if here.any()
         },

@@ -14,41 +14,27 @@ import random
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from _entailments import DENIES, NOT_SAID, SAYS, SILENT, Example
-from _rules import (
-    NOTHING,
-    ORDERS,
-    agreed,
-    announced,
-    ended,
-    hedged,
-    keywords,
-    reported,
-    shared_number,
-    spoiled,
-    styled,
-)
+from _rules import NOTHING, ORDERS, ended, keywords, shared_number, spoiled, styled
 from _splits import Split, split_of
 
 from handbook.practice.statements import statement
 from handbook.rag import sentences
 
 CASES = Path(__file__).parent / "grading" / "cases"
-REST = CASES.parent / "rest"  # of the questions of the split "test": taught late, if at all
-MORE = CASES.parent / "more"  # a second helping for all questions, by other hands
-Stage = Literal["book", "more", "known"]
+REST = CASES.parent / "rest"  # of the questions of the split "test": taught last, if at all
+MORE = CASES.parent / "more"  # of all criteria, by other hands: taught nowhere, a measure
 KINDS = {"yes": SAYS, "wrong": DENIES, "beside": SILENT}
-WRITTEN = ("case", "model answer", "neighbour", "form")
-AGAIN = {"more": 0.45, "known": 0.12}  # share of the questions that were taught before, in a round of a stage
+WRITTEN = ("case", "model answer", "neighbour")
+AGAIN = 0.15  # share of the questions of "train" in a round of all
 RULES = 0.6  # share of what rules make that a round has
 SHORT = 14  # words: in a text so short a changed number or direction is a changed claim
 
 
 def cases(folders: Sequence[Path] = (CASES,)) -> dict[tuple[str, str], Mapping[str, Any]]:
-    """Rows by (question, criterion's id or the misconception's place). Where a later folder has another row
-    of a criterion, its texts come first."""
+    """Rows by (question, criterion's id or the misconception's place)."""
     rows = [
         json.loads(line)
         for folder in folders
@@ -56,12 +42,7 @@ def cases(folders: Sequence[Path] = (CASES,)) -> dict[tuple[str, str], Mapping[s
         for line in file.read_text(encoding="utf-8").splitlines()
         if line
     ]
-    found: dict[tuple[str, str], Mapping[str, Any]] = {}
-    for row in rows:
-        key = (row["question"], str(row.get("criterion", row.get("misconception"))))
-        old = found.get(key, {})
-        found[key] = {**row, **{kind: [*row.get(kind, ()), *old.get(kind, ())] for kind in KINDS}}
-    return found
+    return {(row["question"], str(row.get("criterion", row.get("misconception")))): row for row in rows}
 
 
 def kept_back(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,16 +65,25 @@ def back(book: Any) -> list[list[Example]]:
     return found
 
 
-def _for_teaching(stage: Stage) -> tuple[dict[tuple[str, str], Mapping[str, Any]], tuple[Split, ...]]:
-    """Rows, and splits, those that it is about first. After "book" without what is kept back."""
-    if stage == "book":
-        return cases(), ("train",)
-    rows = cases((CASES, REST, MORE))
+def more(book: Any) -> list[list[Example]]:
+    """Texts of criteria by other hands than those of the cases, which no stage teaches."""
+    found = []
+    for (question, _), row in cases((MORE,)).items():
+        said = _statement(book.questions[question], row)
+        found.append([Example(text, said, KINDS[key], "more") for key in KINDS for text in row[key]])
+    return found
+
+
+def _for_teaching(every: bool) -> tuple[dict[tuple[str, str], Mapping[str, Any]], set[Split]]:
+    """Rows, and splits. every: of all splits, without what is kept back."""
+    if not every:
+        return cases(), {"train"}
+    rows = dict(cases((CASES, REST)))
     for key, row in rows.items():
         if split_of(key[0]) != "train":
             kinds = {kind: list(row[kind][:-1]) for kind in KINDS if len(row.get(kind, ())) > 1}
             rows[key] = {**row, **kinds}
-    return rows, ("test", "train") if stage == "more" else ("dev", "test", "train")
+    return rows, {"train", "dev", "test"}
 
 
 def written(book: Any, split: Split) -> list[list[Example]]:
@@ -116,18 +106,17 @@ def _statement(question: Any, row: Mapping[str, Any]) -> str:
     return str(question.misconceptions[row["misconception"]].wrong)
 
 
-def lessons(book: Any, seed: int, near: Any, stage: Stage = "book") -> list[list[Example]]:
+def lessons(book: Any, seed: int, near: Any, every: bool = False) -> list[list[Example]]:
     """One round: the cases of the split "train" and what rules make of them and of the book's own texts.
 
     near: (texts, texts) -> cosines, to know which sentence of the model answer a criterion is about.
-    stage: "more" has the questions of the split "test", too, "known" those of "dev" as well, each with a
-    share of those that were taught before.
+    every: of all splits, with some of the questions of "train", which were taught before.
     """
     random_ = random.Random(seed)
-    rows, splits = _for_teaching(stage)
+    rows, splits = _for_teaching(every)
     groups = []
     for question in book.questions.values():
-        if not _drawn(question.id, splits, stage, random_):
+        if not _drawn(question.id, splits, every, random_):
             continue
         mine = [rows[key] for key in ((question.id, each.id) for each in question.criteria) if key in rows]
         texts = {row["criterion"]: row for row in mine}
@@ -136,8 +125,6 @@ def lessons(book: Any, seed: int, near: Any, stage: Stage = "book") -> list[list
             group = [*model[criterion.id], *_plain(question, criterion, random_)]
             if criterion.id in texts:
                 group += _of_cases(criterion, texts, random_)
-                if stage != "book":
-                    group += _of_forms(criterion, texts[criterion.id], random_)
             groups.append(_thinned(_unique(group), random_))
         for place, misconception in enumerate(question.misconceptions):
             said = misconception.wrong
@@ -153,9 +140,9 @@ def lessons(book: Any, seed: int, near: Any, stage: Stage = "book") -> list[list
     return groups
 
 
-def _drawn(question: str, splits: tuple[Split, ...], stage: Stage, random_: random.Random) -> bool:
+def _drawn(question: str, splits: set[Split], every: bool, random_: random.Random) -> bool:
     split = split_of(question)
-    return split == splits[0] or (split in splits and random_.random() < AGAIN[stage])
+    return split in splits and not (every and split == "train" and random_.random() > AGAIN)
 
 
 def _of_cases(criterion: Any, texts: Mapping[str, Any], random_: random.Random) -> Iterator[Example]:
@@ -192,23 +179,6 @@ def _of_cases(criterion: Any, texts: Mapping[str, Any], random_: random.Random) 
         turned = spoiled(said, random_)
         if turned:
             yield Example(random_.choice(yes), turned, NOT_SAID, "rule")
-
-
-def _of_forms(criterion: Any, row: Mapping[str, Any], random_: random.Random) -> Iterator[Example]:
-    """The right thing said so that it is not claimed, and once so that it is; and wrong ones in the voices
-    that those who wrote the texts gave to right ones."""
-    said = statement(criterion.yes)
-    yes, wrong, beside = (list(row.get(kind, ())) for kind in KINDS)
-    for text in random_.sample(wrong, min(3, len(wrong))):
-        yield Example(styled(text, random_), said, DENIES, "form")
-    for text in random_.sample(beside, min(2, len(beside))):
-        yield Example(styled(text, random_), said, SILENT, "form")
-    if yes:
-        one, two, three, four = (random_.choice(yes) for _ in range(4))
-        yield Example(reported(one, random_), said, NOT_SAID, "form")
-        yield Example(hedged(two, random_), said, NOT_SAID, "form")
-        yield Example(announced(three, random_), said, SILENT, "form")
-        yield Example(agreed(four, random_), said, SAYS, "form")
 
 
 def _plain(question: Any, criterion: Any, random_: random.Random) -> Iterator[Example]:
@@ -265,18 +235,17 @@ def _model_answer(question: Any, near: Any) -> dict[str, list[Example]]:
     return found
 
 
-FEW = 6  # texts of a kind, crossed with one statement
 NEAR, FAR = 0.72, 0.3  # cosines
 
 
-def crossed(book: Any, seed: int, stage: Stage = "book") -> list[list[Example]]:
+def crossed(book: Any, seed: int, every: bool = False) -> list[list[Example]]:
     """One round of the cases against each other, so that four statements are where there was one: what a
     right answer says is a statement too, and another right answer says nearly it; so is a wrong one's."""
     random_ = random.Random(seed)
-    rows, splits = _for_teaching(stage)
+    rows, splits = _for_teaching(every)
     groups = []
     for question in book.questions.values():
-        if not _drawn(question.id, splits, stage, random_):
+        if not _drawn(question.id, splits, every, random_):
             continue
         for criterion in question.criteria:
             row = rows.get((question.id, criterion.id))
@@ -297,24 +266,19 @@ def _crosses(said: str, row: Mapping[str, Any], random_: random.Random) -> Itera
     full = [text for text in yes if len(text.split()) > 7] or yes
     if full:
         right = random_.choice(full)
-        group = [Example(text, right, SAYS, "cross") for text in _few(yes, random_) if text != right]
-        group += [Example(text, right, NOT_SAID, "cross") for text in _few([*wrong, *beside], random_)]
+        group = [Example(text, right, SAYS, "cross") for text in yes if text != right]
+        group += [Example(text, right, NOT_SAID, "cross") for text in (*wrong, *beside)]
         yield _unique(group)
     if wrong:
         false = random_.choice(wrong)
         group = [Example(styled(false, random_), false, SAYS, "cross"), Example(said, false, DENIES, "cross")]
-        group += [Example(text, false, NOT_SAID, "cross") for text in _few(yes, random_)]
+        group += [Example(text, false, NOT_SAID, "cross") for text in yes]
         group += [Example(text, false, SILENT, "cross") for text in beside[:1]]
         yield _unique(group)
     numbers = [changed for text in (*yes, said) if (changed := shared_number(text, said, random_))]
     if numbers:
         group = [Example(text, said, DENIES, "number") for text in numbers]
-        yield _unique([*group, *(Example(text, said, SAYS, "case") for text in _few(yes, random_))])
-
-
-def _few(texts: Sequence[str], random_: random.Random) -> list[str]:
-    """All of a few, some of many."""
-    return random_.sample(list(texts), FEW) if len(texts) > FEW else list(texts)
+        yield _unique([*group, *(Example(text, said, SAYS, "case") for text in yes)])
 
 
 def _thinned(group: list[Example], random_: random.Random) -> list[Example]:

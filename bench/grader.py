@@ -7,15 +7,15 @@ against each other as well. Questions whose split is "test" or "dev" are in none
 the states named in MEAN_OF, which was chosen on the split dev, as the number of rounds was. That is the model
 whose figures are of questions left out.
 
-The one that ships has had two stages more, `--known`: it judges the criteria of this book and no others, so
-it is taught them, but for a text of each kind (`_taught.kept_back`): first those of the split "test", with a
-second helping of texts for all (bench/grading/more), then those of "dev" as well. What it is worth is
-measured on answers that others wrote to questions of the split "test", whose criteria it knows. Its
-calibration is fitted on the questions of "dev", with the model that has not seen them (`bench grading --fit
---weights WORK/dev-out.safetensors`). A run that was stopped goes on from its last checkpoint.
+The one that ships has had a stage more, `--known`: it judges the criteria of this book and no others, so it
+is taught those of all questions (bench/grading/rest has the cases of the split "test"), but for a text of
+each kind (`_taught.kept_back`). What it is worth is measured on answers that others wrote to questions whose
+criteria it knows. Its calibration is the one fitted on questions left out, with the model before that stage
+(`bench grading --fit --weights WORK/left-out.safetensors`): it is on the careful side. A run that was stopped
+goes on from its last checkpoint.
 
     handbook bench grader --data FOLDER [--known] [--work FOLDER] [--seed 0] [--out FILE] [--json]
-    handbook bench grader --score [--weights FILE] [--data FOLDER]     what was held out, and the time
+    handbook bench grader --score [--weights FILE] [--data FOLDER] [--known]  what was held out, and the time
 """
 
 import argparse
@@ -32,22 +32,22 @@ from typing import Any
 import numpy as np
 from _entailments import DENIES, FILES, SAYS, SILENT, Example, by_statement, read
 from _lessons import TOGETHER, Lessons, chunks, digest, limited, logits_of
-from _taught import CASES, MORE, REST, Stage, back, crossed, lessons, written
+from _taught import CASES, REST, back, crossed, lessons, more, written
 
 from handbook.hardware.probe import probe
 
 TOKENS = 1800  # a step
-RATES = {"public": 1.2e-4, "book": 1e-4, "crossed": 6e-5, "more": 8e-5, "known": 6e-5}
-FLOORS = {"public": 0.25, "book": 0.02, "crossed": 0.02, "more": 0.02, "known": 0.02}
-ROUNDS = {"public": 1, "book": 4, "crossed": 1, "more": 2, "known": 1}
+RATES = {"public": 1.2e-4, "book": 1e-4, "crossed": 6e-5, "known": 8e-5}
+FLOORS = {"public": 0.25, "book": 0.02, "crossed": 0.02, "known": 0.02}
+ROUNDS = {"public": 1, "book": 4, "crossed": 1, "known": 3}
 AGAIN = 3_000  # public pairs in a round of the book's
 FALSE_YES = 0.02
+OTHERS = 3_000  # texts of bench/grading/more that are scored
 EVERY = 100  # steps between checkpoints
-# Steps, or shares of them, whose states are kept.
-KEPT = {"public": (), "book": (400, 1100), "crossed": (300, 600), "more": (0.6, 0.8), "known": ()}
+KEPT = {"public": (), "book": (400, 1100), "crossed": (300, 600), "known": (700, 1050)}  # steps kept
 MEAN_OF = ("book-400", "book-1100", "book", "crossed-300", "crossed-600", "crossed")
-MEAN_OF_MORE = ("more-0.6", "more-0.8", "more")
-LEFT_OUT, DEV_OUT = "left-out.safetensors", "dev-out.safetensors"  # the models before the last two stages
+LEFT_OUT = "left-out.safetensors"  # the model before the last stage
+MEAN_OF_KNOWN = ("known-700", "known-1050", "known")
 
 
 def public(folder: Path, seed: int) -> list[list[Example]]:
@@ -68,16 +68,16 @@ def book_rounds(settings: Any, folder: Path, seed: int, name: str = "book") -> l
     book = open_book(settings.book)
     known = public(folder, seed)
     rounds = []
-    first = {"book": 0, "crossed": 500, "more": 600, "known": 700}[name]
-    of: Stage = "more" if name == "more" else "known" if name == "known" else "book"
+    first = {"book": 0, "crossed": 500, "known": 700}[name]
+    every = name == "known"
     for each in range(first, first + ROUNDS[name]):
-        own = lessons(book, 1000 * seed + each, lambda a, b: vectors(a) @ vectors(b).T, of)
-        if name != "book" and each == first:
-            own += crossed(book, 1000 * seed + each, of)
+        own = lessons(book, 1000 * seed + each, lambda a, b: vectors(a) @ vectors(b).T, every)
+        if name != "book":
+            own += crossed(book, 1000 * seed + each, every)
         rounds.append(
             [
                 *chunks(own, random.Random(each), 2 * TOGETHER),
-                *limited(known, AGAIN // (1 + (of == "known")), random.Random(each)),
+                *limited(known, AGAIN // (1 + every), random.Random(each)),
             ]
         )
     return rounds
@@ -102,7 +102,6 @@ def stage(
         else:
             checkpoint.restore(content, state)
             told(f"{name} goes on after step {state.step}")
-    kept = {round(at * config.steps) if isinstance(at, float) else at: at for at in KEPT[name]}
     begin = time.perf_counter()
     for point in loop.run(state, config, taught, Objective(), evaluate=evaluate, every=4 * EVERY):
         if point.step % 25 == 0 or point.step == config.steps:
@@ -111,8 +110,8 @@ def stage(
             words = " ".join(f"{key} {value:.3f}" for key, value in said.items())
             speed = sum(p.tokens for p in state.curve[-25:]) / sum(p.seconds for p in state.curve[-25:])
             told(f"{name} step {point.step} of {config.steps}: {words} {rest} ({speed:,.0f} tokens a second)")
-        if point.step in kept:
-            torch.save(checkpoint.trained(model), work / f"{name}-{kept[point.step]}.pt")
+        if point.step in KEPT[name]:
+            torch.save(checkpoint.trained(model), work / f"{name}-{point.step}.pt")
         if point.step % EVERY == 0:
             checkpoint.save(file, state, about)
     torch.save(model.state_dict(), work / f"{name}.pt")
@@ -167,7 +166,7 @@ def begun(settings: Any, seed: int) -> tuple[Any, Any, Any]:
     from handbook.model.entails import new_entailer
 
     torch.manual_seed(seed)
-    torch.set_num_threads(settings.threads or 1)
+    torch.set_num_threads(1)
     folder = folder_of(settings.embedder, settings)
     base = load_encoder(folder)
     return new_entailer(copy.deepcopy(base)), base, read_tokenizer(folder)
@@ -210,22 +209,20 @@ def train(settings: Any, data: Path, work: Path, out: Path, seed: int, known: bo
         return {key: value for look in looks for key, value in look(model).items()}
 
     said: dict[str, Any] = {}
-    for name in [each for each in RATES if known or each not in ("more", "known")]:
+    for name in [each for each in RATES if known or each != "known"]:
         done = work / f"{name}.done.json"
         if done.exists() and (work / f"{name}.pt").exists():
             model.load_state_dict(torch.load(work / f"{name}.pt", weights_only=True))
             said[name] = json.loads(done.read_text())
             continue
-        if name == "more":
-            _keep(settings, model, base, work, MEAN_OF, seed, work / LEFT_OUT)
         if name == "known":
-            _keep(settings, model, base, work, MEAN_OF_MORE, seed, work / DEV_OUT)
+            _keep(settings, model, base, work, MEAN_OF, seed, work / LEFT_OUT)
         rounds = [public(data, seed)] if name == "public" else book_rounds(settings, data, seed, name)
         taught = Lessons(tokenizer, rounds, TOKENS, seed)
         told(f"{name}: {taught.pairs:,} pairs, {taught.tokens:,} tokens, {len(taught):,} steps")
         said[name] = stage(name, model, taught, config_of(name, taught), work, evaluate, seed)
         done.write_text(json.dumps(said[name]))
-    _keep(settings, model, base, work, ("known",) if known else MEAN_OF, seed, out)
+    _keep(settings, model, base, work, MEAN_OF_KNOWN if known else MEAN_OF, seed, out)
     return said
 
 
@@ -277,16 +274,12 @@ def manifest(settings: Any, weights: Path, said_of: dict[str, Any], seed: int, k
         ],
         "cases": {
             "files": "bench/grading/cases"
-            + (", rest and more, but what is kept back" if known else ", split train"),
+            + (" and rest, but what is kept back" if known else ", split train"),
             "sha256": digest(
-                [
-                    file
-                    for folder in (CASES, REST, MORE)[: 1 + 2 * known]
-                    for file in sorted(folder.glob("*.jsonl"))
-                ]
+                [file for folder in (CASES, REST)[: 1 + known] for file in sorted(folder.glob("*.jsonl"))]
             ),
         },
-        "mean_of": MEAN_OF_MORE if known else MEAN_OF,
+        "mean_of": MEAN_OF_KNOWN if known else MEAN_OF,
         **{name: said_of[name] for name in said_of if name not in ("schema", "machine", "date")},
     }
     weights.with_suffix(".json").write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
@@ -307,6 +300,9 @@ def score(settings: Any, weights: Path, data: Path | None, known: bool = False) 
         kind: [each for group in groups for each in group if each.source == kind]
         for kind in ("criterion", "misconception")
     }
+    if known:
+        texts = [each for group in more(book) for each in group]
+        sets["other hands"] = random.Random(0).sample(texts, OTHERS)
     if data is not None:
         (sets["semeval, unseen questions"],) = read(data, held_out=True).values()
     said: dict[str, Any] = {}
@@ -379,7 +375,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "date": date.today().isoformat(),
     }
     if options.score:
-        said["held_out"] = score(settings, options.weights, options.data)
+        said["held_out"] = score(settings, options.weights, options.data, options.known)
     else:
         if options.data is None:
             parser.error("--data is needed to train: the folder with the public pairs")
@@ -388,7 +384,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         before = options.work / LEFT_OUT if known else options.out
         said["questions_left_out"] = score(settings, before, options.data)
         if known:
-            said["dev_left_out"] = score(settings, options.work / DEV_OUT, options.data)
             said["answers_left_out"] = score(settings, options.out, None, True)
         manifest(settings, options.out, said, options.seed, known)
         said["weights"] = str(options.out)
