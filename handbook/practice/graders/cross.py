@@ -23,7 +23,7 @@ from handbook.practice.signals import NAMES
 if TYPE_CHECKING:
     from handbook.embed import Embedder
 
-LOOKED_AT = 4  # pieces for each criterion
+LOOKED_AT = 3  # pieces for each criterion
 OF_MISTAKES = 2  # pieces for each misconception
 LEAST = -12.0  # log probability that counts as none
 SILENT = -6.0  # log probability of what was not asked
