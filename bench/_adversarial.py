@@ -11,7 +11,7 @@ from typing import Any
 GRADING = Path(__file__).parent / "grading"
 ADVERSARIAL = GRADING / "adversarial.jsonl"
 PARAPHRASES = GRADING / "paraphrases.jsonl"
-# Written afterwards, by somebody who saw neither those nor the grader.
+# By somebody who saw neither those nor the grader.
 SECOND_ADVERSARIAL = GRADING / "second-adversarial.jsonl"
 SECOND_PARAPHRASES = GRADING / "second-paraphrases.jsonl"
 DEV_ADVERSARIAL, DEV_PARAPHRASES = GRADING / "dev-adversarial.jsonl", GRADING / "dev-paraphrases.jsonl"
