@@ -178,6 +178,7 @@ class Run:
             self.report.tell(stage="embed", done=0, total=None, note=self.skipped)
 
     def batch(self, number: int) -> dict[str, Any]:
+        self.report.tell(now=True)  # a stop is heard before each batch, however soon it follows the last
         todo = self._todo(number)
         outcomes = self._prepared(number, todo)
         cutting = self._corpora.cutting(self.name)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from handbook.errors import CorpusError, ModelUnavailable
 from handbook.rag import planning
+from handbook.rag.ingesting import Reporter, Stopped
 from handbook.rag.jobs import Ingestion, Progress
 from tests.rag.fakes import HashEmbedder
 from tests.rag.notes import folder, found, held, here, ingested, opened
@@ -130,6 +131,17 @@ def test_stopped_it_goes_on_where_it_was(tmp_path: Path) -> None:
         assert corpora.about("notes").chunks == 40
 
 
+def test_a_stop_is_heard_before_the_next_batch_however_fast_they_are(tmp_path: Path) -> None:
+    notes, wish = many(tmp_path / "notes"), [""]
+    embedder = Gated(0, lambda: wish.__setitem__(0, "stop"))
+    report = Reporter(lambda said: wish[0], often=1000)
+    with opened(tmp_path / "data", embedder) as corpora:
+        corpora.create("notes")
+        with pytest.raises(Stopped):
+            ingested(corpora, "notes", notes, report=report)
+        assert corpora.about("notes").documents == len(found(corpora, "notes", "note")) == 10
+
+
 def test_a_failure_is_told_and_can_be_gone_on_from(tmp_path: Path) -> None:
     notes = many(tmp_path / "notes", 20)
 
@@ -193,6 +205,7 @@ import sys, time
 from pathlib import Path
 from handbook.rag import planning
 planning.BATCH_DOCUMENTS = 10
+from handbook.rag.ingesting import Reporter, Stopped
 from handbook.rag.jobs import Ingestion
 from tests.rag.test_jobs import Gated
 from tests.rag.notes import here, opened
@@ -254,6 +267,7 @@ def test_killed_it_goes_on_from_its_last_batch_and_ends_as_if_undisturbed(tmp_pa
 FULL = """
 import resource, sys
 from pathlib import Path
+from handbook.rag.ingesting import Reporter, Stopped
 from handbook.rag.jobs import Ingestion
 from tests.rag.fakes import HashEmbedder
 from tests.rag.notes import found, here, opened
