@@ -1,4 +1,4 @@
-# Three commands: run, test, check. Each makes the environment first when it is missing or stale.
+# Run, test, check, fuzz. Each makes the environment first when it is missing or stale.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
@@ -7,11 +7,12 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check
 ARGS ?=
 WORKERS ?= logical
 
-.PHONY: run test check clean models help
+.PHONY: run test fuzz check clean models help
 
 help:
 	@echo "make run    set up, bring the models, start the app (ARGS='--no-browser --port 8018')"
 	@echo "make test   set up, run all tests (ARGS='-k rope' for some)"
+	@echo "make fuzz   property tests alone, with examples that no run has seen"
 	@echo "make check  formatter, linter, strict types, import contracts, book checks"
 	@echo "make clean  remove the environment and everything built"
 
@@ -46,6 +47,11 @@ test: $(VENV)/.test
 	echo "Now what measures time, one test after the other."; \
 	$(BIN)/python -m pytest -m alone $(ARGS); alone=$$?; \
 	case $$failed,$$alone in 0,0|0,5|5,0) ;; *) exit 1;; esac
+
+# What fails is printed with its example, and tried first the next time.
+fuzz: $(VENV)/.test
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile -m hypothesis \
+		--hypothesis-profile=fuzz $(ARGS)
 
 check: $(VENV)/.test
 	$(BIN)/ruff format --check .

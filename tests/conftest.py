@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings as property_settings
+from hypothesis.database import DirectoryBasedExampleDatabase
 
 from handbook import settings as settings_module
 from handbook.errors import HandbookError
@@ -16,6 +18,15 @@ from handbook.settings import Settings
 
 if TYPE_CHECKING:
     from handbook.model.load import Loaded
+
+# `make fuzz` draws other examples in every run; elsewhere hypothesis's own profile `ci` draws the same ones.
+property_settings.register_profile(
+    "fuzz",
+    derandomize=False,
+    deadline=None,
+    print_blob=True,
+    database=DirectoryBasedExampleDatabase(".hypothesis/examples"),
+)
 
 SMOLLM2 = "smollm2-135m-instruct"
 MINILM = "all-minilm-l6-v2"
