@@ -105,7 +105,7 @@ def serving(
         listener.close()
 
 
-def until(true: Callable[[], bool], seconds: float = 10.0) -> None:
+def until(true: Callable[[], bool], seconds: float = 30.0) -> None:
     """Wait for it; fail when it doesn't come."""
     end = time.monotonic() + seconds
     while not true():

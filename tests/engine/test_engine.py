@@ -234,8 +234,8 @@ def test_closing_twice_and_commands_that_come_at_the_end(loaded):
         thread.start()
         assert served.close(timeout=30)
         thread.join(30)
-        assert [future.result(5) for future in futures] == [1] * len(futures)  # none is left without answer
-        assert served.close(drain=False, timeout=5)
+        assert [future.result(30) for future in futures] == [1] * len(futures)  # none is left without answer
+        assert served.close(drain=False, timeout=30)
 
 
 def test_a_step_that_fails_ends_what_was_asked_and_nothing_else(loaded, caplog):

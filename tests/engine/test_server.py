@@ -534,9 +534,8 @@ def test_a_client_that_hangs_up_frees_its_pages(tiny, streaming, n):
                 while heard.count(b"data:") < 2 + n:
                     heard += client.recv(4096)
             assert not server.free()
-        begin = time.monotonic()
-        until(server.free, 3)
-        assert time.monotonic() - begin < 3
+        until(server.free)
+        assert figures(server)["handbook_continuations_total length"] == 0, "it was not said to its end"
         assert not server.listening.desk.jobs
         assert server.chat().choices  # and the server goes on
 
@@ -549,10 +548,10 @@ def test_a_client_that_hangs_up_while_it_waits(tiny):
         with socket.create_connection(("127.0.0.1", server.port)) as client:
             client.sendall(request_of(GOOD))
             until(lambda: len(queue) == 1)
-        until(lambda: len(queue) == 0, 3)
+        until(lambda: len(queue) == 0)
         assert len(server.engine.scheduler) == 1
         stream.close()
-        until(server.free, 3)
+        until(server.free)
 
 
 def test_a_client_that_hangs_up_within_its_body(tiny):
@@ -597,15 +596,16 @@ def test_prompts_are_taken_all_or_none(tiny):
 
 def test_draining_finishes_what_runs_and_takes_nothing_in(tiny):
     with serving(tiny, delay=0.01) as server:
-        stream = server.chat(max_tokens=150, stream=True)
+        stream = server.chat(max_tokens=600, stream=True)  # six seconds, more than what is asked meanwhile
         next(stream)
         server.listening.handle_exit(signal.SIGTERM, None)
         error = fault(server.post("/v1/chat/completions", GOOD), 503)
         assert error["code"] == "shutting_down"
         assert server.http.get("/health").json() == {"status": "draining"}
+        server.engine.executor.seconds = 0
         chunks = list(stream)
         assert chunks[-1].choices[0].finish_reason == "length"
-        server.thread.join(10)
+        server.thread.join(30)
         assert not server.thread.is_alive()
         with pytest.raises(OSError, match="refused"):
             socket.create_connection(("127.0.0.1", server.port))
@@ -642,9 +642,9 @@ def test_draining_has_an_end(tiny):
         until(lambda: bool(server.engine.scheduler.running))
         begin = time.monotonic()
         server.listening.handle_exit(signal.SIGTERM, None)
-        thread.join(10)
-        server.thread.join(10)
-        assert 0.3 <= time.monotonic() - begin < 5
+        thread.join(30)
+        server.thread.join(30)
+        assert 0.3 <= time.monotonic() - begin < 12
         assert json.loads(events[-1].removeprefix("data: "))["error"]["code"] == "shutting_down"
         assert server.free()
 
