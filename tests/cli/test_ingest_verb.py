@@ -1,6 +1,6 @@
 """`handbook ingest` and `handbook corpora`: a folder becomes a corpus, is looked at, changed and deleted."""
 
-import time
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -180,16 +180,27 @@ def test_nothing_is_left_of_a_corpus_that_could_not_begin(
     assert [about["name"] for about in values["corpora"]] == ["notes"]
 
 
-class Slow(HashEmbedder):
+class Held(HashEmbedder):
+    """Embeds nothing before it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = threading.Event()
+
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        time.sleep(0.5)
+        assert self.go.wait(60)
         return super().embed(texts)
 
 
 class Interrupted(Ingestion):
-    """Ctrl-C comes as soon as it is waited for."""
+    """Ctrl-C comes as soon as it is waited for, while the first batch is embedded."""
 
     pressed = False
+    embedder: Held
+
+    def stop(self, id: str) -> None:
+        super().stop(id)
+        self.embedder.go.set()
 
     def wait(
         self, id: str, watch: Callable[[Progress], object] | None = None, timeout: float | None = None
@@ -205,7 +216,9 @@ def test_interrupted_it_stops_and_says_how_to_go_on(
 ) -> None:
     notes = folder(tmp_path / "notes")
     nothing: Any = None
-    with opened(tmp_path / "data", Slow()) as corpora, Interrupted(corpora, prepare=here) as ingestion:
+    embedder = Held()
+    with opened(tmp_path / "data", embedder) as corpora, Interrupted(corpora, prepare=here) as ingestion:
+        ingestion.embedder = embedder
         corpora.create("notes")
         id = ingestion.start("notes", [str(notes)])
         assert follow(corpora, ingestion, id, nothing, False) == 130

@@ -272,6 +272,9 @@ index, me = opened(Path(sys.argv[1])), sys.argv[3]
 for turn in range(4):
     rows = chunks(f"doc-{turn}", [f"writer {me} turn {turn} piece {i}" for i in range(3)], digest=me)
     index.write(rows, embedded(rows))
+    if turn == 0:
+        print("begun", flush=True)
+        sys.stdin.readline()  # until the reader has seen something
 index.compact("")
 """
 
@@ -279,18 +282,28 @@ index.compact("")
 def test_two_processes_write_and_readers_see_whole_documents(tmp_path: Path) -> None:
     index = opened(tmp_path)
     command = [sys.executable, "-c", WRITER, str(tmp_path), str(Path(__file__).parents[2])]
-    running = [subprocess.Popen([*command, name], stderr=subprocess.PIPE, text=True) for name in ("x", "y")]
+    pipe = subprocess.PIPE
+    running = [
+        subprocess.Popen([*command, name], stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+        for name in ("x", "y")
+    ]
+    told = [process.stdout.readline() for process in running if process.stdout]
     seen = 0
     while any(process.poll() is None for process in running):
-        time.sleep(0.03)
         found = index.lexical("writer", 99, (), "")
         by_document: dict[str, set[str]] = {}
         for one in found:
             by_document.setdefault(one.row.document, set()).add(one.row.digest)
         assert len(found) == 3 * len(by_document)  # all pieces of each
         assert all(len(digests) == 1 for digests in by_document.values())  # of one writer
+        for process in running if not seen else ():
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
         seen = max(seen, len(by_document))
+        time.sleep(0.03)
     errors = [process.communicate()[1] for process in running]
+    assert told == ["begun\n"] * 2, errors
     assert [process.returncode for process in running] == [0, 0], errors
     assert seen
     assert len(opened(tmp_path).documents("")) == 4

@@ -58,6 +58,10 @@ def until(so: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+def connections() -> set[tuple[object, object]]:
+    return {(one.laddr, one.raddr) for one in psutil.Process().net_connections()}
+
+
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(planning, "BATCH_DOCUMENTS", 10)
@@ -70,7 +74,7 @@ def test_an_ingestion_tells_how_far_it_is_and_the_next_does_nothing(
         raise AssertionError(f"asked for the address of {asked}")
 
     monkeypatch.setattr(socket, "getaddrinfo", nobody)
-    listening = psutil.Process().net_connections()
+    before = connections()
     notes = many(tmp_path / "notes")
     (notes / "broken.pdf").write_bytes(b"%PDF-1.4 and no more")
     embedder = HashEmbedder()
@@ -82,7 +86,7 @@ def test_an_ingestion_tells_how_far_it_is_and_the_next_does_nothing(
         assert ingestion.latest("notes") is None
         id = ingestion.start("notes", [str(notes)])
         assert ingestion.running("notes") == id
-        assert psutil.Process().net_connections() == listening, "nothing is served, nobody is told"
+        assert connections() <= before, "nothing is served, nobody is told"
         done = ingestion.wait(id, told.append, 60)
         assert (done.state, done.corpus, done.alive, done.resumable) == ("done", "notes", False, False)
         assert done.counts["documents"] == 41
@@ -112,22 +116,22 @@ def test_stopped_it_goes_on_where_it_was(tmp_path: Path) -> None:
         corpora.create("notes")
 
         def stopping() -> None:
-            ingestion.stop(id)
+            ingestion.stop(ingestion.running("notes") or "")
             stop[0] = lambda: None
-            time.sleep(0.4)  # until it is asked whether it is to stop
 
         stop.append(stopping)
         id = ingestion.start("notes", [str(notes)])
         stopped = ingestion.wait(id, timeout=60)
         assert (stopped.state, stopped.resumable) == ("stopped", True)
-        assert 20 <= corpora.about("notes").documents < 40
-        assert len(found(corpora, "notes", "note")) == 20
+        stands = corpora.about("notes").documents
+        assert stands in (20, 30), "it is heard within a batch or before the next"
+        assert len(found(corpora, "notes", "note")) == stands
         embedder.embedded.clear()
         ingestion.resume(id)
         done = ingestion.wait(id, timeout=60)
         assert (done.state, done.counts["documents"]) == ("done", 40)
         assert done.seconds > stopped.seconds
-        assert len(embedder.embedded) <= 20, "what was done is not done again"
+        assert len(embedder.embedded) <= 40 - stands, "what was done is not done again"
         assert corpora.about("notes").chunks == 40
 
 
@@ -186,11 +190,14 @@ def test_the_second_of_one_corpus_waits_and_finds_nothing_left(tmp_path: Path) -
 
 def test_what_runs_when_the_process_ends_is_interrupted(tmp_path: Path) -> None:
     notes = many(tmp_path / "notes", 30)
-    with opened(tmp_path / "data", Gated(1, lambda: time.sleep(0.5))) as corpora:
+    embedder = Gated(1, lambda: until(lambda: all(one.run.report.closing for one in running)))
+    with opened(tmp_path / "data", embedder) as corpora:
         corpora.create("notes")
         with Ingestion(corpora, prepare=here) as ingestion:
+            running = ingestion._mine.values()
             id = ingestion.start("notes", [str(notes)])
             until(lambda: ingestion.progress(id).stage == "embed" and ingestion.progress(id).done >= 10)
+        embedder._nod = lambda: None
         with Ingestion(corpora, prepare=here) as ingestion:
             corpora.create("other")
             ingestion.wait(ingestion.start("other", [str(folder(tmp_path / "other"))]), timeout=60)
