@@ -247,14 +247,14 @@ def nested(depth: int) -> list:
 def test_a_huge_file_is_refused_soon_and_in_little_memory(kind, garbage):
     table = config_of(kind, None) | garbage
     tracemalloc.start()
-    before = time.perf_counter()
+    before = time.thread_time()  # of this thread alone, whoever else is busy
     try:
         _, what = read(table)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     assert len(what) < 5000
-    assert time.perf_counter() - before < 5
+    assert time.thread_time() - before < 5
     assert peak < 20e6
 
 

@@ -226,7 +226,7 @@ def test_a_server_that_drips_is_given_up(get: Get) -> None:
     started = time.monotonic()
     with pytest.raises(NotFetched, match="too long"):
         get("/drip", seconds=0.5)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
 
 
 def test_an_unknown_name(get: Get) -> None:

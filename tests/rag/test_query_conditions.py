@@ -162,9 +162,9 @@ def test_whose_documents_is_never_the_questions_to_say() -> None:
 )
 def test_long_questions_take_no_long_time(piece: str) -> None:
     question = (piece * 2000)[:2000]
-    began = time.perf_counter()
+    began = time.thread_time()  # of this thread alone, whoever else is busy
     by_rule(question, TODAY, FIELDS)
-    assert time.perf_counter() - began < 1.0
+    assert time.thread_time() - began < 1.0
 
 
 # --- with a chat model

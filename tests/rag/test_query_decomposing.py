@@ -91,9 +91,9 @@ def test_any_words_make_some_parts(words: list[str]) -> None:
 )
 def test_long_questions_take_no_long_time(piece: str) -> None:
     question = (piece * 2000)[:2000]
-    began = time.perf_counter()
+    began = time.thread_time()  # of this thread alone, whoever else is busy
     split(question)
-    assert time.perf_counter() - began < 1.0
+    assert time.thread_time() - began < 1.0
 
 
 # --- with a chat model

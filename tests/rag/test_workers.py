@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from handbook.errors import HandbookError
-from handbook.rag import workers
 from handbook.rag.workers import parse_all
 
 
@@ -77,11 +76,10 @@ def test_a_module_in_the_folder_at_hand_is_not_run(tmp_path: Path, monkeypatch: 
     assert not ran.exists()
 
 
-def test_what_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "STARTING", 10.0)
+def test_what_takes_too_long_is_given_up() -> None:
     started = time.monotonic()
     found = outcomes(["a", "hang", "b"], seconds=0.3)
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 150
     assert found["hang"] == (None, "It took more than 0 s to read, and was given up.")
     assert (found["a"], found["b"]) == (("A", ""), ("B", ""))
 
@@ -95,7 +93,7 @@ def test_who_waits_may_give_up_while_a_document_hangs() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         outcomes(["hang"], tick=tick)
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 60
 
 
 def test_a_document_is_not_in_reach_of_the_terminals_interrupt() -> None:
