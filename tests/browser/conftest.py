@@ -1,18 +1,22 @@
 """A real server on a free port and a real Chromium; skipped, with the reason, where there is no browser."""
 
+import re
 import shutil
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 import uvicorn
 from app.small_book import WordEmbedder, write
 from fastapi import FastAPI
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 
 from handbook.app.web import create_app
 from handbook.app.web.assets import built
@@ -52,13 +56,13 @@ def serving(app: FastAPI) -> Iterator[str]:
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not server.started and time.monotonic() < end:
         time.sleep(0.02)
     assert server.started
     yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     server.should_exit = True
-    thread.join(10)
+    thread.join(60)
     listener.close()
     assert not thread.is_alive(), "the app did not stop"
 
@@ -127,6 +131,33 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
     context.set_default_timeout(40_000)
     yield context
     context.close()
+
+
+def kept(page: Page, text: str) -> AbstractContextManager[Any]:
+    """Until the server has answered a draft that is all of this text: parts of it may be sent before, since
+    typing takes a busy machine longer than a draft waits."""
+
+    def whole(url: str, sent: str | None) -> bool:
+        return url.endswith("/draft") and [text] in parse_qs(sent or "").values()
+
+    return page.expect_response(lambda answer: whole(answer.url, answer.request.post_data))
+
+
+def says_later(page: Page, place: Locator, words: str) -> None:
+    """What a page shows of something that was sent while another page went: asked for anew until then."""
+    end = time.monotonic() + 40
+    while not re.search(words, place.inner_text()) and time.monotonic() < end:
+        page.wait_for_timeout(100)
+        page.reload()
+    expect(place).to_contain_text(re.compile(words))
+
+
+def beside(note: Locator, line: Locator) -> None:
+    """A note comes to its line with the next frame, and again when fonts and formulas are there."""
+    end = time.monotonic() + 20
+    while abs(note.bounding_box()["y"] - line.bounding_box()["y"]) >= 30:
+        assert time.monotonic() < end, "the note does not stand beside its line"
+        note.page.wait_for_timeout(50)
 
 
 def check(visit: Visit) -> None:

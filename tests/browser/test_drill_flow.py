@@ -1,19 +1,21 @@
 """The drill in a real browser: by mouse, by keyboard alone, without scripts, and with everything killed in
 the middle of a sentence."""
 
+import contextlib
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import psutil
 import pytest
 from app.grader_stand_in import StandInGrader, opened
 from app.small_book import write
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
-from browser.conftest import FLAGS, Visit, serving
+from browser.conftest import FLAGS, Visit, kept, serving
 from browser.test_exercise_flow import Served
 from browser.test_look import AXE, RUN_AXE
 from handbook.settings import Settings
@@ -48,9 +50,14 @@ def graded(page: Page) -> Page:
     return page
 
 
-def rating(page: Page) -> str:
-    found: str = page.locator("[name=rating]:checked").input_value()
-    return found
+def rated(page: Page, words: str) -> None:
+    expect(page.locator("[name=rating]:checked")).to_have_value(words)
+
+
+def ready_to_type(page: Page) -> None:
+    """Keys before that are lost."""
+    page.locator("html[data-ready]").wait_for(state="attached")
+    expect(page.locator("#answer")).to_be_focused()
 
 
 def test_by_mouse(own_visit: Visit) -> None:
@@ -65,12 +72,12 @@ def test_by_mouse(own_visit: Visit) -> None:
     expect(page.locator(".own-answer mark.quoted-wrong")).to_have_text("warms")
     expect(page.locator(".misconception")).to_contain_text("It builds a network.")
     expect(page.locator(".book-says")).to_contain_text("Kneading builds gluten")
-    assert rating(page) == "again"
+    rated(page, "again")
     network = page.locator("[data-criterion=network]")
     network.get_by_label("met", exact=True).check()
     expect(network).to_contain_text(DECIDED)
     expect(network.locator("input:checked")).to_be_focused()
-    assert rating(page) == "hard"
+    rated(page, "hard")
     page.locator("[name=rating][value=good]").check()
     page.get_by_role("button", name="Confirm").click()
     expect(page.locator("#last")).to_contain_text("Counted as good")
@@ -87,8 +94,7 @@ def test_by_keyboard_alone_to_the_end_and_back(own_visit: Visit) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("Drill")
     page.locator("html[data-ready]").wait_for(state="attached")
     page.keyboard.press("Enter")
-    expect(page.locator("#answer")).to_be_focused()
-    page.locator("html[data-ready]").wait_for(state="attached")
+    ready_to_type(page)
     page.keyboard.type("Proteins; it holds gas, maybe. yn1u")
     page.keyboard.press("Control+Enter")
     rest = graded(page).locator("[data-criterion=rest]")
@@ -104,16 +110,15 @@ def test_by_keyboard_alone_to_the_end_and_back(own_visit: Visit) -> None:
     expect(page.locator(".own-answer mark.chosen")).to_have_text("Proteins")
     page.keyboard.press("n")
     expect(page.locator("[data-criterion=network]")).to_contain_text("You say that it is not met.")
-    assert rating(page) == "again"
+    rated(page, "again")
     page.keyboard.press("y")
     expect(page.locator("[data-criterion=network]")).to_contain_text("Met.")
-    assert rating(page) == "good"
+    rated(page, "good")
     page.keyboard.press("r")
-    assert rating(page) == "easy"
+    rated(page, "easy")
     page.keyboard.press("Enter")
     expect(page.locator("#last")).to_contain_text("Counted as easy")
-    expect(page.locator("#answer")).to_be_focused()
-    page.locator("html[data-ready]").wait_for(state="attached")
+    ready_to_type(page)
     page.keyboard.press("Escape")
     expect(page.get_by_role("button", name="Grade it")).to_be_focused()
     page.keyboard.press("u")
@@ -121,7 +126,7 @@ def test_by_keyboard_alone_to_the_end_and_back(own_visit: Visit) -> None:
     page.locator("html[data-ready]").wait_for(state="attached")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_contain_text("Design an oven")
-    page.locator("html[data-ready]").wait_for(state="attached")
+    ready_to_type(page)
     page.keyboard.type("Closes the vent, adds water, keeps and opens it.")
     page.keyboard.press("Control+Enter")
     graded(page)
@@ -137,6 +142,7 @@ def test_a_long_grade_shows_that_it_works_and_is_stopped_by_keyboard(
     own_visit: Visit, drilled: tuple[str, Any, StandInGrader]
 ) -> None:
     page = own_visit.go(PAGE)
+    ready_to_type(page)
     page.keyboard.type("slow proteins")
     page.keyboard.press("Control+Enter")
     expect(page.locator("#work")).to_contain_text("Grading against 4 criteria.")
@@ -160,6 +166,7 @@ def test_a_long_grade_shows_that_it_works_and_is_stopped_by_keyboard(
 
 def test_quick_fingers_lose_no_decision(own_visit: Visit) -> None:
     page = own_visit.go(PAGE)
+    ready_to_type(page)
     page.keyboard.type("nothing of it")
     page.keyboard.press("Control+Enter")
     graded(page)
@@ -167,6 +174,48 @@ def test_quick_fingers_lose_no_decision(own_visit: Visit) -> None:
         page.keyboard.press(key)
     page.keyboard.press("Enter")
     expect(page.locator("#last")).to_contain_text("Counted as easy")
+
+
+def test_an_answer_that_counts_at_once_is_sent_though_its_decisions_are_on_their_way(
+    own_visit: Visit,
+) -> None:
+    page, held = own_visit.go(PAGE), list[Route]()
+    ready_to_type(page)
+    page.keyboard.type("Proteins; it holds gas, maybe.")
+    page.keyboard.press("Control+Enter")
+    expect(graded(page).locator("[data-criterion=rest]")).to_be_focused()
+    page.route("**/decide", lambda route: held.append(route))
+    with page.expect_request("**/decide"):
+        page.keyboard.press("y")
+    page.route("**/token", lambda route: held.append(route))
+    with page.expect_request("**/token"):
+        page.keyboard.press("Enter")
+    with page.expect_response("**/decide"):
+        held[0].continue_()
+    page.wait_for_timeout(300)  # what it says would come into the page
+    held[1].continue_()
+    expect(page.locator("#last")).to_contain_text("Counted as")
+
+
+def test_a_page_that_is_older_than_the_last_words_shows_them(own_visit: Visit) -> None:
+    """It was made while they were on their way."""
+    page = own_visit.go(PAGE)
+    ready_to_type(page)
+    with kept(page, "Proteins"):
+        page.keyboard.type("Proteins")
+    old = page.context.request.get(page.url).text()
+    with kept(page, "Proteins link up"):
+        page.keyboard.type(" link up")
+    page.route(f"**{PAGE}", lambda route: route.fulfill(body=old, content_type="text/html"))
+    page.reload()
+    page.locator("html[data-ready]").wait_for(state="attached")
+    expect(page.locator("#answer")).to_have_value("Proteins link up")
+    page.unroute(f"**{PAGE}")
+    with kept(page, "Proteins link up."):
+        page.keyboard.type(".")
+    page.reload()
+    expect(page.locator("#answer")).to_have_value("Proteins link up.")
+    expect(page.get_by_role("button", name="Bring back the text before")).to_have_count(0)
 
 
 def test_put_aside_and_back(own_visit: Visit) -> None:
@@ -189,7 +238,7 @@ def test_two_windows_lose_neither_text(context: BrowserContext, own: str) -> Non
     one = Visit(context.new_page(), own).go(PAGE)
     other = Visit(context.new_page(), own).go(PAGE)
     for page, words in ((one, "typed in one"), (other, "typed in the other")):
-        with page.expect_response("**/draft"):
+        with kept(page, words):
             page.locator("#answer").press_sequentially(words)
     page = Visit(context.new_page(), own).go(PAGE)
     expect(page.locator("#answer")).to_have_value("typed in the other")
@@ -212,7 +261,7 @@ def end(folder: Path) -> None:
     mine = [each for each in psutil.process_iter() if str(folder) in " ".join(_command(each))]
     assert mine, "no browser runs"
     for each in mine:
-        if psutil.pid_exists(each.pid):
+        with contextlib.suppress(psutil.NoSuchProcess):
             each.kill()
     psutil.wait_procs(mine, 5)
 
@@ -236,18 +285,22 @@ def test_a_closed_laptop_loses_nothing_that_was_typed(
     context = kind.launch_persistent_context(str(profile), **options)
     page = Visit(context.new_page(), served.address).go(PAGE)
     page.locator("#answer").click()
-    typed: list[tuple[float, int]] = []
+    told: list[str] = []  # drafts that the server has answered
+    page.on(
+        "requestfinished",
+        lambda sent: told.append(sent.post_data or "") if sent.url.endswith("/draft") else None,
+    )
     begin = time.monotonic()
-    while time.monotonic() - begin < 6:  # without a pause
+    while time.monotonic() - begin < 6 or len(told) < 2:  # without a pause
         page.keyboard.type("gluten ")
-        typed.append((time.monotonic(), 7 * (len(typed) + 1)))
+    newest = parse_qs(told[-1])["answer"][0]
     served.kill()
     end(profile)
     served.start()
     context = kind.launch_persistent_context(str(profile), **options)
     page = Visit(context.new_page(), served.address).go(PAGE)
-    kept = len(page.locator("#answer").input_value())
-    assert kept >= max(count for at, count in typed if at < typed[-1][0] - 3)
+    assert newest
+    assert page.locator("#answer").input_value().startswith(newest)
     context.close()
 
 
@@ -331,6 +384,7 @@ def test_axe_finds_nothing_serious_and_nothing_overflows(browser: Browser, own: 
             assert page.evaluate("document.documentElement.scrollWidth") <= width
 
     look()
+    ready_to_type(page)
     page.keyboard.type(f"It warms, maybe. {GOOD} {'unbroken' * 40}")
     page.keyboard.press("Control+Enter")
     graded(page)

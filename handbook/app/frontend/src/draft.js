@@ -50,6 +50,11 @@ export class Draft {
     const kept = this.local();
     const known = [this.area.value, this.area.dataset.before];
     if (!kept?.dirty || kept.code === this.area.value) {
+      // The server may have taken the last words while it made this page, which is older then.
+      if (kept && this.version && Date.parse(kept.version) > Date.parse(this.version)) {
+        this.area.value = this.server = kept.code;
+        this.version = kept.version;
+      }
       this.keep(false);
       return;
     }

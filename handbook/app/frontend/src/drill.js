@@ -25,6 +25,7 @@ if (room) {
   let restored = false;
   let asking = false; // decisions are on their way
   let wanted = false; // and others were made since
+  let leaving = false; // a form is on its way that answers with another page
 
   const work = () => document.querySelector("#work");
   const only = () => work().querySelector("[name=only]")?.value ?? "";
@@ -100,7 +101,7 @@ if (room) {
     const template = document.createElement("template");
     template.innerHTML = html;
     const part = template.content.querySelector("#work");
-    if (!part) return;
+    if (!part || leaving) return; // a form that is taken out of the page sends nothing
     const inside = work().contains(document.activeElement) ? document.activeElement : null;
     const name = inside?.name;
     const value = inside?.value;
@@ -329,9 +330,11 @@ if (room) {
       return;
     }
     // These answer with another page.
+    leaving = true;
     try {
       form.querySelector("[name=token]").value = await takeToken();
     } catch {
+      leaving = false;
       complain("The handbook does not answer. What you typed is kept in this browser.");
       return;
     }
