@@ -207,6 +207,7 @@ FILES = {
         title = "Adding"
         level = "foundation"
         minutes = 5
+        seconds = 60
         entry = "add"
         anchor = "gluten"
         hints = ["Look at the arguments.", "Use `+`.", "Return `a + b`."]

@@ -15,7 +15,7 @@ from app.grader_stand_in import StandInGrader, opened
 from app.small_book import write
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
-from browser.conftest import FLAGS, Visit, serving
+from browser.conftest import FLAGS, Visit, kept, serving
 from browser.test_drill_flow import _server_of, end
 from browser.test_exercise_flow import Served
 from browser.test_look import AXE, RUN_AXE
@@ -58,6 +58,8 @@ def ready(page: Page) -> Page:
 def heading(page: Page, words: str) -> None:
     expect(page.get_by_role("heading", level=1)).to_contain_text(words)
     ready(page)
+    if words in (PROMPT, SECOND):
+        expect(page.locator("#answer")).to_be_focused()  # keys before that are lost
 
 
 def test_from_nothing_to_a_plan_to_today_by_mouse(own_visit: Visit) -> None:
@@ -66,7 +68,7 @@ def test_from_nothing_to_a_plan_to_today_by_mouse(own_visit: Visit) -> None:
     heading(page, "Plan")
     page.get_by_label("Date of the interview").fill(day(30).isoformat())
     page.get_by_label("Hours a week").fill("5")
-    page.get_by_label("Sunday").uncheck()
+    page.get_by_label(f"{day(3):%A}").uncheck()  # today has time
     page.locator("#plan-level").select_option("senior")
     page.locator("#plan-role").select_option("platform")
     page.get_by_label("Breakfast").check()
@@ -253,7 +255,7 @@ def test_two_windows_lose_neither_text(context: BrowserContext, own: str) -> Non
     heading(one, PROMPT)
     other = Visit(context.new_page(), own).go("/diagnostic")
     for page, words in ((one, "typed in one"), (other, "typed in the other")):
-        with page.expect_response("**/draft"):
+        with kept(page, words):
             page.locator("#answer").press_sequentially(words)
     page = Visit(context.new_page(), own).go("/diagnostic")
     expect(page.locator("#answer")).to_have_value("typed in the other")

@@ -54,6 +54,6 @@ def test_it_stops_after_a_lab_was_opened(
     if not stays:
         page.goto(f"{address}/progress")
     process.send_signal(sent)
-    said = process.communicate(timeout=10)[1]
+    said = process.communicate(timeout=60)[1]
     assert said == ""
     assert process.returncode == (0 if sent is signal.SIGINT else -sent)

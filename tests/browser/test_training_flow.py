@@ -28,7 +28,8 @@ class Run:
     def state(self, state: str) -> None:
         process = {"pid": os.getpid(), "created": psutil.Process().create_time()}
         about = {"method": "sft", "model": "m", "trains": "LoRA r=8", "steps": 60, "state": state}
-        (self.folder / "run.json").write_text(json.dumps({**about, "process": process, "changed": state}))
+        (self.folder / "new").write_text(json.dumps({**about, "process": process, "changed": state}))
+        (self.folder / "new").replace(self.folder / "run.json")
 
     def go(self, steps: int) -> None:
         with (self.folder / "metrics.jsonl").open("a") as file:
