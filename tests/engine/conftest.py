@@ -9,6 +9,12 @@ from handbook.model.tokenizer import Tokenizer
 from handbook.model.transformer import Transformer
 
 
+@pytest.fixture(autouse=True)
+def same_draws() -> None:
+    """What a test draws without a seed of its own is the same, whatever ran before it in this process."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope="session")
 def loaded() -> Loaded:
     from tokenizers import Tokenizer as Backend

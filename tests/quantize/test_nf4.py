@@ -11,6 +11,12 @@ EVEN = [(96, 192), (64, 64), (33, 50), (7, 14), (1, 6), (512, 640)]
 SHAPES = [*EVEN, (7, 13), (1, 3)]  # for odd rows bitsandbytes compiles something, which takes ten seconds
 
 
+@pytest.fixture(autouse=True)
+def same_draws() -> None:
+    """What a test draws without a seed of its own is the same, whatever ran before it in this process."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope="module")
 def peer():
     """bitsandbytes, imported once."""
