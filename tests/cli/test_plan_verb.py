@@ -12,8 +12,14 @@ from test_shapes import assert_shape
 
 from handbook.app.cli.main import run
 
-SOON = (date.today() + timedelta(days=30)).isoformat()
-START = ("plan", "start", "--date", SOON, "--hours", "7")
+
+def coming(days: int) -> str:
+    """So many days from today, on the day that the test runs: the file may have been read before midnight."""
+    return (date.today() + timedelta(days=days)).isoformat()
+
+
+def start() -> tuple[str, ...]:
+    return ("plan", "start", "--date", coming(30), "--hours", "7")
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +47,7 @@ def test_before_there_is_a_plan(capsys: pytest.CaptureFixture[str]) -> None:
         assert not values.get("plan")
         code, text = said(capsys, "plan", verb)
         assert (code, "no plan yet" in text) == (1, True)
-    assert run(["plan", "move-date", SOON]) == 3
+    assert run(["plan", "move-date", coming(30)]) == 3
     assert "There is no plan yet" in capsys.readouterr().err
     assert printed(capsys, "plan", "undo") == (
         1,
@@ -50,7 +56,7 @@ def test_before_there_is_a_plan(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_start_today_done_and_undo(capsys: pytest.CaptureFixture[str]) -> None:
-    code, values = printed(capsys, *START, "--role", "platform")
+    code, values = printed(capsys, *start(), "--role", "platform")
     assert code == 0
     assert values["plan"]["role"] == "platform"
     assert len(values["days"]) == 31
@@ -67,7 +73,7 @@ def test_start_today_done_and_undo(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_show_names_what_is_left_out_and_never_a_bare_percentage(capsys: pytest.CaptureFixture[str]) -> None:
-    run([*START, "--days", "mon,sat"])
+    run([*start(), "--days", "mon,sat"])
     _, text = said(capsys, "plan", "show")
     assert "left out: " in text
     assert "Not everything fits" in text
@@ -78,9 +84,9 @@ def test_show_names_what_is_left_out_and_never_a_bare_percentage(capsys: pytest.
 
 
 def test_changes_say_what_they_mean(capsys: pytest.CaptureFixture[str]) -> None:
-    run(list(START))
+    run(list(start()))
     capsys.readouterr()
-    later = (date.today() + timedelta(days=60)).isoformat()
+    later = coming(60)
     code, values = printed(capsys, "plan", "move-date", later)
     assert (code, values["plan"]["date"]) == (0, later)
     assert any(note.startswith("Fits now: ") for note in values["notes"])
@@ -115,14 +121,14 @@ def test_wrong_use(
 
 
 def test_export_and_import(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    run(list(START))
+    run(list(start()))
     file = tmp_path / "plan.json"
     assert run(["plan", "export", str(file)]) == 0
     assert run(["plan", "export", str(file)]) == 2, "it is not replaced unasked"
     assert run(["plan", "undo"]) == 0
     capsys.readouterr()
     _, values = printed(capsys, "plan", "import", str(file))
-    assert values["plan"]["date"] == SOON
+    assert values["plan"]["date"] == coming(30)
     for text in (
         "{",
         "[1]",

@@ -135,9 +135,26 @@ tiny.Shape = lambda: shape
 from handbook.app.cli.main import run
 sys.exit(run(sys.argv[1:]))
 """
-    command = [sys.executable, "-c", code, "train", "tiny", "--models", "mixture", "--threads", "1"]
-    command += ["--steps", "150", "--out", str(small / "out")]
-    child = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    waiting = """
+import time
+from handbook.train import runs
+train = runs.train
+def slowly(run, corpus, watch, stop):
+    def told(point):
+        watch(point)
+        time.sleep(0.2 if point.step >= 30 else 0)  # the signal comes long before the last step
+    return train(run, corpus, told, stop)
+runs.train = slowly
+"""
+    told = ["train", "tiny", "--models", "mixture", "--threads", "1", "--steps", "150"]
+    told += ["--out", str(small / "out")]
+    command = [sys.executable, "-c", code, *told]
+    child = subprocess.Popen(
+        [sys.executable, "-c", waiting + code, *told],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert child.stderr is not None
     for line in child.stderr:
         if "step 30" in line:
