@@ -93,16 +93,22 @@ def test_what_was_written_a_moment_ago_is_read_again(tiny: Tiny, readings: list[
 
 
 @pytest.mark.alone
-def test_reading_after_an_edit_takes_less_than_150_ms(tmp_path: Path) -> None:
+def test_reading_after_an_edit_takes_less_than_reading_all(tmp_path: Path) -> None:
+    """Some 100 ms, where all of it takes 200: the two by turns, so that a busy neighbour slows both."""
     root = tmp_path / "book"
     shutil.copytree(ROOT / "book", root)
     age(root)
-    open_book(root)
     longest = root / "architectures/transformer-deep-dive.md"
-    took = []
-    for turn in range(5):
+    all_of_it, edited = [], []
+    for turn in range(7):
+        kept.forget()
+        begin = time.process_time()
+        open_book(root)
+        all_of_it.append(time.process_time() - begin)
         longest.write_text(longest.read_text() + f"\nAn edit, {turn}.\n")
         begin = time.process_time()
         open_book(root)
-        took.append(time.process_time() - begin)
-    assert statistics.median(took) < 0.15
+        edited.append(time.process_time() - begin)
+        age(root)
+    assert min(edited) < 0.3
+    assert statistics.median(edited) < 0.85 * statistics.median(all_of_it), (edited, all_of_it)

@@ -45,6 +45,7 @@ def test_claims_without_a_model_hold(claim: Claim, lab: ModuleType) -> None:
     assert held(claim, lab)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("id", RANDOM.split())
 def test_counted_and_timed_claims_hold_for_a_random_model_too(id: str, lab: ModuleType) -> None:
     assert held(CLAIMS[id], lab)
@@ -74,6 +75,7 @@ def printed(smollm2_path: Path, request: pytest.FixtureRequest) -> dict[str, str
     return run_as_script(**found)
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.models
 @pytest.mark.parametrize("claim", CLAIMS)
