@@ -1,6 +1,5 @@
 """The handbook's own book: no faults, fast to read, and as much in it as was promised."""
 
-import statistics
 import time
 
 import pytest
