@@ -49,7 +49,8 @@ class Taking:
 
     def state(self, grading: Grading) -> str:
         """waiting, taken, or open: the person has to rate it."""
-        return self._taken.get(grading.id, "open")
+        known = self._taken.get(grading.id, "open")
+        return "open" if known == "waiting" and grading.stopped else known  # who waits for it hears it later
 
     def rated(self, grading: Grading) -> None:
         with self._lock:
@@ -70,7 +71,8 @@ class Taking:
         except HandbookError as error:  # ended meanwhile, or the database is gone: the draft is still there
             grading.what, grading.remedy = error.what, error.remedy
         with self._lock:
-            self._taken[grading.id] = state
+            if self._taken.get(grading.id) != "taken":  # the person was quicker
+                self._taken[grading.id] = state
 
 
 def seconds_of(form: Mapping[str, str], at: dt.datetime) -> float:
