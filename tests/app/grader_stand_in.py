@@ -31,12 +31,12 @@ class StandInGrader:
 
     def warm(self) -> None:
         self.warmed += 1
-        self.loads.wait(30)
+        self.loads.wait(120)
 
     def grade(self, question: Question, answer: str) -> Grade:
         self.graded += 1
         if "slow" in answer:
-            self.go.wait(30)
+            self.go.wait(120)
         if "broken" in answer:
             raise HandbookError("The grader's model is not here.", "Bring it.")
         if "faulty" in answer:

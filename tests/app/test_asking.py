@@ -143,7 +143,7 @@ def test_background_work_shows_how_far_it_is_and_what_stopped_it(client: TestCli
 
     def work(progress: Callable[[int, int, str], None]) -> None:
         progress(30, 60, "bringing a model")
-        go.wait(10)
+        go.wait(120)
         raise ModelUnavailable("No network.", "Connect, then try again.")
 
     job = jobs.start(JOB, "Getting ready", work)

@@ -12,7 +12,7 @@ Token = Callable[[], str]
 
 def wait(client: TestClient, claim: str) -> None:
     job = client.app.state.shelf.jobs.get(f"claim:{claim}")  # type: ignore[attr-defined]
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while job.state == "running" and time.monotonic() < end:
         time.sleep(0.02)
     assert job.state != "running"

@@ -53,7 +53,7 @@ class Room:
 
     def wait(self, name: str) -> str:
         """Until an ingestion has ended; the last answer to the page's question."""
-        end = time.monotonic() + 60
+        end = time.monotonic() + 180
         while time.monotonic() < end:
             answer = self.client.get(f"/corpora/{name}/progress")
             if "hx-get" not in answer.text:

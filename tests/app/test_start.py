@@ -19,7 +19,8 @@ assert "sqlalchemy" not in sys.modules, "create_app opened the database"
 with TestClient(app, base_url="http://127.0.0.1:8017") as client:
     practice = ("/exercises", "/exercise/adding", "/drill", "/drill/why-knead", "/progress")
     for url in ("/", "/book", "/book/basics/bread", *practice, "/zoo"):
-        assert client.get(url).status_code == 200, url
+        answer = client.get(url)
+        assert answer.status_code == 200, (url, answer.text)
 print(" ".join(name for name in {heavy!r} if name in sys.modules))
 """
 
