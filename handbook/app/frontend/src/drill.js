@@ -346,6 +346,10 @@ if (room) {
     HTMLFormElement.prototype.submit.call(form);
   });
 
+  addEventListener("pageshow", (event) => {
+    if (event.persisted) leaving = false; // back from that other page, as this one was left
+  });
+
   if (document.querySelector("#last")) forget();
   begin();
   if (work()?.dataset.grading && work().dataset.state !== "done") follow();
