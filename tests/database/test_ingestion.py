@@ -35,9 +35,9 @@ def test_a_failed_ingestion_goes_on(database: Database, settings: Settings, tmp_
     with Ingestion(corpora, prepare=here) as ingestion:
         corpora.create("notes")
         id = ingestion.start("notes", [str(notes)])
-        assert ingestion.wait(id, timeout=60).state == "failed"
+        assert ingestion.wait(id, timeout=200).state == "failed"
         ingestion.resume(id)
-        done = ingestion.wait(id, timeout=60)
+        done = ingestion.wait(id, timeout=200)
         assert (done.state, done.counts["documents"]) == ("done", 2)
         assert found(corpora, "notes", "gluten") == ["bread.md"]
         assert corpora.about("notes").characters > 100

@@ -16,7 +16,7 @@ from typing import Any
 from handbook.practice.sandbox import Cell, Limits, Sandbox
 
 TRIAL = "handbook.practice.sandbox.trial:main"
-SMALL = Limits(wall=10, cpu=10, memory=256 << 20)
+SMALL = Limits(wall=40, cpu=40, memory=256 << 20)
 
 
 @dataclass(frozen=True)

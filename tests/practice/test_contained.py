@@ -35,6 +35,20 @@ OWN = {"killing everything", "killing its group"}  # goes to its own namespace, 
 ROOMLESS = {"MemoryError", "OSError", "PermissionError", "RuntimeError"}
 
 
+def at_one_port() -> tuple[socket.socket, socket.socket]:
+    """One for TCP, and one for UDP at the port that the first was given."""
+    while True:
+        streams = socket.create_server(("127.0.0.1", 0))
+        datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            datagrams.bind(streams.getsockname())
+        except OSError:  # somebody else's
+            streams.close()
+            datagrams.close()
+        else:
+            return streams, datagrams
+
+
 class Surroundings:
     """What an attack would like to reach, all of it there: fields for the sources, and what got in."""
 
@@ -42,12 +56,10 @@ class Surroundings:
         home = folder / "home"
         home.mkdir()
         (home / "secret").write_text("SECRET")
-        self.listeners = [socket.create_server(("127.0.0.1", 0)), socket.socket(socket.AF_UNIX)]
+        self.listeners = [*at_one_port(), socket.socket(socket.AF_UNIX)]
         port = self.listeners[0].getsockname()[1]
-        self.listeners.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-        self.listeners[2].bind(("127.0.0.1", port))
         abstract, path = f"\0handbook-{os.getpid()}", str(folder / "listens")
-        self.listeners[1].bind(abstract)
+        self.listeners[2].bind(abstract)
         for family, name in ((socket.SOCK_STREAM, path), (socket.SOCK_DGRAM, path + ".datagrams")):
             self.listeners.append(socket.socket(socket.AF_UNIX, family))
             self.listeners[-1].bind(name)
@@ -175,7 +187,7 @@ def test_ended_and_named(name: str, worker: Sandbox) -> None:
     wall = 1 if "time" in kinds else 15  # what a busy machine takes to write 16 MiB
     outcome = attack(worker, source, Limits(wall=wall, cpu=wall, memory=128 << 20))
     assert outcome.kinds & kinds, outcome
-    assert outcome.seconds < 20
+    assert outcome.seconds < 60
     assert attack(worker, "answer = 1").value == 1
 
 
@@ -185,7 +197,7 @@ def test_cold_cells_are_ended_too(name: str, cold: Sandbox) -> None:
     wall = 1 if "time" in kinds else 15
     outcome = attack(cold, source, Limits(wall=wall, cpu=wall, memory=128 << 20))
     assert outcome.kinds & (kinds | {"time"}), outcome  # a busy machine's time may be out before its memory
-    assert outcome.seconds < 20
+    assert outcome.seconds < 60
 
 
 @pytest.mark.parametrize(
@@ -230,7 +242,7 @@ def test_many_threads_are_refused_and_named(box: Sandbox) -> None:
     source = (
         "import threading, time\nfor _ in range(400): threading.Thread(target=time.sleep, args=(1,)).start()"
     )
-    outcome = attack(box, source, Limits(processes=16, wall=5))
+    outcome = attack(box, source, Limits(processes=16, wall=30))
     assert outcome.error == "RuntimeError" or outcome.cell.status != 0
     assert "threads" in outcome.kinds
 
@@ -269,5 +281,5 @@ def test_attacks_at_once_and_the_sandbox_goes_on(worker: Sandbox) -> None:
         thread.start()
     assert attack(worker, "answer = 1").value == 1
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
         assert not thread.is_alive()

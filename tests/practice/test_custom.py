@@ -2,7 +2,6 @@
 
 import dataclasses
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,7 @@ def adding(tmp_path: Path) -> Exercise:
     (tmp_path / "solution.py").write_text("def add(a, b):\n    return a + b\n")
     hints = ("One.", "Two.", "Three.")
     return Exercise(
-        "adding", "one", "Adding", "foundation", 5, "add", hints, "first", "", "", tmp_path, seconds=1.0
+        "adding", "one", "Adding", "foundation", 5, "add", hints, "first", "", "", tmp_path, seconds=60.0
     )
 
 
@@ -31,7 +30,7 @@ def test_last_expression_of_both(judge: Judge, adding: Exercise) -> None:
     found = tried(judge, adding, "x = 2\nadd(x, 5)")
     assert (found.value, found.error, found.output) == ("-3", "", "adding\n")
     assert (found.reference_value, found.reference_error) == ("7", "")
-    assert found.wall < 1
+    assert 0 <= found.wall < 60
     assert not found.incidents
 
 
@@ -63,7 +62,7 @@ def test_whatever_a_snippet_does(
 
 
 def test_time_runs_out_for_each(judge: Judge, adding: Exercise) -> None:
-    found = tried(judge, adding, "while True: pass")
+    found = tried(judge, dataclasses.replace(adding, seconds=1.0), "while True: pass")
     assert found.error == found.reference_error == "Time ran out after 1 s."
     assert [incident.kind for incident in found.incidents] == ["time"]
 
@@ -71,11 +70,10 @@ def test_time_runs_out_for_each(judge: Judge, adding: Exercise) -> None:
 def test_stop(judge: Judge, adding: Exercise) -> None:
     stop = threading.Event()
     threading.Timer(0.2, stop.set).start()
-    begin = time.perf_counter()
     found = try_input(adding, CODE, "while True: pass", using=judge, stop=stop)
     assert found.error == "Stopped."
     assert found.reference_error == ""
-    assert time.perf_counter() - begin < 1
+    assert found.wall < 55, "not its time, which ends it too"
 
 
 def test_code_that_is_not_run(judge: Judge, adding: Exercise) -> None:
@@ -95,7 +93,7 @@ def test_the_handbooks_own_code_is_lent_and_not_opened(
         "def add(a, b):\n    if a < 0: raise ValueError('negative')\n    return Tool(str(a + b)).name\n"
     )
     (tmp_path / "solution.py").write_text(own_code)
-    lent = dataclasses.replace(adding, solution="handbook.records:Tool", seconds=10.0)
+    lent = dataclasses.replace(adding, solution="handbook.records:Tool")
     code = "import math\ndef add(a, b):\n    return str(a + b)\n"
     assert tried(judge, lent, "add(2, math.floor(5.5))", code).reference_value == "'7'"
     assert tried(judge, lent, "add(-1, 2)", code).reference_error.startswith("ValueError: negative")

@@ -206,8 +206,8 @@ def test_no_forgery_passes(name: str, mean: Exercise, judge: Judge) -> None:
     code, kinds = FORGERIES[name]
     code = code.replace("{folder!r}", repr(str(mean.folder)))
     begin = time.monotonic()
-    report = judge.run(mean, code, seconds=1 if "time" in kinds else 6)
-    assert time.monotonic() - begin < 20
+    report = judge.run(mean, code, seconds=1 if "time" in kinds else 20)
+    assert time.monotonic() - begin < 60
     assert len(report.verdicts) == 2
     assert not any(verdict.passed for verdict in report.verdicts), report.verdicts
     assert all(verdict.message for verdict in report.verdicts)
@@ -285,7 +285,7 @@ def test_the_judge_goes_on_beside_attacks(mean: Exercise, judge: Judge) -> None:
         thread.start()
     assert judge.run(mean, RIGHT).passed
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
         assert not thread.is_alive()
     assert judge.run(mean, RIGHT).passed
 
@@ -296,7 +296,7 @@ def test_nothing_of_attacks_stays(mean: Exercise, judge: Judge) -> None:
     threads = threading.active_count()
     for code in (RIGHT, WRONG, FORGERIES["gone in a call"][0], FORGERIES["a crash"][0]):
         judge.run(mean, code)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while threading.active_count() > threads and time.monotonic() < deadline:
         time.sleep(0.01)
     assert threading.active_count() <= threads

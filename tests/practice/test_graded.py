@@ -14,15 +14,19 @@ from _graded import Answered, Graded, as_question, from_csv, mohler, saf
 from _scoring import equate, folds, left_out
 from grading import between_people, measured
 
-DRAW = np.random.default_rng(3)
+
+@pytest.fixture
+def draw() -> np.random.Generator:
+    """The same for each test, whichever ran before."""
+    return np.random.default_rng(3)
 
 
-def test_kappa_and_r_are_those_of_the_libraries() -> None:
+def test_kappa_and_r_are_those_of_the_libraries(draw: np.random.Generator) -> None:
     from scipy.stats import pearsonr
     from sklearn.metrics import cohen_kappa_score
 
-    human = DRAW.integers(0, 11, 300) / 2
-    given = np.clip(human + DRAW.normal(0, 1.2, 300), 0, 5)
+    human = draw.integers(0, 11, 300) / 2
+    given = np.clip(human + draw.normal(0, 1.2, 300), 0, 5)
     found = agreement(given, human, 0, 5)
     one, two = points(given, 0, 5), points(human, 0, 5)
     assert found.kappa == pytest.approx(cohen_kappa_score(one, two, weights="quadratic"), abs=1e-12)
@@ -63,19 +67,19 @@ def test_no_question_is_on_both_sides() -> None:
         folds(["one"] * 5)
 
 
-def test_a_score_that_hangs_on_the_question_is_not_learned() -> None:
+def test_a_score_that_hangs_on_the_question_is_not_learned(draw: np.random.Generator) -> None:
     """Each question has its own level, which only a fit that has seen it could know."""
     asked = [f"q{n % 20}" for n in range(400)]
-    level = {f"q{n}": DRAW.uniform(0, 5) for n in range(20)}
+    level = {f"q{n}": draw.uniform(0, 5) for n in range(20)}
     human = np.array([level[each] for each in asked])
     own = np.eye(20)[[int(each[1:]) for each in asked]]
     plain, _ = left_out([own], human, asked, 0, 5)
     assert abs(agreement(plain, human, 0, 5).r) < 0.35 or agreement(plain, human, 0, 5).r < 0
 
 
-def test_equated_scores_have_the_spread_of_the_human_ones() -> None:
-    human = DRAW.choice([0, 2, 5], 600, p=[0.1, 0.2, 0.7]).astype(float)
-    scored = 4 + 0.1 * human + DRAW.normal(0, 0.05, 600)
+def test_equated_scores_have_the_spread_of_the_human_ones(draw: np.random.Generator) -> None:
+    human = draw.choice([0, 2, 5], 600, p=[0.1, 0.2, 0.7]).astype(float)
+    scored = 4 + 0.1 * human + draw.normal(0, 0.05, 600)
     given = equate(scored, human, scored)
     assert abs(given.mean() - human.mean()) < 0.1
     assert abs(given.std() - human.std()) < 0.15

@@ -80,7 +80,7 @@ def test_a_message_that_does_not_end(judge: Judge, one: Exercise) -> None:
     judge.open()
     begin = time.monotonic()
     report = judge.run(one, DRIPPING)
-    assert time.monotonic() - begin < 8  # it would drip for as long as the cell may live
+    assert time.monotonic() - begin < 25  # it would drip for as long as the cell may live
     assert [incident.kind for incident in report.incidents] == ["protocol"]
     assert try_input(one, DRIPPING, "1", reference=False, using=judge).error.startswith("The process ended")
 

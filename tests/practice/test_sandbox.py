@@ -51,7 +51,7 @@ def test_two_channels_in_their_order(box: Sandbox) -> None:
     for _, there in pairs:
         there.close()
     assert [ours.recv(10) for ours, _ in pairs] == [b"first", b"second"]
-    assert cell.wait(5)
+    assert cell.wait(60)
     for ours, _ in pairs:
         ours.close()
 
@@ -110,10 +110,10 @@ def test_killed_from_outside(box: Sandbox) -> None:
     ours, theirs = socket.socketpair()
     cell = box.start(TRIAL, [theirs.fileno()], Limits())
     theirs.close()
-    assert cell.ready.wait(10)
+    assert cell.ready.wait(60)
     assert not cell.wait(0.05)
     cell.kill("stopped by the person")
-    assert cell.wait(5)
+    assert cell.wait(60)
     assert cell.ended == "stopped by the person"
     assert cell.incidents == ()
     ours.close()
@@ -132,7 +132,7 @@ def test_the_worker_starts_again_when_it_was_killed() -> None:
     assert first is not None
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while worker._control is not None and time.monotonic() < deadline:
         time.sleep(0.01)
     assert attack(worker, "answer = 2").value == 2
@@ -148,7 +148,7 @@ def test_cells_end_with_the_sandbox() -> None:
     cell = worker.start(TRIAL, [theirs.fileno()], Limits())
     theirs.close()
     worker.close()
-    assert cell.wait(5)
+    assert cell.wait(60)
     assert cell.status == -signal.SIGKILL
     ours.close()
 
@@ -188,7 +188,7 @@ ours, theirs = socket.socketpair()
 cell = {made}.start({TRIAL!r}, [theirs.fileno()], Limits(wall=99))
 ours.sendall(b"import time; time.sleep(99)")
 ours.shutdown(socket.SHUT_WR)
-assert cell.ready.wait(10)
+assert cell.ready.wait(60)
 print(cell.pid, flush=True)
 time.sleep(99)
 """
@@ -199,7 +199,7 @@ time.sleep(99)
     app.kill()
     app.wait()
     app.stdout.close()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not Path(f"/proc/{pid}").exists()
@@ -225,7 +225,7 @@ def test_cells_from_many_threads(box: Sandbox) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(120)
     assert sorted(answers) == list(range(12))
 
 
