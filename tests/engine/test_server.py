@@ -508,7 +508,7 @@ def test_a_step_that_fails_ends_all_samples(tiny, caplog, streaming):
         server.engine.executor.run = None
         answer = server.post("/v1/chat/completions", {**GOOD, "n": 3, "stream": streaming})
         assert "engine_failed" in answer.text
-        assert 'reason="error"} 3' in server.http.get("/metrics").text
+        until(lambda: 'reason="error"} 3' in server.http.get("/metrics").text)
 
 
 # --- clients that go, queues that are full, servers that end
