@@ -153,6 +153,7 @@ if (room) {
         }
         const html = await response.text();
         if (following === id) place(html);
+        if (leaving) await new Promise((done) => setTimeout(done, 1000));
       } catch {
         say("The handbook does not answer. Asking again.");
         await new Promise((done) => setTimeout(done, 1000));

@@ -6,6 +6,7 @@ const { send, takeToken } = globalThis.handbookTokens;
 
 const room = document.querySelector("#exercise");
 const following = new Map(); // part's id -> run's id
+let leaving = false; // a form is on its way that answers with another page
 
 if (room) {
   const form = room.querySelector("#exercise-form");
@@ -15,6 +16,7 @@ if (room) {
   const draft = new Draft(area, room.querySelector("#draft-said"), { url: `/exercise/${name}/draft`, key: name });
 
   function place(html) {
+    if (leaving) return; // a form that is taken out of the page sends nothing
     const template = document.createElement("template");
     template.innerHTML = html;
     for (const part of template.content.querySelectorAll("[data-part]")) {
@@ -60,6 +62,7 @@ if (room) {
         const html = await response.text();
         if (following.get(part.id) !== id) return;
         place(html);
+        if (leaving) await new Promise((done) => setTimeout(done, 1000));
       } catch (error) {
         if (error.message === "gone") {
           lost(part.id, "The handbook was started anew, so there is no result. Your code is here; run it again.");
@@ -116,7 +119,14 @@ if (room) {
     delete fields.token;
     if (leaves) {
       // These answer with a new page. A dirty draft goes with the form.
-      live.querySelector("[name=token]").value = await takeToken();
+      leaving = true;
+      try {
+        live.querySelector("[name=token]").value = await takeToken();
+      } catch {
+        leaving = false;
+        complain(url, "The handbook does not answer. What you typed is kept in this browser.");
+        return;
+      }
       draft.server = area.value;
       draft.keep(false);
       live.action = url;
@@ -130,6 +140,10 @@ if (room) {
     if (!url.endsWith("/input")) room.querySelector("#verdicts").setAttribute("aria-busy", "true");
     await draft.save();
     await act(url, { ...fields, code: area.value });
+  });
+
+  addEventListener("pageshow", (event) => {
+    if (event.persisted) leaving = false; // back from that other page, as this one was left
   });
 
   // Ctrl-Enter from anywhere; with Shift the visible tests; in the box for inputs it tries the input.
