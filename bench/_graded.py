@@ -161,8 +161,10 @@ def _table(file: Path) -> list[dict[str, str]]:
         text = file.read_text(encoding="utf-8-sig", errors="replace")
     except OSError as error:
         raise HandbookError(f"{file} can't be read: {error.strerror}.", "Name a CSV file.") from error
-    csv.field_size_limit(10 * 2**20)
+    before = csv.field_size_limit(10 * 2**20)  # of the whole process
     try:
         return list(csv.DictReader(io.StringIO(text, newline="")))
     except csv.Error as error:
         raise HandbookError(f"{file.name} is no CSV: {error}.", "Name a CSV file.") from error
+    finally:
+        csv.field_size_limit(before)

@@ -55,9 +55,12 @@ def _records(text: str, delimiter: str, draft: Draft) -> Iterator[list[str]]:
     """Records that have anything in them; reading stops at a fault, which is told."""
     if csv.field_size_limit() < CELL:
         csv.field_size_limit(CELL)
+    more = csv.field_size_limit() > CELL  # it is of the process, so somebody else's
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
         for record in reader:
+            if more and any(len(cell) > CELL for cell in record):
+                raise csv.Error(f"a cell has more than {CELL:,} characters")
             if record:
                 yield record
     except csv.Error as error:
