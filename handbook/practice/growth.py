@@ -3,10 +3,10 @@
 `collect` doubles the size until a call takes long enough to be told from noise; `growth` fits
 t = a + b f(n), with a and b at least 0, for each f of CLASSES, and takes the f with the smallest relative
 error. The exponent is the slope of log t over log n at the larger half of the sizes, where constants weigh
-least, with an interval from Student's t. A measurement cannot prove a bound (McGeoch 2012, "A Guide to
-Experimental Algorithmics", ch. 3): caches, a lucky input or sizes that are too small can hide a factor, so
-the words are 'looks like', neighbours that fit as well are named, and only a slope that is clearly too steep
-is called a miss.
+least (at all of them where those few don't agree), with an interval from Student's t. A measurement cannot
+prove a bound (McGeoch 2012, "A Guide to Experimental Algorithmics", ch. 3): caches, a lucky input or sizes
+that are too small can hide a factor, so the words are 'looks like', neighbours that fit as well are named,
+and only a slope that is clearly too steep is called a miss.
 
 Book: machine-learning/coding-for-ml-engineers
 """
@@ -55,23 +55,25 @@ def collect(
 ) -> tuple[list[int], list[float]]:
     """(sizes, seconds): the quickest of `repeats` calls of step(n) -> seconds, at each size.
 
-    sizes: which, ascending; doubling from FIRST when empty. Ends when a call took LONG, or with the budget.
+    sizes: which, ascending; doubling from FIRST when empty. No larger size after a call that took LONG, or
+    beyond its share of the budget. All sizes in turn, then again: a busy moment falls on one call of a size,
+    not on all.
     """
     done: list[int] = []
     seconds: list[float] = []
     spent = 0.0
     for n in sizes or [FIRST << k for k in range(int(math.log2(LARGEST / FIRST)) + 1)]:
-        best = math.inf
-        for _ in range(repeats):
-            took = step(n)
-            spent += took
-            best = min(best, took)
-            if spent > budget or took > LONG:
-                break
         done.append(n)
-        seconds.append(best)
-        if best > LONG or spent > budget:
+        seconds.append(step(n))
+        spent += seconds[-1]
+        if seconds[-1] > LONG or spent > budget / repeats:
             break
+    for _ in range(repeats - 1):
+        for place, n in enumerate(done):
+            if spent + seconds[place] <= budget and seconds[place] <= LONG:
+                took = step(n)
+                spent += took
+                seconds[place] = min(seconds[place], took)
     return done, seconds
 
 
@@ -132,13 +134,19 @@ def growth(sizes: Sequence[int], seconds: Sequence[float], expected: str) -> Gro
         note = "Every size was too quick to time." if flat else "Too few sizes took long enough to be timed."
         return say("", UNKNOWN, True if flat else None, note)
     ns, ts = [n for n, _ in kept], [t for _, t in kept]
-    half = max(4, len(kept) // 2 + 1)
-    limit = _steepness(expected, ns[-half:]) + SLACK
-    slopes = exponent, low, high = slope(ns[-half:], ts[-half:])
     uneven = "The times are too uneven to be fitted; the machine may be busy."
-    if high - low > WIDE * max(1.0, 0.6 * exponent) and low <= limit:
-        return say("", slopes, None, uneven)
-    near = [k for k in CLASSES if low - SLACK <= _steepness(k, ns[-half:]) <= high + SLACK]
+    half, said = max(4, len(kept) // 2 + 1), UNKNOWN
+    for used in dict.fromkeys((half, len(kept))):
+        slopes = exponent, low, high = slope(ns[-used:], ts[-used:])
+        limit = _steepness(expected, ns[-used:]) + SLACK
+        if high - low <= WIDE * max(1.0, 0.6 * exponent) or low > limit:
+            break
+        said = slopes if said is UNKNOWN else said
+        if exponent > limit:  # where constants weigh least it may well be too steep
+            return say("", said, None, uneven)
+    else:
+        return say("", said, None, uneven)
+    near = [k for k in CLASSES if low - SLACK <= _steepness(k, ns[-used:]) <= high + SLACK]
     errors = {kind: error(kind, ns, ts) for kind in near or CLASSES}
     best = min(errors, key=lambda kind: errors[kind])
     alike = [k for k in errors if k != best and errors[k] <= max(ALIKE * errors[best], 0.03)]

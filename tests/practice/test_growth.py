@@ -126,6 +126,30 @@ def test_quickest_of_three_counts() -> None:
     assert collect(lambda n: next(took) / 100, [5]) == ([5], [0.01])
 
 
+def test_a_busy_moment_falls_on_one_call_of_a_size() -> None:
+    """Six calls in a row take ten times as long; each size has two others."""
+    calls = 0
+
+    def step(n: int) -> float:
+        nonlocal calls
+        calls += 1
+        return n * 1e-5 * (10 if 5 < calls <= 11 else 1)
+
+    sizes, seconds = collect(step)
+    assert seconds[:-1] == [n * 1e-5 for n in sizes[:-1]]
+
+
+def test_a_step_in_the_times_where_a_cache_ends_is_not_taken_for_noise() -> None:
+    """A sum over a list, beside others who use the cache: measured, three times as slow from 65,536 on."""
+    sizes = [16 << k for k in range(17)]
+    seconds = [7e-6, 3.2e-6, 2.8e-6, 3.4e-6, 1.6e-5, 9.7e-6, 1.5e-5, 2.9e-5, 5.9e-5, 1.16e-4, 2.31e-4]
+    seconds += [4.58e-4, 2.296e-3, 5.227e-3, 6.999e-3, 1.51e-2, 4.54e-2]
+    found = growth(sizes, seconds, "n")
+    assert found.meets is True
+    assert found.looks_like in ("looks like n", "looks like n log n")
+    assert growth(sizes, [t * n for n, t in zip(sizes, seconds, strict=True)], "n").meets is False
+
+
 @pytest.mark.parametrize("seed", range(60))
 def test_the_law_that_is_named_has_about_the_slope_that_is_said(seed: int) -> None:
     """However noisy: never 'n squared' beside an exponent of 0.95."""

@@ -442,8 +442,12 @@ ONE = "def test_one(submission):\n    submission.solve([1])\n"
 def test_growth_is_measured_where_all_tests_pass(
     run: Callable[..., Report], line: str, expect: str, meets: bool, hidden: str
 ) -> None:
-    report = run(ONE, f"def solve(x):\n    return {line}\n", hidden, plan=GrowthPlan(expect))
-    assert report.growth is not None
+    """On a machine that is too busy to say, it is asked again; a wrong word is never excused."""
+    for _ in range(5):
+        report = run(ONE, f"def solve(x):\n    return {line}\n", hidden, plan=GrowthPlan(expect))
+        assert report.growth is not None
+        if report.growth.meets is not None:
+            break
     assert report.growth.meets is meets, report.growth
     assert all(verdict.passed for verdict in report.verdicts)
     assert report.passed is meets
